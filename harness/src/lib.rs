@@ -1,0 +1,26 @@
+//! What is tested, the same in both worlds.
+//!
+//! A [`test::Test`] is a value: a workload (what clients ask), a nemesis (what is broken) and checkers
+//! (what must hold). [`run::run`] walks its phases against any [`cluster::Cluster`] and returns a
+//! [`history::History`]; [`run::judge`] turns that into a [`checker::Verdict`].
+//!
+//! ```text
+//!   catalog -> Test ─┐
+//!                    ├─ run ─ interpreter ─┬─ generator -> Op ─> client ─ bytes ─> Cluster::connect
+//!             Seed ──┘                     └─ nemesis -> Fault ─────────────────> Cluster::inject
+//!                          History ─> checker -> Verdict -> report, store
+//! ```
+//!
+//! The words are Jepsen's: a *process* is one logical client that asks one *op* at a time; an op is
+//! *invoked* and completes *ok* (it happened), *fail* (it did not) or *info* (nobody knows); the *nemesis*
+//! injects *faults*; the *history* is all of that in order; a *checker* judges it.
+//!
+//! Architecture Invariant: this crate knows no madsim, no tokio runtime and no inside of Elastickv. It
+//! reads no clock, starts no thread and asks the operating system for no entropy.
+
+pub mod checker;
+pub mod cluster;
+pub mod fault;
+pub mod history;
+pub mod op;
+pub mod seed;

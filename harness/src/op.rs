@@ -1,0 +1,84 @@
+//! What a process asks, as data: one enum for all workloads, so that a history is one type.
+
+use crate::fault::Fault;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A list's name.
+pub type Key = u64;
+/// A list's element. Unique within its key: that is what makes a history checkable.
+pub type Value = u64;
+
+/// One micro-operation of a transaction. Elle's list-append alphabet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Mop {
+    /// `[:append k v]`
+    Append {
+        /// The list.
+        key: Key,
+        /// The element added at its end.
+        value: Value,
+    },
+    /// `[:r k [..]]`; `None` before it completes, or when nobody knows what was read (`[:r k nil]`).
+    Read {
+        /// The list.
+        key: Key,
+        /// All its elements, oldest first.
+        values: Option<Vec<Value>>,
+    },
+}
+
+impl Mop {
+    /// The list it touches.
+    pub fn key(&self) -> Key {
+        match self {
+            Mop::Append { key, .. } | Mop::Read { key, .. } => *key,
+        }
+    }
+}
+
+impl fmt::Display for Mop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mop::Append { key, value } => write!(f, "[:append {key} {value}]"),
+            Mop::Read { key, values: None } => write!(f, "[:r {key} nil]"),
+            Mop::Read { key, values: Some(values) } => {
+                write!(f, "[:r {key} [")?;
+                for (i, value) in values.iter().enumerate() {
+                    write!(f, "{}{value}", if i == 0 { "" } else { " " })?;
+                }
+                write!(f, "]]")
+            }
+        }
+    }
+}
+
+/// What was asked: of the store by a client, or of the cluster by the nemesis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    /// A transaction over lists.
+    Txn(Vec<Mop>),
+    /// A fault or its undoing.
+    Fault(Fault),
+}
+
+impl Op {
+    /// The micro-operations, none for a fault.
+    pub fn mops(&self) -> &[Mop] {
+        match self {
+            Op::Txn(mops) => mops,
+            Op::Fault(_) => &[],
+        }
+    }
+}
+
+/// How an operation ended. In doubt, `Info`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Completion {
+    /// It happened, and this is what it saw.
+    Ok(Op),
+    /// It did not happen and never will; the reason in the server's or our words.
+    Fail(String),
+    /// Nobody knows: it may have happened, or may yet.
+    Info(String),
+}

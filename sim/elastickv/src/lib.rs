@@ -1,0 +1,7 @@
+//! Elastickv's Raft and Redis layers, over [`env::Env`]: the system under test.
+//!
+//! Architecture Invariant: this crate imports no runtime, no random number generator and no other crate of
+//! this project. Everything that a node learns or does goes through `Env`, so it lives in a simulated
+//! world and on a real machine alike.
+
+pub mod env;
