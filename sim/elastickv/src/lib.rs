@@ -5,3 +5,4 @@
 //! world and on a real machine alike.
 
 pub mod env;
+pub mod raft;

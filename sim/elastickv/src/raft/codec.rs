@@ -1,0 +1,312 @@
+//! Messages and conf changes as bytes: varints for numbers, eight bytes for ids (they are hashes).
+//!
+//! Decoding promises no panic and no large allocation on any bytes, one value per message (trailing bytes are
+//! an error), and entry data that shares the received buffer. Cannot see: bit rot; the transport has checksums.
+
+use super::message::{
+    ConfChange, ConfChangeKind, ConfState, Entry, EntryKind, Message, MessageKind, Snapshot,
+    SnapshotMeta,
+};
+use bytes::{BufMut, Bytes, BytesMut};
+use std::fmt;
+
+/// Largest data of one entry, bytes.
+pub const ENTRY_BYTES_MAX: usize = 64 << 20;
+
+/// Terms and indexes stay below this, so that adding to them cannot overflow.
+const NUMBER_MAX: u64 = 1 << 62;
+const REJECT: u8 = 1;
+const SNAPSHOT: u8 = 2;
+const KINDS: [MessageKind; 11] = [
+    MessageKind::App,
+    MessageKind::AppResp,
+    MessageKind::Vote,
+    MessageKind::VoteResp,
+    MessageKind::PreVote,
+    MessageKind::PreVoteResp,
+    MessageKind::Heartbeat,
+    MessageKind::HeartbeatResp,
+    MessageKind::Snap,
+    MessageKind::TimeoutNow,
+    MessageKind::TransferLeader,
+];
+
+/// Why bytes are not a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// They end before the value does.
+    Short {
+        /// Bytes that there are.
+        have: usize,
+    },
+    /// They go on after the value.
+    Trailing {
+        /// Bytes left over.
+        left: usize,
+    },
+    /// A tag has no meaning.
+    Tag {
+        /// Which tag.
+        what: &'static str,
+        /// Its value.
+        got: u8,
+    },
+    /// A number is too large.
+    Range {
+        /// The number.
+        got: u64,
+        /// What it must not exceed.
+        max: u64,
+    },
+    /// A varint has more than ten bytes.
+    Varint,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecodeError::Short { have } => {
+                write!(f, "raft message ends after {have} bytes, before its last field")
+            }
+            DecodeError::Trailing { left } => {
+                write!(f, "raft message has {left} bytes after its last field, expected none")
+            }
+            DecodeError::Tag { what, got } => write!(f, "raft message has unknown {what} {got}"),
+            DecodeError::Range { got, max } => {
+                write!(f, "raft message holds the number {got}, expected at most {max}")
+            }
+            DecodeError::Varint => {
+                write!(
+                    f,
+                    "raft message holds a number of more than ten bytes, expected at most ten"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl Message {
+    /// The message as bytes. Entries must be consecutive from `index + 1`: their index is not written.
+    pub fn encode(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(self.encoded_bytes_max());
+        out.put_u8(self.kind as u8);
+        let snapshot = if self.snapshot.is_some() { SNAPSHOT } else { 0 };
+        out.put_u8(if self.reject { REJECT } else { 0 } | snapshot);
+        out.put_u64_le(self.from);
+        out.put_u64_le(self.to);
+        for number in [self.term, self.log_term, self.index, self.commit, self.reject_hint] {
+            put_number(&mut out, number);
+        }
+        put_number(&mut out, self.context);
+        put_number(&mut out, self.stamp);
+        put_number(&mut out, self.entries.len() as u64);
+        for entry in &self.entries {
+            put_entry(&mut out, entry);
+        }
+        if let Some(snapshot) = &self.snapshot {
+            put_snapshot(&mut out, snapshot);
+        }
+        out.freeze()
+    }
+
+    /// Reads what [`Message::encode`] wrote; entry and snapshot data are slices of `bytes`.
+    pub fn decode(bytes: &Bytes) -> Result<Message, DecodeError> {
+        let mut input = Input { bytes, at: 0 };
+        let kind = input.byte()?;
+        let kind = *KINDS
+            .get(usize::from(kind))
+            .ok_or(DecodeError::Tag { what: "message kind", got: kind })?;
+        let flags = input.byte()?;
+        if flags & !(REJECT | SNAPSHOT) != 0 {
+            return Err(DecodeError::Tag { what: "flags", got: flags });
+        }
+        let mut message = Message::new(kind, 0);
+        message.reject = flags & REJECT != 0;
+        message.from = input.id()?;
+        message.to = input.id()?;
+        message.term = input.position()?;
+        message.log_term = input.position()?;
+        message.index = input.position()?;
+        message.commit = input.position()?;
+        message.reject_hint = input.position()?;
+        message.context = input.number()?;
+        message.stamp = input.number()?;
+        message.entries = input.entries(message.index)?;
+        if flags & SNAPSHOT != 0 {
+            message.snapshot = Some(input.snapshot()?);
+        }
+        input.end(message)
+    }
+
+    fn encoded_bytes_max(&self) -> usize {
+        let entries: usize = self.entries.iter().map(|entry| entry.data.len() + 21).sum();
+        let snapshot = self.snapshot.as_ref().map_or(0, |s| {
+            let conf = &s.meta.conf;
+            s.data.len() + 50 + 8 * (conf.voters.len() + conf.learners.len())
+        });
+        98 + entries + snapshot
+    }
+}
+
+impl ConfChange {
+    /// The data of a conf change entry.
+    pub fn encode(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(9 + self.context.len());
+        out.put_u8(match self.kind {
+            ConfChangeKind::AddVoter => 0,
+            ConfChangeKind::AddLearner => 1,
+            ConfChangeKind::Remove => 2,
+        });
+        out.put_u64_le(self.id);
+        out.put_slice(&self.context);
+        out.freeze()
+    }
+
+    /// Reads what [`ConfChange::encode`] wrote.
+    pub fn decode(bytes: &Bytes) -> Result<ConfChange, DecodeError> {
+        let mut input = Input { bytes, at: 0 };
+        let kind = match input.byte()? {
+            0 => ConfChangeKind::AddVoter,
+            1 => ConfChangeKind::AddLearner,
+            2 => ConfChangeKind::Remove,
+            got => return Err(DecodeError::Tag { what: "conf change kind", got }),
+        };
+        let id = input.id()?;
+        Ok(ConfChange { kind, id, context: bytes.slice(input.at..) })
+    }
+}
+
+fn put_number(out: &mut BytesMut, mut number: u64) {
+    while number >= 0x80 {
+        out.put_u8((number as u8) | 0x80);
+        number >>= 7;
+    }
+    out.put_u8(number as u8);
+}
+
+fn put_data(out: &mut BytesMut, data: &Bytes) {
+    put_number(out, data.len() as u64);
+    out.put_slice(data);
+}
+
+fn put_entry(out: &mut BytesMut, entry: &Entry) {
+    out.put_u8(match entry.kind {
+        EntryKind::Normal => 0,
+        EntryKind::ConfChange => 1,
+    });
+    put_number(out, entry.term);
+    put_data(out, &entry.data);
+}
+
+fn put_snapshot(out: &mut BytesMut, snapshot: &Snapshot) {
+    put_number(out, snapshot.meta.index);
+    put_number(out, snapshot.meta.term);
+    for ids in [&snapshot.meta.conf.voters, &snapshot.meta.conf.learners] {
+        put_number(out, ids.len() as u64);
+        ids.iter().for_each(|id| out.put_u64_le(*id));
+    }
+    put_data(out, &snapshot.data);
+}
+
+struct Input<'a> {
+    bytes: &'a Bytes,
+    at: usize,
+}
+
+impl Input<'_> {
+    fn left(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    fn take(&mut self, len: usize) -> Result<usize, DecodeError> {
+        if self.left() < len {
+            return Err(DecodeError::Short { have: self.bytes.len() });
+        }
+        self.at += len;
+        Ok(self.at - len)
+    }
+
+    fn byte(&mut self) -> Result<u8, DecodeError> {
+        let at = self.take(1)?;
+        Ok(self.bytes[at])
+    }
+
+    fn id(&mut self) -> Result<u64, DecodeError> {
+        let at = self.take(8)?;
+        let mut id = [0; 8];
+        id.copy_from_slice(&self.bytes[at..at + 8]);
+        Ok(u64::from_le_bytes(id))
+    }
+
+    fn number(&mut self) -> Result<u64, DecodeError> {
+        let mut number = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            if shift == 63 && byte > 1 {
+                return Err(DecodeError::Varint);
+            }
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(DecodeError::Varint)
+    }
+
+    fn position(&mut self) -> Result<u64, DecodeError> {
+        match self.number()? {
+            number if number <= NUMBER_MAX => Ok(number),
+            got => Err(DecodeError::Range { got, max: NUMBER_MAX }),
+        }
+    }
+
+    /// A count of items that take at least `bytes_each`, so that no count allocates more than was received.
+    fn count(&mut self, bytes_each: usize) -> Result<usize, DecodeError> {
+        let count = self.number()?;
+        if count > (self.left() / bytes_each) as u64 {
+            return Err(DecodeError::Short { have: self.bytes.len() });
+        }
+        Ok(count as usize)
+    }
+
+    fn data(&mut self) -> Result<Bytes, DecodeError> {
+        let len = self.count(1)?;
+        let at = self.take(len)?;
+        Ok(self.bytes.slice(at..at + len))
+    }
+
+    fn entries(&mut self, after: u64) -> Result<Vec<Entry>, DecodeError> {
+        let count = self.count(3)?;
+        let mut entries = Vec::with_capacity(count);
+        for index in (after + 1..).take(count) {
+            let kind = match self.byte()? {
+                0 => EntryKind::Normal,
+                1 => EntryKind::ConfChange,
+                got => return Err(DecodeError::Tag { what: "entry kind", got }),
+            };
+            entries.push(Entry { term: self.position()?, index, kind, data: self.data()? });
+        }
+        Ok(entries)
+    }
+
+    fn ids(&mut self) -> Result<Vec<u64>, DecodeError> {
+        let count = self.count(8)?;
+        (0..count).map(|_| self.id()).collect()
+    }
+
+    fn snapshot(&mut self) -> Result<Snapshot, DecodeError> {
+        let (index, term) = (self.position()?, self.position()?);
+        let conf = ConfState { voters: self.ids()?, learners: self.ids()? };
+        let meta = SnapshotMeta { index, term, conf };
+        Ok(Snapshot { meta, data: self.data()? })
+    }
+
+    fn end(self, message: Message) -> Result<Message, DecodeError> {
+        match self.left() {
+            0 => Ok(message),
+            left => Err(DecodeError::Trailing { left }),
+        }
+    }
+}
