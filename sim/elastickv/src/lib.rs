@@ -4,5 +4,13 @@
 //! this project. Everything that a node learns or does goes through `Env`, so it lives in a simulated
 //! world and on a real machine alike.
 
+pub mod bug;
+pub mod codec;
 pub mod env;
+pub mod hlc;
+pub mod kv;
+pub mod mvcc;
+pub mod node;
+pub mod options;
 pub mod raft;
+pub mod redis;

@@ -16,6 +16,7 @@ pub mod codec;
 pub mod config;
 pub mod core;
 mod election;
+pub mod engine;
 pub mod error;
 pub mod log;
 mod membership;
@@ -25,7 +26,9 @@ pub mod quorum;
 mod read_only;
 pub mod ready;
 mod replication;
+pub mod snapshots;
 pub mod status;
+pub mod wal;
 
 pub use self::codec::{DecodeError, ENTRY_BYTES_MAX};
 pub use self::config::{Config, InitialState};

@@ -320,7 +320,8 @@ impl Raft {
         self.election_timeout = self.config.election_tick + drawn as u32;
     }
 
-    pub(super) fn hard_state(&self) -> HardState {
+    /// Term, vote and commit as they are now.
+    pub fn hard_state(&self) -> HardState {
         HardState { term: self.term, vote: self.vote, commit: self.log.committed }
     }
 

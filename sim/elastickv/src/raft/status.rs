@@ -64,6 +64,11 @@ impl Raft {
         self.role
     }
 
+    /// Whether it leads its term.
+    pub fn is_leader(&self) -> bool {
+        self.role == Role::Leader
+    }
+
     /// Its term.
     pub fn term(&self) -> u64 {
         self.term
@@ -129,6 +134,11 @@ impl Raft {
     /// The log's entries after the applied index, committed or not.
     pub fn unapplied(&self) -> impl Iterator<Item = &Entry> {
         self.log.after(self.log.applied).iter()
+    }
+
+    /// The log's entries from `index`, durable or not.
+    pub fn entries_from(&self, index: u64) -> Vec<Entry> {
+        self.log.after(index.saturating_sub(1)).to_vec()
     }
 
     /// Ticks since it heard from its leader, or since the last quorum check of a leader.

@@ -1,0 +1,114 @@
+//! Planted bugs: mistakes that can be switched on, each in the place where Elastickv's Go code has the guard.
+//!
+//! A bug removes or reorders one real guard. It fabricates no value and draws no random number, so what it
+//! leads to is what the real mistake would lead to. Bugs are data in [`crate::options::Options`], never a `cfg`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// One mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bug {
+    /// F3, fixed by 13008e3f: a transaction's start timestamp comes from the clock, ahead of what the store holds.
+    StartTsFromHlcNext,
+    /// F2, fixed by bf8c9e71: the read set is checked before the proposal only, and is not in the log entry.
+    ReadKeysNotInLog,
+    /// F6, fixed by 2f3d4a1c: a follower executes MULTI/EXEC on its own state.
+    ExecOnFollower,
+    /// F7, fixed by b19d0b3a: a follower answers LRANGE from its own state.
+    LrangeLocalOnFollower,
+    /// S1, suspected at upstream's head: proposal ids are a counter of the process, so another node's entry can
+    /// complete a local waiter.
+    ProposalIdProcessCounter,
+    /// A classic: entries are acknowledged before they are synced.
+    AckBeforeFsync,
+    /// A classic: a vote is answered without being made durable.
+    VoteNotPersisted,
+    /// F29, fixed by 08dea3e3: commit timestamps are issued without asking whether the Raft-agreed ceiling still holds.
+    HlcUnfencedNext,
+    /// F35, fixed by 28808ed3: LastCommitTS is not durable with its batch.
+    LastCommitTsNosync,
+}
+
+impl Bug {
+    /// Every bug, in the order of the table.
+    pub const ALL: [Bug; 9] = [
+        Bug::StartTsFromHlcNext,
+        Bug::ReadKeysNotInLog,
+        Bug::ExecOnFollower,
+        Bug::LrangeLocalOnFollower,
+        Bug::ProposalIdProcessCounter,
+        Bug::AckBeforeFsync,
+        Bug::VoteNotPersisted,
+        Bug::HlcUnfencedNext,
+        Bug::LastCommitTsNosync,
+    ];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bug::StartTsFromHlcNext => "start_ts_from_hlc_next",
+            Bug::ReadKeysNotInLog => "read_keys_not_in_log",
+            Bug::ExecOnFollower => "exec_on_follower",
+            Bug::LrangeLocalOnFollower => "lrange_local_on_follower",
+            Bug::ProposalIdProcessCounter => "proposal_id_process_counter",
+            Bug::AckBeforeFsync => "ack_before_fsync",
+            Bug::VoteNotPersisted => "vote_not_persisted",
+            Bug::HlcUnfencedNext => "hlc_unfenced_next",
+            Bug::LastCommitTsNosync => "last_commit_ts_nosync",
+        }
+    }
+
+    /// Where it comes from.
+    pub fn origin(self) -> &'static str {
+        match self {
+            Bug::StartTsFromHlcNext => "F3, fixed by 13008e3f",
+            Bug::ReadKeysNotInLog => "F2, fixed by bf8c9e71",
+            Bug::ExecOnFollower => "F6, fixed by 2f3d4a1c",
+            Bug::LrangeLocalOnFollower => "F7, fixed by b19d0b3a",
+            Bug::ProposalIdProcessCounter => "S1, suspected at upstream's head",
+            Bug::AckBeforeFsync | Bug::VoteNotPersisted => "a classic Raft mistake",
+            Bug::HlcUnfencedNext => "F29, fixed by 08dea3e3",
+            Bug::LastCommitTsNosync => "F35, fixed by 28808ed3",
+        }
+    }
+}
+
+impl fmt::Display for Bug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Bug {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Bug, String> {
+        Bug::ALL.into_iter().find(|bug| bug.name() == text).ok_or_else(|| {
+            format!(
+                "`{text}` is not a planted bug: the bugs are {}",
+                Bug::ALL.map(Bug::name).join(", ")
+            )
+        })
+    }
+}
+
+/// The bugs that are switched on. None in the clean profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bugs(u32);
+
+impl Bugs {
+    /// The clean profile.
+    pub const NONE: Bugs = Bugs(0);
+
+    /// These and one more.
+    #[must_use]
+    pub fn with(self, bug: Bug) -> Bugs {
+        Bugs(self.0 | 1 << bug as u32)
+    }
+
+    /// Whether a bug is on.
+    pub fn has(self, bug: Bug) -> bool {
+        self.0 & (1 << bug as u32) != 0
+    }
+}

@@ -1,0 +1,56 @@
+//! Errors of the transaction path, with upstream's texts (`kv/*_errors.go`, `raftengine/etcd/engine.go`).
+
+use crate::hlc::CeilingExpired;
+use bytes::Bytes;
+use std::fmt;
+
+/// Why a transaction, a fence or a proxied command did not give an answer. Whether its effect may still come is said by
+/// [`KvError::is_definite`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KvError {
+    /// This node does not lead and refused before it did anything.
+    NotLeader,
+    /// This node ceased to lead while the proposal was under way: it may still commit. The same text as `NotLeader` (S4).
+    LeadershipLost,
+    /// No leader is known.
+    LeaderNotFound,
+    /// The transaction was checked against newer versions and wrote nothing.
+    WriteConflict(Bytes),
+    /// No timestamp may be issued.
+    CeilingExpired,
+    /// Time ran out; the work may go on.
+    DeadlineExceeded,
+    /// A call to another node failed on the way, in gRPC's words.
+    Rpc(String),
+    /// The disk or the engine failed; the node is about to stop.
+    Closed,
+}
+
+impl KvError {
+    /// Nothing was done and nothing will be.
+    pub fn is_definite(&self) -> bool {
+        matches!(self, KvError::NotLeader | KvError::WriteConflict(_) | KvError::CeilingExpired)
+    }
+}
+
+impl From<CeilingExpired> for KvError {
+    fn from(_: CeilingExpired) -> KvError {
+        KvError::CeilingExpired
+    }
+}
+
+impl fmt::Display for KvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KvError::NotLeader | KvError::LeadershipLost => {
+                f.write_str("etcd raft engine is not leader")
+            }
+            KvError::LeaderNotFound => f.write_str("leader not found"),
+            KvError::WriteConflict(key) => write!(f, "key: {}: write conflict", key.escape_ascii()),
+            KvError::CeilingExpired => CeilingExpired.fmt(f),
+            KvError::DeadlineExceeded => f.write_str("context deadline exceeded"),
+            KvError::Rpc(text) => f.write_str(text),
+            KvError::Closed => f.write_str("etcd raft engine is closed"),
+        }
+    }
+}

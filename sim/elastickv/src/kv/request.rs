@@ -1,0 +1,186 @@
+//! What a Raft entry carries (`kv/transcoder.go`, `kv/txn_codec.go`): a one-phase transaction or an HLC ceiling.
+//!
+//! Differs from upstream: the commit timestamp is written in when the entry is proposed, in log order, also into keys that embed it
+//! ([`Elem::stamp_at`]); and every request has an identity, written with its versions, so that a repetition is known
+//! whoever proposed it first (upstream: PrevCommitTS, which the forwarding node may not know).
+
+use crate::codec::{Malformed, Reader, Writer};
+use crate::env::RequestId;
+use crate::mvcc::{Mutation, read_value, write_value};
+use bytes::Bytes;
+
+const TXN: u8 = 0x00;
+const HLC_LEASE: u8 = 0x02;
+const UNSTAMPED: u32 = u32::MAX;
+
+/// One write of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elem {
+    /// The key; eight bytes of it at `stamp_at` are the commit timestamp, big-endian.
+    pub key: Bytes,
+    /// The value; `None` deletes.
+    pub value: Option<Bytes>,
+    /// Where in the key the commit timestamp goes.
+    pub stamp_at: Option<u32>,
+}
+
+impl Elem {
+    /// Writes a value.
+    pub fn put(key: Bytes, value: Bytes) -> Elem {
+        Elem { key, value: Some(value), stamp_at: None }
+    }
+
+    /// Deletes.
+    pub fn del(key: Bytes) -> Elem {
+        Elem { key, value: None, stamp_at: None }
+    }
+}
+
+/// A transaction of one group and one phase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxnRequest {
+    /// Equal on every repetition.
+    pub request: RequestId,
+    /// The snapshot that it read.
+    pub start_ts: u64,
+    /// When its versions appear; 0 until it is stamped.
+    pub commit_ts: u64,
+    /// Keys whose change after `start_ts` is a conflict, besides the keys written.
+    pub read_keys: Vec<Bytes>,
+    /// Its writes.
+    pub elems: Vec<Elem>,
+}
+
+impl TxnRequest {
+    /// The writes as versions.
+    pub fn mutations(&self) -> Vec<Mutation> {
+        let stamped = |elem: &Elem| {
+            let Some(at) = elem.stamp_at else { return elem.key.clone() };
+            let mut key = elem.key.to_vec();
+            if let Some(hole) = key.get_mut(at as usize..at as usize + 8) {
+                hole.copy_from_slice(&self.commit_ts.to_be_bytes());
+            }
+            Bytes::from(key)
+        };
+        self.elems.iter().map(|e| Mutation { key: stamped(e), value: e.value.clone() }).collect()
+    }
+}
+
+/// What an entry says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// `0x00`: a transaction.
+    Txn(TxnRequest),
+    /// `0x02`: no timestamp above this ceiling until a higher one is agreed on. Milliseconds since 1970.
+    HlcLease {
+        /// The ceiling.
+        ceiling_ms: u64,
+    },
+}
+
+impl Payload {
+    /// As bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::new();
+        match self {
+            Payload::HlcLease { ceiling_ms } => {
+                w.u8(HLC_LEASE).u64(*ceiling_ms);
+            }
+            Payload::Txn(txn) => {
+                w.u8(TXN);
+                write_request_id(&mut w, txn.request);
+                w.u64(txn.start_ts).u64(txn.commit_ts).u32(txn.read_keys.len() as u32);
+                for key in &txn.read_keys {
+                    w.bytes(key);
+                }
+                w.u32(txn.elems.len() as u32);
+                for elem in &txn.elems {
+                    w.bytes(&elem.key).u32(elem.stamp_at.unwrap_or(UNSTAMPED));
+                    write_value(&mut w, &elem.value);
+                }
+            }
+        }
+        w.finish()
+    }
+
+    /// From bytes; keys and values share them.
+    pub fn decode(bytes: Bytes) -> Result<Payload, Malformed> {
+        let mut r = Reader::new(bytes);
+        let payload = match r.u8()? {
+            HLC_LEASE => Payload::HlcLease { ceiling_ms: r.u64()? },
+            TXN => {
+                let request = read_request_id(&mut r)?;
+                let (start_ts, commit_ts) = (r.u64()?, r.u64()?);
+                let read_keys = (0..r.count(4)?).map(|_| r.bytes()).collect::<Result<_, _>>()?;
+                let elems =
+                    (0..r.count(9)?).map(|_| read_elem(&mut r)).collect::<Result<_, _>>()?;
+                Payload::Txn(TxnRequest { request, start_ts, commit_ts, read_keys, elems })
+            }
+            _ => return Err(Malformed),
+        };
+        r.end()?;
+        Ok(payload)
+    }
+}
+
+fn read_elem(r: &mut Reader) -> Result<Elem, Malformed> {
+    let key = r.bytes()?;
+    let stamp_at = Some(r.u32()?).filter(|at| *at != UNSTAMPED);
+    if stamp_at.is_some_and(|at| at as usize + 8 > key.len()) {
+        return Err(Malformed);
+    }
+    Ok(Elem { key, stamp_at, value: read_value(r)? })
+}
+
+/// Fourteen bytes.
+pub fn write_request_id(w: &mut Writer, id: RequestId) {
+    w.u16(id.node).u32(id.boot).u64(id.counter);
+}
+
+/// Fourteen bytes.
+pub fn read_request_id(r: &mut Reader) -> Result<RequestId, Malformed> {
+    Ok(RequestId { node: r.u16()?, boot: r.u32()?, counter: r.u64()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn txn() -> TxnRequest {
+        TxnRequest {
+            request: RequestId { node: 2, boot: 3, counter: 4 },
+            start_ts: 10,
+            commit_ts: 0x0102_0304_0506_0708,
+            read_keys: vec!["r".into()],
+            elems: vec![
+                Elem {
+                    key: Bytes::from_static(b"d|________|x"),
+                    value: Some("v".into()),
+                    stamp_at: Some(2),
+                },
+                Elem::del("gone".into()),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_payload_reads_back_as_it_was_written_and_a_short_one_is_malformed() {
+        for payload in [Payload::Txn(txn()), Payload::HlcLease { ceiling_ms: 77 }] {
+            let bytes = payload.encode();
+            assert_eq!(Payload::decode(bytes.clone().into()), Ok(payload));
+            for short in 0..bytes.len() {
+                assert_eq!(
+                    Payload::decode(Bytes::copy_from_slice(&bytes[..short])),
+                    Err(Malformed)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_commit_timestamp_is_written_into_the_keys_that_embed_it() {
+        let mutations = txn().mutations();
+        assert_eq!(&mutations[0].key[..], b"d|\x01\x02\x03\x04\x05\x06\x07\x08|x");
+        assert_eq!(mutations[1], Mutation { key: "gone".into(), value: None });
+    }
+}

@@ -1,0 +1,255 @@
+//! The multi-version store (`store/lsm_store.go`, `store/mvcc_store.go`): every version of every key, snapshot reads, and the
+//! optimistic conflict check at apply.
+//!
+//! Promises: a transaction's versions appear together, at one commit timestamp, or not at all; a read at a timestamp sees the
+//! newest versions at or below it; `last_commit_ts` is the largest commit timestamp applied. The state's hash is
+//! a sum over its versions, so it is kept up to date by each write and can be computed anew from the versions alone.
+//!
+//! Differs from upstream: a key and its timestamp are separate (no byte concatenation, suspicion S14), and old versions are
+//! never compacted away.
+
+pub mod journal;
+
+use crate::codec::{Malformed, Reader, Writer, hash};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+/// One version to write: a value, or a tombstone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mutation {
+    /// The key.
+    pub key: Bytes,
+    /// The value; `None` deletes.
+    pub value: Option<Bytes>,
+}
+
+/// A key that changed after the transaction's snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteConflict {
+    /// The first such key.
+    pub key: Bytes,
+}
+
+#[derive(Clone, Debug)]
+struct Version {
+    ts: u64,
+    value: Option<Bytes>,
+}
+
+/// All versions, in memory. [`journal::Journal`] makes them durable.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    // Oldest version first. Log order is commit order, so a write is a push.
+    keys: BTreeMap<Bytes, Vec<Version>>,
+    last_commit_ts: u64,
+    newest_version: u64,
+    applied: u64,
+    sum: u64,
+}
+
+impl Store {
+    /// The newest value at or below `ts`; `None` if there is none or it is a tombstone (`GetAt`).
+    pub fn get_at(&self, key: &[u8], ts: u64) -> Option<Bytes> {
+        visible(self.keys.get(key)?, ts)?.value.clone()
+    }
+
+    /// Keys that start with `prefix` and have a value at `ts`, in order (`ScanAt`).
+    pub fn scan_at<'a>(
+        &'a self,
+        prefix: &'a [u8],
+        ts: u64,
+    ) -> impl Iterator<Item = (&'a Bytes, Bytes)> + 'a {
+        self.keys
+            .range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded))
+            .take_while(move |(key, _)| key.starts_with(prefix))
+            .filter_map(move |(key, versions)| Some((key, visible(versions, ts)?.value.clone()?)))
+    }
+
+    /// Timestamp of the key's newest version, 0 if it has none (`LatestCommitTS`).
+    pub fn latest_commit_ts(&self, key: &[u8]) -> u64 {
+        self.keys.get(key).and_then(|versions| versions.last()).map_or(0, |version| version.ts)
+    }
+
+    /// The largest commit timestamp applied: what a snapshot of now reads at (`LastCommitTS`).
+    pub fn last_commit_ts(&self) -> u64 {
+        self.last_commit_ts
+    }
+
+    /// The largest timestamp among the versions held. Equal to `last_commit_ts` unless something was lost.
+    pub fn newest_version(&self) -> u64 {
+        self.newest_version
+    }
+
+    /// Index of the last entry that wrote here (`_meta_applied_index`).
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// A number that is equal for equal states.
+    pub fn state_hash(&self) -> u64 {
+        self.sum.wrapping_add(hash(&[b"last", &self.last_commit_ts.to_le_bytes()]))
+    }
+
+    /// The check of optimistic concurrency control: no key written or read has a version above `start_ts`.
+    pub fn check<'a>(
+        &self,
+        mut keys: impl Iterator<Item = &'a Bytes>,
+        start_ts: u64,
+    ) -> Result<(), WriteConflict> {
+        if self.last_commit_ts <= start_ts {
+            return Ok(());
+        }
+        match keys.find(|key| self.latest_commit_ts(key) > start_ts) {
+            Some(key) => Err(WriteConflict { key: key.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes all versions at `commit_ts`, as the entry at `index`. The last mutation of a key wins.
+    pub fn write(&mut self, mutations: &[Mutation], commit_ts: u64, index: u64) {
+        for mutation in mutations {
+            self.put(mutation.key.clone(), commit_ts, mutation.value.clone());
+        }
+        self.last_commit_ts = self.last_commit_ts.max(commit_ts);
+        self.applied = index;
+    }
+
+    fn put(&mut self, key: Bytes, ts: u64, value: Option<Bytes>) {
+        self.newest_version = self.newest_version.max(ts);
+        let added = version_hash(&key, ts, &value);
+        let versions = self.keys.entry(key.clone()).or_default();
+        // Nearly always at the end; never assumed.
+        match versions.binary_search_by_key(&ts, |version| version.ts) {
+            Ok(at) => {
+                self.sum = self.sum.wrapping_sub(version_hash(&key, ts, &versions[at].value));
+                versions[at].value = value;
+            }
+            Err(at) => versions.insert(at, Version { ts, value }),
+        }
+        self.sum = self.sum.wrapping_add(added);
+    }
+
+    /// Overrides what recovery read for `last_commit_ts`: only a store that keeps it apart from its batches needs this.
+    fn set_last_commit_ts(&mut self, ts: u64) {
+        self.last_commit_ts = ts;
+    }
+
+    /// Everything, as bytes that [`Store::import`] reads.
+    pub fn export(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.u64(self.applied).u64(self.last_commit_ts).u32(self.keys.len() as u32);
+        for (key, versions) in &self.keys {
+            writer.bytes(key).u32(versions.len() as u32);
+            for version in versions {
+                writer.u64(version.ts);
+                write_value(&mut writer, &version.value);
+            }
+        }
+        writer.finish()
+    }
+
+    /// The store that was exported; values share the bytes.
+    pub fn import(bytes: Bytes) -> Result<Store, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let mut store = Store::default();
+        let (applied, last_commit_ts) = (reader.u64()?, reader.u64()?);
+        for _ in 0..reader.count(8)? {
+            let key = reader.bytes()?;
+            for _ in 0..reader.count(9)? {
+                let ts = reader.u64()?;
+                let value = read_value(&mut reader)?;
+                store.put(key.clone(), ts, value);
+            }
+        }
+        reader.end()?;
+        store.applied = applied;
+        store.last_commit_ts = last_commit_ts;
+        Ok(store)
+    }
+}
+
+fn visible(versions: &[Version], ts: u64) -> Option<&Version> {
+    let newer = versions.partition_point(|version| version.ts <= ts);
+    versions[..newer].last()
+}
+
+fn version_hash(key: &[u8], ts: u64, value: &Option<Bytes>) -> u64 {
+    let (kind, bytes): (&[u8], &[u8]) = match value {
+        Some(bytes) => (b"put", bytes),
+        None => (b"del", b""),
+    };
+    hash(&[key, &ts.to_le_bytes(), kind, bytes])
+}
+
+pub(crate) fn write_value(writer: &mut Writer, value: &Option<Bytes>) {
+    match value {
+        Some(bytes) => writer.u8(1).bytes(bytes),
+        None => writer.u8(0),
+    };
+}
+
+pub(crate) fn read_value(reader: &mut Reader) -> Result<Option<Bytes>, Malformed> {
+    match reader.u8()? {
+        0 => Ok(None),
+        1 => reader.bytes().map(Some),
+        _ => Err(Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(key: &'static str, value: &'static str) -> Mutation {
+        Mutation { key: Bytes::from(key), value: Some(Bytes::from(value)) }
+    }
+
+    #[test]
+    fn a_snapshot_sees_the_newest_versions_at_or_below_it_and_no_tombstones() {
+        let mut store = Store::default();
+        store.write(&[put("a", "1"), put("b", "1")], 10, 1);
+        store.write(&[put("a", "2"), Mutation { key: "b".into(), value: None }], 20, 2);
+        assert_eq!(store.get_at(b"a", 9), None);
+        assert_eq!(store.get_at(b"a", 19).as_deref(), Some(&b"1"[..]));
+        assert_eq!(store.get_at(b"a", 20).as_deref(), Some(&b"2"[..]));
+        assert_eq!(store.get_at(b"b", 20), None);
+        assert_eq!(store.scan_at(b"", 15).count(), 2);
+        assert_eq!(store.scan_at(b"", 25).count(), 1);
+        assert_eq!((store.last_commit_ts(), store.applied()), (20, 2));
+    }
+
+    #[test]
+    fn a_key_written_or_read_that_changed_after_the_snapshot_is_a_conflict() {
+        let mut store = Store::default();
+        store.write(&[put("a", "1")], 10, 1);
+        store.write(&[put("b", "1")], 20, 2);
+        let (a, b) = (Bytes::from("a"), Bytes::from("b"));
+        assert_eq!(store.check([&a].into_iter(), 10), Ok(()));
+        assert_eq!(store.check([&a, &b].into_iter(), 10), Err(WriteConflict { key: b.clone() }));
+        assert_eq!(store.check([&b].into_iter(), 20), Ok(()));
+    }
+
+    #[test]
+    fn an_exported_store_is_the_same_store() {
+        let mut store = Store::default();
+        store.write(&[put("a", "1"), put("b", "")], 10, 1);
+        store.write(&[Mutation { key: "a".into(), value: None }], 20, 7);
+        let copy = Store::import(store.export().into()).unwrap();
+        assert_eq!(copy.state_hash(), store.state_hash());
+        assert_eq!((copy.applied(), copy.last_commit_ts(), copy.newest_version()), (7, 20, 20));
+        let mut bytes = store.export();
+        bytes.pop();
+        assert!(Store::import(bytes.into()).is_err());
+    }
+
+    #[test]
+    fn the_state_hash_depends_on_the_state_and_not_on_how_it_came_about() {
+        let (mut one, mut two) = (Store::default(), Store::default());
+        one.write(&[put("a", "1"), put("b", "1")], 10, 1);
+        two.write(&[put("b", "1"), put("a", "0"), put("a", "1")], 10, 1);
+        assert_eq!(one.state_hash(), two.state_hash());
+        two.write(&[put("a", "1")], 11, 2);
+        assert_ne!(one.state_hash(), two.state_hash());
+    }
+}

@@ -1,0 +1,139 @@
+//! One node (`main.go`): reads its disk, starts the engine, serves the two ports.
+//!
+//! Nothing but the bytes on `Env`'s disk survives a restart: [`recover`] is the only way state comes back, and it is also how the simulation
+//! rebuilds every node after a run to compare its state.
+
+use crate::bug::Bug;
+use crate::codec::{Reader, Writer, frame_at, frame_into};
+use crate::env::{Disk, Env, Fact};
+use crate::hlc::Hlc;
+use crate::kv::coordinator::Coordinator;
+use crate::kv::forward;
+use crate::kv::fsm::Fsm;
+use crate::mvcc::journal::{Journal, LastCommitTs};
+use crate::options::Options;
+use crate::raft::engine::{Engine, Files, Recovered, bootstrap, payload_of};
+use crate::raft::message::Snapshot;
+use crate::raft::snapshots;
+use crate::raft::wal::{Image, Wal};
+use crate::redis::server::Server;
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::rc::Rc;
+
+const BOOT_FOLDER: &str = "meta";
+const BOOT_FILE: &str = "meta/boot";
+
+/// Runs a node until its world ends it. Returns only with an error of its disk.
+pub async fn run<E: Env>(env: E, options: Options) -> io::Result<()> {
+    let options = Rc::new(options);
+    let disk = env.disk();
+    let boot = count_boot(&disk).await?;
+    let state = recover(&disk, &options).await?;
+    env.observe(Fact::Recovered {
+        boot,
+        applied: state.fsm.applied(),
+        state_hash: state.fsm.state_hash(),
+        last_commit_ts: state.fsm.store.last_commit_ts(),
+        newest_version: state.fsm.store.newest_version(),
+    });
+    let fsm = Rc::new(RefCell::new(state.fsm));
+    let recovered = Recovered { boot, log: state.log, snapshot: state.snapshot, fsm };
+    let engine = Engine::new(env.clone(), options.clone(), recovered);
+    let coordinator = Coordinator::new(env.clone(), options.clone(), engine.clone(), boot);
+    env.spawn(stop_on_error(forward::serve(env.clone(), coordinator.clone())));
+    env.spawn(stop_on_error(Server::new(env.clone(), options.clone(), coordinator).serve()));
+    env.spawn(renew_ceiling(env.clone(), options, engine.clone()));
+    engine.run(Files { wal: state.wal, journal: state.journal }).await
+}
+
+/// A port that cannot be served any more ends the process, as upstream's errgroup does.
+async fn stop_on_error(port: impl Future<Output = io::Result<()>>) {
+    if let Err(error) = port.await {
+        panic!("port closed: {error}");
+    }
+}
+
+/// `RunHLCLeaseRenewal`: a leader asks for a higher ceiling once a second.
+async fn renew_ceiling<E: Env>(env: E, options: Rc<Options>, engine: Engine<E>) {
+    loop {
+        if engine.is_leader() {
+            // A renewal that fails is tried again at the next turn; the fence holds meanwhile.
+            let _ = engine.renew_ceiling().await;
+        }
+        env.sleep(options.hlc_renewal).await;
+    }
+}
+
+/// What a disk holds.
+pub struct State<D> {
+    /// The Raft log.
+    pub log: Image,
+    /// The newest snapshot, if there is one with data.
+    pub snapshot: Option<Snapshot>,
+    /// The state machine at its applied index.
+    pub fsm: Fsm,
+    /// The open log.
+    pub wal: Wal<D>,
+    /// The open store.
+    pub journal: Journal<D>,
+}
+
+/// Cold start (`wal_store.go`): store and log from disk. If the store is at least as new as the snapshot, only the
+/// snapshot's header is taken (the restart skip gate); and the ceilings of entries that the store already covers are replayed, since the
+/// store does not keep them.
+pub async fn recover<D: Disk + Clone>(disk: &D, options: &Options) -> io::Result<State<D>> {
+    let keep = match options.bugs.has(Bug::LastCommitTsNosync) {
+        true => LastCommitTs::OwnFileUnsynced,
+        false => LastCommitTs::InBatch,
+    };
+    let (mut journal, store) = Journal::open(disk.clone(), keep).await?;
+    let first = bootstrap(options);
+    let (wal, log) = Wal::open(disk.clone(), &first).await?;
+    let mut fsm = Fsm::new(store, Rc::new(Hlc::default()));
+    let mut snapshot = None;
+    if log.snapshot.index > first.index {
+        let data = snapshots::load(disk, log.snapshot.index).await?;
+        let malformed = |_| io::Error::new(io::ErrorKind::InvalidData, "snapshot is malformed");
+        if fsm.restore(log.snapshot.index, &data).map_err(malformed)? {
+            journal.replace(&fsm.store.export()).await?;
+        }
+        snapshot = Some(Snapshot { meta: log.snapshot.clone(), data });
+    }
+    fsm.set_applied(log.snapshot.index);
+    let applied = fsm.applied();
+    for entry in log.entries.iter().take_while(|entry| entry.index <= applied) {
+        if let Some(payload) = payload_of(entry) {
+            fsm.replay_volatile(payload);
+        }
+    }
+    Ok(State { log, snapshot, fsm, wal, journal })
+}
+
+/// The number of this start, from 1; durable when this returns, so that no two starts share it.
+async fn count_boot<D: Disk>(disk: &D) -> io::Result<u32> {
+    let boot = 1 + match disk.read_at(BOOT_FILE, 0, 64).await {
+        Ok(file) => frame_at(&file, 0)
+            .and_then(|(bytes, _)| Reader::new(bytes).u32().ok())
+            .ok_or_else(|| {
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("{BOOT_FILE} fails its checksum"),
+                )
+            })?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    let mut number = Writer::new();
+    number.u32(boot);
+    let mut content = Vec::new();
+    frame_into(&mut content, &number.finish());
+    let temporary = format!("{BOOT_FILE}.new");
+    disk.create(&temporary).await?;
+    disk.append(&temporary, &content).await?;
+    disk.sync(&temporary).await?;
+    disk.rename(&temporary, BOOT_FILE).await?;
+    disk.sync_dir(BOOT_FOLDER).await?;
+    Ok(boot)
+}

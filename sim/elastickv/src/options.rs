@@ -1,0 +1,71 @@
+//! What a node is told when it starts: the flags of upstream's `main.go`, as a value.
+
+use crate::bug::Bugs;
+use crate::env::NodeId;
+use std::time::Duration;
+
+/// How writes reach Raft (upstream has two wirings of the same parts).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wiring {
+    /// `main.go`: LeaderProxy asks for a quorum (VerifyLeader) before it proposes, and a new leader proposes nothing
+    /// before an entry of its own term is applied.
+    Verified,
+    /// `cmd/server/demo.go`: proposals go straight to the engine. The clock still knows every timestamp in the log.
+    Direct,
+}
+
+/// Options of one node. The same on every node of a cluster, but for tests that say otherwise.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// All voters, this node among them.
+    pub nodes: Vec<NodeId>,
+    /// One Raft tick. Upstream: 10 ms.
+    pub tick: Duration,
+    /// Ticks between heartbeats. `main.go`: 20 (200 ms).
+    pub heartbeat_ticks: u32,
+    /// Ticks without a leader before an election. `main.go`: 200 (2 s).
+    pub election_ticks: u32,
+    /// A lease is this much shorter than the election time-out. Upstream: 300 ms.
+    pub lease_margin: Duration,
+    /// Applied entries between snapshots. Upstream: 10,000.
+    pub snapshot_entries: u64,
+    /// How far above its wall clock a leader asks Raft to put the HLC ceiling. Upstream: 10 s.
+    pub hlc_window: Duration,
+    /// How often it asks. Upstream: 1 s.
+    pub hlc_renewal: Duration,
+    /// How long a Redis command may take on the server. Upstream: 30 s.
+    pub dispatch_timeout: Duration,
+    /// Which wiring.
+    pub wiring: Wiring,
+    /// Planted bugs.
+    pub bugs: Bugs,
+}
+
+impl Options {
+    /// `main.go`'s defaults for a cluster of these nodes.
+    pub fn new(nodes: Vec<NodeId>) -> Options {
+        Options {
+            nodes,
+            tick: Duration::from_millis(10),
+            heartbeat_ticks: 20,
+            election_ticks: 200,
+            lease_margin: Duration::from_millis(300),
+            snapshot_entries: 10_000,
+            hlc_window: Duration::from_secs(10),
+            hlc_renewal: Duration::from_secs(1),
+            dispatch_timeout: Duration::from_secs(30),
+            wiring: Wiring::Verified,
+            bugs: Bugs::NONE,
+        }
+    }
+
+    /// The election time-out, unrandomised.
+    pub fn election_timeout(&self) -> Duration {
+        self.tick * self.election_ticks
+    }
+
+    /// How long after a quorum heard from the leader it may still read locally; zero disables leases.
+    pub fn lease(&self) -> Duration {
+        self.election_timeout().saturating_sub(self.lease_margin)
+    }
+}

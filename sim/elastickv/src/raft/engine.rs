@@ -1,0 +1,291 @@
+//! The engine (`internal/raftengine/etcd/engine.go`): one task that owns the Raft core, its log and the state machine.
+//!
+//! Each turn takes one event (a message and what is queued behind it, a tick, a call), then drains what is ready in upstream's order:
+//! persist, send, apply, answer reads, advance, snapshot, notice leadership edges. Nothing that a message promises leaves before it is
+//! synced; a proposal is answered only after its entry is applied and its versions are durable.
+//!
+//! Differs from upstream (DESIGN, "The fixed profile"): proposal ids name node, boot and counter; the commit timestamp is issued in the
+//! same step that gives the entry its place in the log; a new leader neither serves nor stamps before it has applied an entry of its
+//! own term; a lease is counted from when the acknowledged message was *made*; and a restarted voter neither votes nor
+//! campaigns for one election time-out, since a lease that it granted before its crash may still be in use.
+
+mod drain;
+mod proposals;
+mod reads;
+
+pub use proposals::{ProposalId, payload_of};
+
+use super::message::{ConfState, HardState, Message, MessageKind, Snapshot, SnapshotMeta};
+use super::wal::{Image, Wal};
+use super::{Config, InitialState, Raft};
+use crate::env::{Draw, Env, Fact, Lane, NodeId};
+use crate::kv::error::KvError;
+use crate::kv::fsm::Fsm;
+use crate::mvcc::journal::Journal;
+use crate::options::{Options, Wiring};
+use bytes::Bytes;
+use futures_util::{FutureExt, select_biased};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+/// Messages that are stepped before what is ready is drained (upstream's priority burst).
+const BURST: usize = 64;
+
+/// A handle on the engine. Cheap to clone.
+pub struct Engine<E: Env>(Rc<Inner<E>>);
+
+impl<E: Env> Clone for Engine<E> {
+    fn clone(&self) -> Self {
+        Engine(self.0.clone())
+    }
+}
+
+struct Inner<E: Env> {
+    env: E,
+    options: Rc<Options>,
+    boot: u32,
+    raft: RefCell<Raft>,
+    fsm: Rc<RefCell<Fsm>>,
+    proposals: RefCell<proposals::Proposals>,
+    reads: RefCell<reads::Reads>,
+    wake: Signal,
+    /// The term that this node leads, as of the last drain.
+    leads: Cell<Option<u64>>,
+    /// An entry of the term that this node leads is applied here.
+    serves: Cell<bool>,
+    /// Until then this voter is silent in elections.
+    silent_until: Duration,
+    snapshot_done: Cell<Option<Snapshot>>,
+    snapshot_running: Cell<bool>,
+}
+
+/// What the engine's task owns alone.
+pub struct Files<E: Env> {
+    /// The Raft log.
+    pub wal: Wal<E::Disk>,
+    /// The store's file.
+    pub journal: Journal<E::Disk>,
+}
+
+/// What recovery found, for [`Engine::new`].
+pub struct Recovered {
+    /// Which start of the node, from 1.
+    pub boot: u32,
+    /// The log.
+    pub log: Image,
+    /// The snapshot that it stands on, if it has data.
+    pub snapshot: Option<Snapshot>,
+    /// The state machine, at its own applied index.
+    pub fsm: Rc<RefCell<Fsm>>,
+}
+
+/// Raft's name of a node.
+pub fn raft_id(node: NodeId) -> u64 {
+    u64::from(node.0)
+}
+
+/// The configuration that every node starts with.
+pub fn bootstrap(options: &Options) -> SnapshotMeta {
+    let conf =
+        ConfState { voters: options.nodes.iter().map(|n| raft_id(*n)).collect(), learners: vec![] };
+    SnapshotMeta { index: 1, term: 1, conf }
+}
+
+impl<E: Env> Engine<E> {
+    /// An engine on recovered state; it does nothing before [`Engine::run`].
+    pub fn new(env: E, options: Rc<Options>, recovered: Recovered) -> Engine<E> {
+        let Recovered { boot, log, snapshot, fsm } = recovered;
+        let applied = fsm.borrow().applied();
+        let config = Config {
+            id: raft_id(env.id()),
+            election_tick: options.election_ticks,
+            heartbeat_tick: options.heartbeat_ticks,
+            pre_vote: true,
+            check_quorum: true,
+            max_size_per_msg: 1 << 20,
+            max_committed_size_per_ready: 1 << 20,
+            max_inflight: 1024,
+            applied,
+        };
+        // The disk's commit index may lag behind the state machine's: what is applied is committed.
+        let hard_state = HardState { commit: log.hard_state.commit.max(applied), ..log.hard_state };
+        let conf = log.snapshot.conf.clone();
+        let state = InitialState { hard_state, snapshot: log.snapshot, conf, entries: log.entries };
+        let draws = env.clone();
+        let draw = Box::new(move |n: u64| {
+            ((u128::from(draws.draw(Draw::Election)) * u128::from(n)) >> 64) as u64
+        });
+        let silent_until =
+            if boot > 1 { env.monotonic() + options.election_timeout() } else { Duration::ZERO };
+        let mut raft = Raft::new(config, state, draw);
+        if let Some(snapshot) = snapshot {
+            // Kept for followers that need it; the log stands on it already, so there is nothing to drop.
+            let _ = raft.compact(snapshot);
+        }
+        Engine(Rc::new(Inner {
+            raft: RefCell::new(raft),
+            proposals: RefCell::default(),
+            reads: RefCell::default(),
+            wake: Signal::default(),
+            leads: Cell::new(None),
+            serves: Cell::new(false),
+            snapshot_done: Cell::new(None),
+            snapshot_running: Cell::new(false),
+            silent_until,
+            env,
+            options,
+            boot,
+            fsm,
+        }))
+    }
+
+    /// The engine's task. Ends only with an error of the disk, which ends the node.
+    pub async fn run(self, mut files: Files<E>) -> io::Result<()> {
+        let inner = &self.0;
+        let mut next_tick = inner.env.monotonic() + inner.options.tick;
+        let mut tick = pin!(inner.env.sleep(inner.options.tick).fuse());
+        loop {
+            select_biased! {
+                m = pin!(inner.env.receive(Lane::Heartbeat).fuse()) => inner.step(m.1),
+                m = pin!(inner.env.receive(Lane::Normal).fuse()) => inner.step(m.1),
+                m = pin!(inner.env.receive(Lane::Snapshot).fuse()) => inner.step(m.1),
+                () = pin!(inner.wake.wait().fuse()) => {}
+                () = tick => {
+                    inner.stamp();
+                    inner.raft.borrow_mut().tick();
+                    // As Go's Ticker: ticks that could not be taken are dropped, not made up for.
+                    let now = inner.env.monotonic();
+                    next_tick = (next_tick + inner.options.tick).max(now);
+                    tick.set(inner.env.sleep(next_tick - now).fuse());
+                }
+            }
+            inner.step_burst();
+            self.drain(&mut files).await?;
+        }
+    }
+
+    /// Whether this node leads, as of the last drain.
+    pub fn is_leader(&self) -> bool {
+        self.0.leads.get().is_some()
+    }
+
+    /// Who leads, as far as this node knows.
+    pub fn leader(&self) -> Option<NodeId> {
+        let id = self.0.raft.borrow().leader_id();
+        u16::try_from(id).ok().filter(|id| *id != 0).map(NodeId)
+    }
+
+    /// The largest commit timestamp applied here.
+    pub fn last_commit_ts(&self) -> u64 {
+        self.0.fsm.borrow().store.last_commit_ts()
+    }
+
+    /// The state machine, for snapshot reads.
+    pub fn fsm(&self) -> &Rc<RefCell<Fsm>> {
+        &self.0.fsm
+    }
+}
+
+impl<E: Env> Inner<E> {
+    /// Gives the core this node's time, which its next messages will carry and their answers echo.
+    fn stamp(&self) {
+        self.raft.borrow_mut().set_stamp(self.env.monotonic().as_nanos() as u64);
+    }
+
+    fn step(&self, bytes: Bytes) {
+        // What does not decode was torn on the way; Raft bears a lost message.
+        let Ok(message) = Message::decode(&bytes) else { return };
+        let election = matches!(message.kind, MessageKind::Vote | MessageKind::PreVote);
+        if election && self.env.monotonic() < self.silent_until {
+            return self.env.reached("vote withheld after restart");
+        }
+        self.stamp();
+        // A refused message (an answer from nobody we know) is as good as lost.
+        let _ = self.raft.borrow_mut().step(message);
+    }
+
+    fn step_burst(&self) {
+        for lane in [Lane::Heartbeat, Lane::Normal, Lane::Snapshot] {
+            for _ in 0..BURST {
+                match self.env.receive(lane).now_or_never() {
+                    Some((_, message)) => self.step(message),
+                    None => break,
+                }
+            }
+        }
+    }
+
+    /// May this node, as leader, serve reads and issue timestamps?
+    fn serves(&self) -> bool {
+        self.leads.get().is_some() && (self.serves.get() || self.options.wiring == Wiring::Direct)
+    }
+
+    /// Notices that leadership came or went (`refreshStatus`).
+    fn refresh_status(&self) {
+        let (leads, term) = {
+            let raft = self.raft.borrow();
+            (raft.is_leader().then(|| raft.term()), raft.term())
+        };
+        if leads == self.leads.get() {
+            return;
+        }
+        if self.leads.get().is_some() {
+            self.proposals.borrow_mut().fail_all(KvError::LeadershipLost);
+            self.reads.borrow_mut().fail_all(KvError::LeadershipLost);
+            self.env.observe(Fact::Follows { term });
+        }
+        self.leads.set(leads);
+        let applied_term = {
+            let raft = self.raft.borrow();
+            raft.term_of(self.fsm.borrow().applied())
+        };
+        self.serves.set(leads.is_some() && leads == applied_term);
+        if let Some(term) = leads {
+            self.env.reached("leader elected");
+            self.env.observe(Fact::Leads { term });
+            self.observe_unapplied();
+        }
+    }
+
+    /// A new leader's clock issues nothing that its log may already carry.
+    fn observe_unapplied(&self) {
+        let fsm = self.fsm.borrow();
+        for entry in self.raft.borrow().unapplied() {
+            if let Some(payload) = payload_of(entry) {
+                fsm.observe_unapplied(payload);
+            }
+        }
+    }
+}
+
+/// Wakes the engine's task when something was asked of it.
+#[derive(Default)]
+struct Signal {
+    set: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Signal {
+    fn notify(&self) {
+        self.set.set(true);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    async fn wait(&self) {
+        poll_fn(|cx| {
+            if self.set.take() {
+                return Poll::Ready(());
+            }
+            *self.waker.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}

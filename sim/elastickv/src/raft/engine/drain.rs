@@ -1,0 +1,239 @@
+//! What a turn of the engine leaves to do (`drainReady`), in upstream's order.
+
+use super::{Engine, Files, proposals};
+use crate::bug::Bug;
+use crate::env::{Env, Fact, Lane, NodeId};
+use crate::kv::fsm::{Effect, Response};
+use crate::mvcc::journal;
+use crate::raft::message::{
+    ConfChange, Entry, EntryKind, Message, MessageKind, Snapshot, SnapshotMeta,
+};
+use crate::raft::{Ready, snapshots};
+use bytes::Bytes;
+use std::io;
+
+impl<E: Env> Engine<E> {
+    pub(super) async fn drain(&self, files: &mut Files<E>) -> io::Result<()> {
+        loop {
+            let ready = {
+                let mut raft = self.0.raft.borrow_mut();
+                if !raft.has_ready() {
+                    break;
+                }
+                raft.ready()
+            };
+            self.carry_out(files, ready).await?;
+        }
+        self.finish_snapshot(files).await?;
+        self.0.refresh_status();
+        Ok(())
+    }
+
+    async fn carry_out(&self, files: &mut Files<E>, mut ready: Ready) -> io::Result<()> {
+        let messages = std::mem::take(&mut ready.messages);
+        if self.0.options.bugs.has(Bug::AckBeforeFsync) {
+            self.send_all(messages);
+            self.persist(files, &mut ready).await?;
+        } else {
+            self.persist(files, &mut ready).await?;
+            self.send_all(messages);
+        }
+        self.apply(files, std::mem::take(&mut ready.committed)).await?;
+        for read in &ready.read_states {
+            self.0.reads.borrow_mut().confirmed(read.context, read.index);
+        }
+        self.0.raft.borrow_mut().advance();
+        self.maybe_snapshot();
+        self.0.refresh_status();
+        let applied = self.0.fsm.borrow().applied();
+        self.0.reads.borrow_mut().resolve(applied);
+        Ok(())
+    }
+
+    /// Snapshot, entries and hard state; durable when this returns.
+    async fn persist(&self, files: &mut Files<E>, ready: &mut Ready) -> io::Result<()> {
+        if let Some(snapshot) = ready.snapshot.take() {
+            self.install(files, snapshot, ready).await?;
+        }
+        files.wal.append(ready.hard_state.as_ref(), &ready.entries).await?;
+        let must_sync = match self.0.options.bugs.has(Bug::VoteNotPersisted) {
+            true => !ready.entries.is_empty(),
+            false => ready.must_sync,
+        };
+        if must_sync {
+            files.wal.sync().await?;
+        }
+        Ok(())
+    }
+
+    fn send_all(&self, messages: Vec<Message>) {
+        for message in messages {
+            let Ok(to) = u16::try_from(message.to) else { continue };
+            if message.kind == MessageKind::Snap {
+                self.watch_snapshot(message.to);
+            }
+            self.0.env.send(NodeId(to), lane(message.kind), message.encode());
+        }
+    }
+
+    /// Upstream's stream reports how sending a snapshot ended. A message reports nothing: after an election time-out without an
+    /// answer it counts as failed, and Raft probes again.
+    fn watch_snapshot(&self, to: u64) {
+        let engine = self.clone();
+        self.0.env.spawn(async move {
+            engine.0.env.sleep(engine.0.options.election_timeout()).await;
+            engine.0.raft.borrow_mut().report_snapshot(to, false);
+        });
+    }
+
+    /// Replaces the state by a snapshot from the leader (`applyReadySnapshot`).
+    async fn install(
+        &self,
+        files: &mut Files<E>,
+        snapshot: Snapshot,
+        ready: &Ready,
+    ) -> io::Result<()> {
+        let inner = &self.0;
+        let meta = snapshot.meta;
+        snapshots::save(&inner.env.disk(), meta.index, &snapshot.data).await?;
+        let hard_state = ready.hard_state.unwrap_or_else(|| inner.raft.borrow().hard_state());
+        files.wal.cut(&meta, &hard_state, &[]).await?;
+        let restored = inner.fsm.borrow_mut().restore(meta.index, &snapshot.data);
+        if restored.map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidData, "snapshot from the leader is malformed")
+        })? {
+            let state = inner.fsm.borrow().store.export();
+            files.journal.replace(&state).await?;
+        }
+        inner.env.reached("snapshot installed");
+        let state_hash = inner.fsm.borrow().state_hash();
+        inner.env.observe(Fact::Installed { index: meta.index, state_hash });
+        Ok(())
+    }
+
+    /// Applies committed entries, makes their versions durable together, then answers who waits for them.
+    async fn apply(&self, files: &mut Files<E>, committed: Vec<Entry>) -> io::Result<()> {
+        let mut frames = Vec::new();
+        let mut answers = Vec::new();
+        for entry in &committed {
+            let Some(effect) = self.apply_entry(entry) else { continue };
+            if let Some(frame) = effect.1.frame {
+                frames.extend_from_slice(&frame);
+            }
+            answers.push((effect.0, entry.index, effect.1.response));
+        }
+        if !frames.is_empty() {
+            let last_commit_ts = self.last_commit_ts();
+            files.journal.append(&frames, last_commit_ts).await?;
+        }
+        for (id, index, response) in answers {
+            self.resolve(id, index, response);
+        }
+        Ok(())
+    }
+
+    fn apply_entry(&self, entry: &Entry) -> Option<(proposals::ProposalId, Effect)> {
+        let inner = &self.0;
+        let opened = match entry.kind {
+            EntryKind::Normal => proposals::open(&entry.data),
+            EntryKind::ConfChange => {
+                if let Ok(change) = ConfChange::decode(&entry.data) {
+                    inner.raft.borrow_mut().apply_conf_change(&change);
+                }
+                None
+            }
+        };
+        let payload = opened.as_ref().map_or_else(Bytes::new, |(_, payload)| payload.clone());
+        let effect = inner.fsm.borrow_mut().apply(entry.index, payload);
+        self.observe_effect(entry, &effect);
+        if inner.raft.borrow().is_leader() && inner.raft.borrow().term() == entry.term {
+            inner.serves.set(inner.leads.get() == Some(entry.term));
+        }
+        opened.map(|(id, _)| (id, effect))
+    }
+
+    fn observe_effect(&self, entry: &Entry, effect: &Effect) {
+        let inner = &self.0;
+        let (index, term) = (entry.index, entry.term);
+        match (&effect.response, effect.request) {
+            (Response::Committed { commit_ts, duplicate: false }, Some(request)) => {
+                let keys = effect.written.iter().map(|m| crate::codec::hash(&[&m.key])).collect();
+                inner.env.observe(Fact::Committed {
+                    index,
+                    term,
+                    request,
+                    commit_ts: *commit_ts,
+                    keys,
+                });
+            }
+            (Response::Ceiling { ceiling_ms }, _) => {
+                inner.env.observe(Fact::Ceiling { index, ceiling_ms: *ceiling_ms });
+            }
+            _ => {}
+        }
+        let state_hash = inner.fsm.borrow().state_hash();
+        inner.env.observe(Fact::Applied { index, term, state_hash });
+    }
+
+    /// Takes a snapshot when enough was applied since the last; a task writes it while the engine goes on (`maybePersistLocalSnapshot`).
+    fn maybe_snapshot(&self) {
+        let inner = &self.0;
+        let (covered, applied) = {
+            let raft = inner.raft.borrow();
+            (raft.snapshot_index(), inner.fsm.borrow().applied())
+        };
+        if inner.snapshot_running.get() || applied < covered + inner.options.snapshot_entries {
+            return;
+        }
+        let (term, conf) = {
+            let raft = inner.raft.borrow();
+            let Some(term) = raft.term_of(applied) else { return };
+            (term, raft.conf_state())
+        };
+        inner.snapshot_running.set(true);
+        let state = inner.fsm.borrow().snapshot();
+        let meta = SnapshotMeta { index: applied, term, conf };
+        let engine = self.clone();
+        inner.env.spawn(async move {
+            let saved = snapshots::save(&engine.0.env.disk(), meta.index, &state).await;
+            engine.0.snapshot_running.set(false);
+            // A snapshot that could not be written is tried again when the next is due.
+            if saved.is_ok() {
+                engine.0.snapshot_done.set(Some(Snapshot { meta, data: state.into() }));
+                engine.0.wake.notify();
+            }
+        });
+    }
+
+    /// A written snapshot takes the place of the entries that it covers, none of which are kept (zero trailing entries).
+    async fn finish_snapshot(&self, files: &mut Files<E>) -> io::Result<()> {
+        let inner = &self.0;
+        let Some(snapshot) = inner.snapshot_done.take() else { return Ok(()) };
+        if snapshot.meta.index <= inner.raft.borrow().snapshot_index() {
+            return Ok(());
+        }
+        let last_commit_ts = self.last_commit_ts();
+        files.journal.append(&journal::applied(snapshot.meta.index), last_commit_ts).await?;
+        let (hard_state, entries) = {
+            let raft = inner.raft.borrow();
+            (raft.hard_state(), raft.entries_from(snapshot.meta.index + 1))
+        };
+        files.wal.cut(&snapshot.meta, &hard_state, &entries).await?;
+        let index = snapshot.meta.index;
+        let compacted = inner.raft.borrow_mut().compact(snapshot);
+        assert!(
+            compacted.is_ok(),
+            "our snapshot at {index} does not fit our own log: {compacted:?}"
+        );
+        inner.env.reached("snapshot taken");
+        Ok(())
+    }
+}
+
+fn lane(kind: MessageKind) -> Lane {
+    match kind {
+        MessageKind::App | MessageKind::AppResp => Lane::Normal,
+        MessageKind::Snap => Lane::Snapshot,
+        _ => Lane::Heartbeat,
+    }
+}

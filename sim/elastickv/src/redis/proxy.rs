@@ -1,0 +1,148 @@
+//! Proxying Redis commands to the leader (`adapter/redis_proxy_leader.go`).
+//!
+//! One attempt per command, never a second one: the command may have been executed although its reply was lost. (Upstream leaves
+//! go-redis' three retries on, suspicion S5.) Idle connections are checked before use, as go-redis does, and up
+//! to four are kept per node. No hop limit, as upstream: who is asked may proxy again.
+
+use super::resp::{Reply, read_reply, write_command};
+use crate::env::{Env, NodeId, Port};
+use crate::kv::error::KvError;
+use bytes::{Bytes, BytesMut};
+use futures_util::io::{AsyncReadExt, AsyncWriteExt};
+use futures_util::{FutureExt, select_biased};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+const POOL: usize = 4;
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Clients to the other nodes' Redis ports.
+pub struct Proxy<E: Env> {
+    env: E,
+    idle: RefCell<BTreeMap<NodeId, Vec<E::Socket>>>,
+}
+
+impl<E: Env> Proxy<E> {
+    /// With no connection open.
+    pub fn new(env: E) -> Proxy<E> {
+        Proxy { env, idle: RefCell::default() }
+    }
+
+    /// One command; status replies come back as bulk strings (`writeGoRedisValue`).
+    pub async fn command(&self, to: NodeId, args: &[Bytes]) -> Result<Reply, KvError> {
+        let mut request = Vec::new();
+        write_command(&mut request, args);
+        let reply = self.exchange(to, request, 1).await?.pop();
+        Ok(match reply {
+            Some(Reply::Simple(text)) => Reply::Bulk(text.into()),
+            Some(reply) => reply,
+            None => return Err(KvError::Rpc("EOF".into())),
+        })
+    }
+
+    /// A queue as MULTI … EXEC in one write (`TxPipelined`); the reply to EXEC.
+    pub async fn transaction(&self, to: NodeId, queue: &[Vec<Bytes>]) -> Result<Reply, KvError> {
+        let mut request = Vec::new();
+        write_command(&mut request, &[Bytes::from_static(b"MULTI")]);
+        for args in queue {
+            write_command(&mut request, args);
+        }
+        write_command(&mut request, &[Bytes::from_static(b"EXEC")]);
+        let reply = self.exchange(to, request, queue.len() + 2).await?.pop();
+        reply.ok_or_else(|| KvError::Rpc("EOF".into()))
+    }
+
+    async fn exchange(
+        &self,
+        to: NodeId,
+        request: Vec<u8>,
+        replies: usize,
+    ) -> Result<Vec<Reply>, KvError> {
+        self.env.reached("redis proxy");
+        let me = self.env.id();
+        let dialed =
+            |e: io::Error| KvError::Rpc(format!("dial tcp {me}->{to}: connect: {}", words(&e)));
+        let broken = |e: io::Error| KvError::Rpc(format!("read tcp {me}->{to}: {}", words(&e)));
+        let mut socket = match self.take_idle(to) {
+            Some(socket) => socket,
+            None => self
+                .within(DIAL_TIMEOUT, self.env.connect(to, Port::REDIS))
+                .await
+                .map_err(dialed)?,
+        };
+        let work = async {
+            socket.write_all(&request).await?;
+            socket.flush().await?;
+            read_replies(&mut socket, replies).await
+        };
+        let answers = self.within(READ_TIMEOUT, work).await.map_err(broken)?;
+        let mut idle = self.idle.borrow_mut();
+        let pool = idle.entry(to).or_default();
+        if pool.len() < POOL {
+            pool.push(socket);
+        }
+        Ok(answers)
+    }
+
+    /// An idle connection on which nothing has happened since.
+    fn take_idle(&self, to: NodeId) -> Option<E::Socket> {
+        loop {
+            let mut socket = self.idle.borrow_mut().get_mut(&to)?.pop()?;
+            if socket.read(&mut [0]).now_or_never().is_none() {
+                return Some(socket);
+            }
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        time: Duration,
+        work: impl Future<Output = io::Result<T>>,
+    ) -> io::Result<T> {
+        let mut work = std::pin::pin!(work.fuse());
+        let mut timer = std::pin::pin!(self.env.sleep(time).fuse());
+        select_biased! {
+            result = work => result,
+            () = timer => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+async fn read_replies<S: AsyncReadExt + Unpin>(
+    socket: &mut S,
+    count: usize,
+) -> io::Result<Vec<Reply>> {
+    let mut buffer = BytesMut::new();
+    let mut replies = Vec::new();
+    let mut chunk = vec![0; 16 << 10];
+    while replies.len() < count {
+        match read_reply(&mut buffer) {
+            Ok(Some(reply)) => replies.push(reply),
+            Ok(None) => {
+                let read = socket.read(&mut chunk).await?;
+                if read == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                buffer.extend_from_slice(&chunk[..read]);
+            }
+            Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error.0)),
+        }
+    }
+    Ok(replies)
+}
+
+/// The error in Go's words.
+fn words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "EOF".into(),
+        io::ErrorKind::TimedOut => "i/o timeout".into(),
+        io::ErrorKind::ConnectionRefused => "connection refused".into(),
+        io::ErrorKind::ConnectionReset => "connection reset by peer".into(),
+        io::ErrorKind::BrokenPipe => "broken pipe".into(),
+        _ => error.to_string(),
+    }
+}

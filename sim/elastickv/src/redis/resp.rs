@@ -1,0 +1,230 @@
+//! RESP2 as the server speaks it: requests in, replies out; and replies in, for the proxy.
+//!
+//! Parsing is incremental and bounded: a length above the limits is an error before any memory is asked for.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+const BULK_MAX: usize = 64 << 20;
+const ARRAY_MAX: usize = 1 << 20;
+const LINE_MAX: usize = 64 << 10;
+const DEPTH_MAX: usize = 8;
+
+/// A reply, as it goes over the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// `+OK`
+    Simple(String),
+    /// `-ERR …`
+    Error(String),
+    /// `:7`
+    Integer(i64),
+    /// `$5…`
+    Bulk(Bytes),
+    /// `$-1`
+    NullBulk,
+    /// `*2…`
+    Array(Vec<Reply>),
+    /// `*-1`
+    NullArray,
+}
+
+impl Reply {
+    /// `+OK`
+    pub fn ok() -> Reply {
+        Reply::Simple("OK".into())
+    }
+
+    /// Adds the reply to a buffer.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Reply::Simple(text) => write_line(out, b'+', text.as_bytes()),
+            Reply::Error(text) => write_line(out, b'-', text.as_bytes()),
+            Reply::Integer(number) => write_line(out, b':', number.to_string().as_bytes()),
+            Reply::NullBulk => write_line(out, b'$', b"-1"),
+            Reply::NullArray => write_line(out, b'*', b"-1"),
+            Reply::Bulk(bytes) => write_bulk(out, bytes),
+            Reply::Array(items) => {
+                write_line(out, b'*', items.len().to_string().as_bytes());
+                for item in items {
+                    item.write(out);
+                }
+            }
+        }
+    }
+}
+
+fn write_line(out: &mut Vec<u8>, kind: u8, text: &[u8]) {
+    out.push(kind);
+    // A line break inside would end the reply: redcon replaces it too.
+    out.extend(text.iter().map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }));
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
+    write_line(out, b'$', bytes.len().to_string().as_bytes());
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Adds a request to a buffer.
+pub fn write_command(out: &mut Vec<u8>, args: &[Bytes]) {
+    write_line(out, b'*', args.len().to_string().as_bytes());
+    for arg in args {
+        write_bulk(out, arg);
+    }
+}
+
+/// The peer does not speak RESP2; the connection is of no more use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtocolError(pub String);
+
+fn error(text: &str) -> ProtocolError {
+    ProtocolError(format!("ERR Protocol error: {text}"))
+}
+
+/// Takes one request from the front of a buffer; `None` if it is not all there yet. An inline command is split at spaces.
+pub fn read_command(buffer: &mut BytesMut) -> Result<Option<Vec<Bytes>>, ProtocolError> {
+    let mut at = 0;
+    let Some(line) = line_at(buffer, &mut at)? else { return Ok(None) };
+    if line.first() != Some(&b'*') {
+        let args = line
+            .split(|b| *b == b' ')
+            .filter(|w| !w.is_empty())
+            .map(Bytes::copy_from_slice)
+            .collect();
+        buffer.advance(at);
+        return Ok(Some(args));
+    }
+    let count = number(&line[1..])
+        .filter(|n| *n <= ARRAY_MAX as i64)
+        .ok_or_else(|| error("invalid multibulk length"))?;
+    let mut spans = Vec::new();
+    for _ in 0..count.max(0) {
+        let Some(header) = line_at(buffer, &mut at)? else { return Ok(None) };
+        if header.first() != Some(&b'$') {
+            return Err(error("expected '$'"));
+        }
+        let len = number(&header[1..])
+            .filter(|n| (0..=BULK_MAX as i64).contains(n))
+            .ok_or_else(|| error("invalid bulk length"))? as usize;
+        if buffer.len() < at + len + 2 {
+            return Ok(None);
+        }
+        spans.push(at..at + len);
+        at += len + 2;
+    }
+    let whole = buffer.split_to(at).freeze();
+    Ok(Some(spans.into_iter().map(|span| whole.slice(span)).collect()))
+}
+
+/// Takes one reply from the front of a buffer; `None` if it is not all there yet.
+pub fn read_reply(buffer: &mut BytesMut) -> Result<Option<Reply>, ProtocolError> {
+    let mut at = 0;
+    let reply = reply_at(buffer, &mut at, DEPTH_MAX)?;
+    if reply.is_some() {
+        buffer.advance(at);
+    }
+    Ok(reply)
+}
+
+fn reply_at(buffer: &[u8], at: &mut usize, depth: usize) -> Result<Option<Reply>, ProtocolError> {
+    let Some(line) = line_at(buffer, at)? else { return Ok(None) };
+    let (kind, rest) = line.split_first().ok_or_else(|| error("empty reply"))?;
+    let text = || String::from_utf8_lossy(rest).into_owned();
+    let count = || number(rest).ok_or_else(|| error("invalid number"));
+    Ok(Some(match kind {
+        b'+' => Reply::Simple(text()),
+        b'-' => Reply::Error(text()),
+        b':' => Reply::Integer(count()?),
+        b'$' => match count()? {
+            -1 => Reply::NullBulk,
+            len if (0..=BULK_MAX as i64).contains(&len) => {
+                let end = *at + len as usize;
+                if buffer.len() < end + 2 {
+                    return Ok(None);
+                }
+                let bytes = Bytes::copy_from_slice(&buffer[*at..end]);
+                *at = end + 2;
+                Reply::Bulk(bytes)
+            }
+            _ => return Err(error("invalid bulk length")),
+        },
+        b'*' => match count()? {
+            -1 => Reply::NullArray,
+            len if (0..=ARRAY_MAX as i64).contains(&len) && depth > 0 => {
+                let mut items = Vec::new();
+                for _ in 0..len {
+                    match reply_at(buffer, at, depth - 1)? {
+                        Some(item) => items.push(item),
+                        None => return Ok(None),
+                    }
+                }
+                Reply::Array(items)
+            }
+            _ => return Err(error("invalid multibulk length")),
+        },
+        _ => return Err(error("unknown reply type")),
+    }))
+}
+
+fn line_at<'a>(buffer: &'a [u8], at: &mut usize) -> Result<Option<&'a [u8]>, ProtocolError> {
+    let rest = &buffer[*at..];
+    match rest.iter().position(|b| *b == b'\n') {
+        Some(end) => {
+            *at += end + 1;
+            Ok(Some(rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end])))
+        }
+        None if rest.len() > LINE_MAX => Err(error("too big inline request")),
+        None => Ok(None),
+    }
+}
+
+fn number(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_read_one_after_the_other_and_wait_for_what_is_missing() {
+        let mut wire = Vec::new();
+        write_command(&mut wire, &["RPUSH".into(), "k".into(), "a\r\nb".into()]);
+        wire.extend_from_slice(b"PING now\r\n");
+        for cut in 0..wire.len() - 1 {
+            let mut part = BytesMut::from(&wire[..cut]);
+            while read_command(&mut part).unwrap().is_some() {}
+            part.extend_from_slice(&wire[cut..]);
+            let last = std::iter::from_fn(|| read_command(&mut part).unwrap()).last().unwrap();
+            assert_eq!(last, ["PING", "now"].map(Bytes::from));
+        }
+    }
+
+    #[test]
+    fn replies_read_back_as_they_were_written() {
+        let reply = Reply::Array(vec![
+            Reply::ok(),
+            Reply::Error("ERR no".into()),
+            Reply::Integer(-7),
+            Reply::Bulk("x\r\ny".into()),
+            Reply::NullBulk,
+            Reply::Array(vec![]),
+            Reply::NullArray,
+        ]);
+        let mut wire = Vec::new();
+        reply.write(&mut wire);
+        for cut in 0..wire.len() {
+            assert_eq!(read_reply(&mut BytesMut::from(&wire[..cut])), Ok(None));
+        }
+        assert_eq!(read_reply(&mut BytesMut::from(&wire[..])), Ok(Some(reply)));
+    }
+
+    #[test]
+    fn absurd_lengths_are_refused_before_memory_is_asked_for() {
+        for wire in ["*99999999999\r\n", "*1\r\n$-5\r\n", "*1\r\n$999999999\r\n", "*1\r\nx\r\n"] {
+            assert!(read_command(&mut BytesMut::from(wire)).is_err(), "{wire:?}");
+        }
+        assert!(read_reply(&mut BytesMut::from("*9\r\n".repeat(20).as_str())).is_err());
+    }
+}
