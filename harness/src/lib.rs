@@ -18,9 +18,25 @@
 //! Architecture Invariant: this crate knows no madsim, no tokio runtime and no inside of Elastickv. It
 //! reads no clock, starts no thread and asks the operating system for no entropy.
 
+pub mod catalog;
 pub mod checker;
+pub mod client;
 pub mod cluster;
+pub mod codec;
+pub mod coverage;
 pub mod fault;
+pub mod generator;
 pub mod history;
+pub mod interpreter;
+pub mod judge;
+pub mod nemesis;
 pub mod op;
+pub mod options;
+pub mod redis;
+pub mod report;
+pub mod run;
 pub mod seed;
+pub mod stats;
+pub mod store;
+pub mod test;
+pub mod workload;

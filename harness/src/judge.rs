@@ -1,0 +1,68 @@
+//! From a run to a verdict: pure, and called when the runtime is gone, since a checker may use threads.
+//!
+//! A run that tested too little is `Unknown`, with every reason: nothing acknowledged, final reads missing, a kind of
+//! fault that was injected and never acted. What the world saw go wrong inside is `Invalid` beside what the checkers find.
+
+use crate::checker::{Anomaly, Verdict};
+use crate::options::Options;
+use crate::run::Run;
+use crate::stats::{Summary, both_ways};
+use crate::test::Test;
+use serde::{Deserialize, Serialize};
+
+/// A verdict and the numbers behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// What holds.
+    pub verdict: Verdict,
+    /// How much was tested.
+    pub summary: Summary,
+}
+
+/// Judges a run: the test's checkers, what the world found, and whether it was enough.
+pub fn judge(test: &Test, options: &Options, run: &Run) -> Judgement {
+    let summary = Summary::of(run);
+    let mut verdict = findings(run).merge(enough(options, run, &summary));
+    for checker in (test.checkers)() {
+        verdict = verdict.merge(checker.check(&run.history));
+    }
+    Judgement { verdict, summary }
+}
+
+fn findings(run: &Run) -> Verdict {
+    let anomalies: Vec<Anomaly> = run
+        .artifacts
+        .findings
+        .iter()
+        .map(|finding| Anomaly {
+            name: finding.name.clone(),
+            found_by: format!("invariant:{}", finding.name),
+            text: format!("{}, at {:.3} s", finding.text, finding.time.as_secs_f64()),
+            events: Vec::new(),
+        })
+        .collect();
+    if anomalies.is_empty() { Verdict::Valid } else { Verdict::Invalid(anomalies) }
+}
+
+/// `Valid` if the run tested what it set out to test.
+fn enough(options: &Options, run: &Run, summary: &Summary) -> Verdict {
+    let mut reasons = run.unready.clone();
+    let (appended, read) = both_ways(&run.history);
+    if summary.total.ok == 0 {
+        reasons.push(format!("none of {} operations succeeded", summary.total.total()));
+    } else if !appended && options.append.read_percent < 100 {
+        reasons.push("no append was acknowledged".to_owned());
+    } else if !read {
+        reasons.push("no read succeeded".to_owned());
+    }
+    for (node, count) in &run.unread {
+        reasons.push(format!("{count} final reads through {node} never succeeded"));
+    }
+    for (kind, struck) in &summary.faults {
+        if struck.effective == 0 {
+            let injected = struck.injected;
+            reasons.push(format!("{kind} was injected {injected} times and never acted"));
+        }
+    }
+    if reasons.is_empty() { Verdict::Valid } else { Verdict::Unknown(reasons) }
+}

@@ -1,0 +1,178 @@
+//! Who breaks things: pure. A nemesis decides, a cluster enacts.
+//!
+//! It sees a [`ClusterView`], which the interpreter keeps from the faults it injected; a real node that died by
+//! itself still looks up. Promises: what it picks can act on the view (no dead node is killed), and
+//! [`ClusterView::healing`] undoes all that was done.
+
+use crate::cluster::NodeId;
+use crate::fault::Fault;
+use rand_chacha::ChaCha8Rng;
+use std::time::Duration;
+
+pub mod clock;
+pub mod compose;
+pub mod partition;
+pub mod pause;
+pub mod process;
+pub mod script;
+
+/// A node as the faults so far left it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeView {
+    /// Which.
+    pub id: NodeId,
+    /// Not killed, not powered off.
+    pub up: bool,
+    /// Stopped by a signal.
+    pub paused: bool,
+    /// How far its wall clock was moved.
+    pub wall_ms: i64,
+    /// Whether its wall clock was moved at all since it was last reset.
+    pub skewed: bool,
+}
+
+impl NodeView {
+    /// Whether it runs.
+    pub fn acts(&self) -> bool {
+        self.up && !self.paused
+    }
+}
+
+/// The cluster as a nemesis sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterView {
+    /// The cluster's time.
+    pub now: Duration,
+    /// In order.
+    pub nodes: Vec<NodeView>,
+    /// Who thinks it leads: a hint.
+    pub leaders: Vec<NodeId>,
+    /// The links that are cut.
+    pub cuts: Vec<(NodeId, NodeId)>,
+}
+
+impl ClusterView {
+    /// Everything up and connected.
+    pub fn new(nodes: &[NodeId]) -> ClusterView {
+        let view =
+            |id: &NodeId| NodeView { id: *id, up: true, paused: false, wall_ms: 0, skewed: false };
+        ClusterView {
+            now: Duration::ZERO,
+            nodes: nodes.iter().map(view).collect(),
+            leaders: Vec::new(),
+            cuts: Vec::new(),
+        }
+    }
+
+    /// The node, if there is one of that number.
+    pub fn node(&self, id: NodeId) -> Option<&NodeView> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+
+    /// The nodes for which something holds.
+    pub fn which(&self, holds: impl Fn(&NodeView) -> bool) -> Vec<NodeId> {
+        self.nodes.iter().filter(|node| holds(node)).map(|node| node.id).collect()
+    }
+
+    /// The largest number of nodes that leaves a majority.
+    pub fn minority(&self) -> usize {
+        self.nodes.len().saturating_sub(1) / 2
+    }
+
+    /// What the view is once the fault is in force.
+    pub fn apply(&mut self, fault: &Fault) {
+        match fault {
+            Fault::Partition { cuts, .. } => self.cuts = cuts.clone(),
+            Fault::HealNetwork => self.cuts.clear(),
+            Fault::Kill(id) | Fault::PowerOff(id) => self.change(*id, |node| {
+                node.up = false;
+                node.paused = false;
+            }),
+            Fault::Restart(id) => self.change(*id, |node| node.up = true),
+            Fault::Pause(id) => self.change(*id, |node| node.paused = node.up),
+            Fault::Resume(id) => self.change(*id, |node| node.paused = false),
+            Fault::WallJump { node, by_ms } => self.change(*node, |node| {
+                node.wall_ms += by_ms;
+                node.skewed = true;
+            }),
+            Fault::WallReset(id) => self.change(*id, |node| {
+                node.wall_ms = 0;
+                node.skewed = false;
+            }),
+        }
+    }
+
+    fn change(&mut self, id: NodeId, how: impl Fn(&mut NodeView)) {
+        self.nodes.iter_mut().filter(|node| node.id == id).for_each(how);
+    }
+
+    /// Whether the fault would change anything.
+    pub fn can_act(&self, fault: &Fault) -> bool {
+        let is = |id: &NodeId, holds: fn(&NodeView) -> bool| self.node(*id).is_some_and(holds);
+        match fault {
+            Fault::Partition { cuts, .. } => {
+                cuts.iter().any(|(from, to)| is(from, NodeView::acts) && is(to, NodeView::acts))
+            }
+            Fault::HealNetwork => !self.cuts.is_empty(),
+            Fault::Kill(id) | Fault::PowerOff(id) => is(id, |node| node.up),
+            Fault::Restart(id) => is(id, |node| !node.up),
+            Fault::Pause(id) | Fault::WallJump { node: id, .. } => is(id, NodeView::acts),
+            Fault::Resume(id) => is(id, |node| node.paused),
+            Fault::WallReset(id) => is(id, |node| node.skewed),
+        }
+    }
+
+    /// All that is needed for everything to be whole again: network first, clocks last.
+    pub fn healing(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if !self.cuts.is_empty() {
+            faults.push(Fault::HealNetwork);
+        }
+        faults.extend(self.which(|node| node.paused).into_iter().map(Fault::Resume));
+        faults.extend(self.which(|node| !node.up).into_iter().map(Fault::Restart));
+        faults.extend(self.which(|node| node.skewed).into_iter().map(Fault::WallReset));
+        faults
+    }
+}
+
+/// Decides what to break and what to mend.
+pub trait Nemesis {
+    /// When it wants to be asked, which may have passed; `None`: never again.
+    fn due(&self) -> Option<Duration>;
+
+    /// The fault to inject now, one at a time; `None` if nothing is due or nothing could act. A call at or after
+    /// `due` that returns `None` moves `due` into the future.
+    fn next(&mut self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Option<Fault>;
+
+    /// What mends everything, at the end.
+    fn heal(&self, view: &ClusterView) -> Vec<Fault> {
+        view.healing()
+    }
+}
+
+/// A fault and how long from now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// From the moment at which it was decided.
+    pub after: Duration,
+    /// What.
+    pub fault: Fault,
+}
+
+impl Timed {
+    /// At once.
+    pub fn now(fault: Fault) -> Timed {
+        Timed { after: Duration::ZERO, fault }
+    }
+
+    /// After a while.
+    pub fn after(after: Duration, fault: Fault) -> Timed {
+        Timed { after, fault }
+    }
+}
+
+/// One kind of fault: what to break now and when to mend it. Nothing if nothing could act on the view.
+pub trait Family {
+    /// Faults with their undoings.
+    fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed>;
+}

@@ -1,0 +1,143 @@
+//! Several families at once: a strike every few seconds, each undone at its own time.
+//!
+//! Swarm testing (Groce et al., ISSTA 2012): each seed draws which of the enabled kinds, shapes and targets it uses
+//! and how often, since a run that does everything a little hides what needs much of one thing.
+
+use super::clock::Clocks;
+use super::partition::{Partition, Shape};
+use super::pause::Pauses;
+use super::process::{End, Processes, Target};
+use super::{ClusterView, Family, Nemesis};
+use crate::fault::{Fault, FaultKind};
+use crate::seed::Draw;
+use rand_chacha::ChaCha8Rng;
+use std::time::Duration;
+
+/// Time between strikes, uniform from the first to the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Interval {
+    /// At least.
+    pub min: Duration,
+    /// At most.
+    pub max: Duration,
+}
+
+impl Interval {
+    fn draw(self, rng: &mut ChaCha8Rng) -> Duration {
+        let nanos = rng.range(self.min.as_nanos() as u64, self.max.as_nanos() as u64 + 1);
+        // Never zero: a strike that finds nothing to do must move on.
+        Duration::from_nanos(nanos.max(1_000_000))
+    }
+}
+
+/// Families by weight, one after another, and their undoings.
+pub struct Composed {
+    families: Vec<(u64, Box<dyn Family>)>,
+    interval: Interval,
+    strike_at: Option<Duration>,
+    /// In order of time; what is due at the same time in order of decision.
+    schedule: Vec<(Duration, Fault)>,
+}
+
+impl Composed {
+    /// Of these families; the first strike one interval after `start`.
+    pub fn new(
+        families: Vec<(u64, Box<dyn Family>)>,
+        interval: Interval,
+        start: Duration,
+        rng: &mut ChaCha8Rng,
+    ) -> Composed {
+        let strike_at = (!families.is_empty()).then(|| start + interval.draw(rng));
+        Composed { families, interval, strike_at, schedule: Vec::new() }
+    }
+
+    /// What a seed makes of the kinds enabled.
+    pub fn swarm(
+        enabled: &[FaultKind],
+        interval: Interval,
+        start: Duration,
+        rng: &mut ChaCha8Rng,
+    ) -> Composed {
+        let families =
+            subset(enabled, rng).into_iter().map(|kind| (rng.range(1, 5), family(kind, rng)));
+        let families = families.collect();
+        Composed::new(families, interval, start, rng)
+    }
+
+    fn strike(&mut self, view: &ClusterView, rng: &mut ChaCha8Rng) {
+        let total = self.families.iter().map(|(weight, _)| weight).sum();
+        let mut point = rng.range(0, total);
+        for (weight, family) in &self.families {
+            if point < *weight {
+                for timed in family.strike(view, rng) {
+                    self.schedule(view.now + timed.after, timed.fault);
+                }
+                return;
+            }
+            point -= weight;
+        }
+    }
+
+    fn schedule(&mut self, at: Duration, fault: Fault) {
+        if fault.kind().is_none() {
+            // The newer undoing counts: an old heal must not end a new partition early.
+            self.schedule.retain(|(_, planned)| *planned != fault);
+        } else if matches!(fault, Fault::Partition { .. }) {
+            self.schedule.retain(|(_, planned)| *planned != Fault::HealNetwork);
+        }
+        let place = self.schedule.partition_point(|(planned, _)| *planned <= at);
+        self.schedule.insert(place, (at, fault));
+    }
+
+    /// The first due fault that can act; those that cannot are forgotten.
+    fn due_fault(&mut self, view: &ClusterView) -> Option<Fault> {
+        while self.schedule.first().is_some_and(|(at, _)| *at <= view.now) {
+            let (_, fault) = self.schedule.remove(0);
+            if view.can_act(&fault) {
+                return Some(fault);
+            }
+        }
+        None
+    }
+}
+
+impl Nemesis for Composed {
+    fn due(&self) -> Option<Duration> {
+        let undoing = self.schedule.first().map(|(at, _)| *at);
+        match (undoing, self.strike_at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn next(&mut self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Option<Fault> {
+        if let Some(fault) = self.due_fault(view) {
+            return Some(fault);
+        }
+        if self.strike_at.is_some_and(|at| at <= view.now) {
+            self.strike_at = Some(view.now + self.interval.draw(rng));
+            self.strike(view, rng);
+        }
+        self.due_fault(view)
+    }
+}
+
+fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
+    match kind {
+        FaultKind::Partition => Box::new(Partition::new(subset(&Shape::ALL, rng))),
+        FaultKind::Kill => Box::new(Processes::new(End::Kill, subset(&Target::ALL, rng))),
+        FaultKind::Power => Box::new(Processes::new(End::Power, subset(&Target::ALL, rng))),
+        FaultKind::Pause => Box::new(Pauses),
+        FaultKind::Clock => Box::new(Clocks),
+    }
+}
+
+/// Each with probability 2/3; one at least, if there is any.
+fn subset<T: Copy>(of: &[T], rng: &mut ChaCha8Rng) -> Vec<T> {
+    let chosen: Vec<T> = of.iter().copied().filter(|_| rng.chance(0.67)).collect();
+    match of {
+        [] => Vec::new(),
+        of if chosen.is_empty() => vec![*rng.pick(of)],
+        _ => chosen,
+    }
+}

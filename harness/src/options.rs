@@ -1,0 +1,246 @@
+//! What may be said about a run besides its seed, and the words for it on every command line.
+//!
+//! Promise: [`Options::replay_args`] read back by [`Options::set`] gives the same options.
+
+use crate::client::Classify;
+use crate::fault::FaultKind;
+use crate::nemesis::compose::Interval;
+use crate::test::Test;
+use crate::workload::append::AppendOptions;
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The size, length and shape of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// Nodes of the cluster.
+    pub nodes: u16,
+    /// Client threads; thread i talks to node i mod n.
+    pub clients: u16,
+    /// Operations a second, all clients together.
+    pub rate: u32,
+    /// How long things are broken while clients ask.
+    pub time: Duration,
+    /// What may be broken; what a seed draws from.
+    pub faults: Vec<FaultKind>,
+    /// Between faults.
+    pub interval: Interval,
+    /// Of one operation.
+    pub deadline: Duration,
+    /// How errors are read.
+    pub classify: Classify,
+    /// The shape of the workload.
+    pub append: AppendOptions,
+    /// How long the cluster may take to serve, at the beginning and after everything was healed.
+    pub serve_limit: Duration,
+    /// How long the final reads may take.
+    pub final_limit: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        let seconds = Duration::from_secs;
+        Options {
+            nodes: 5,
+            clients: 10,
+            rate: 100,
+            time: seconds(60),
+            faults: Vec::new(),
+            interval: Interval { min: seconds(3), max: seconds(8) },
+            deadline: seconds(5),
+            classify: Classify::Elastickv,
+            append: AppendOptions::default(),
+            serve_limit: seconds(30),
+            final_limit: seconds(60),
+        }
+    }
+}
+
+/// An option's word and how its value is written.
+type Written = (&'static str, String);
+
+impl Options {
+    /// Of a test, if nobody says otherwise.
+    pub fn defaults_of(test: &Test) -> Options {
+        test.defaults.clone()
+    }
+
+    /// The words of all options, without their dashes.
+    pub fn words() -> Vec<&'static str> {
+        Options::default().written().into_iter().map(|(word, _)| word).collect()
+    }
+
+    /// Sets one option from its word (`time`, without dashes) and its value. Lists are separated by commas, times
+    /// are in seconds; `--faults none` is no fault.
+    pub fn set(&mut self, word: &str, value: &str) -> Result<(), String> {
+        match word {
+            "nodes" => self.nodes = at_least_one(word, value)?,
+            "clients" => self.clients = at_least_one(word, value)?,
+            "rate" => self.rate = at_least_one(word, value)?,
+            "time" => self.time = seconds(word, value)?,
+            "faults" => self.faults = faults(value)?,
+            "interval" => self.interval = interval(value)?,
+            "deadline" => self.deadline = seconds(word, value)?,
+            "classify" => self.classify = value.parse()?,
+            "keys" => self.append.keys = at_least_one(word, value)?,
+            "txn-max" => self.append.txn_max = at_least_one(word, value)?,
+            "appends-per-key" => self.append.appends_per_key = at_least_one(word, value)?,
+            "read-percent" => self.append.read_percent = percent(word, value)?,
+            "distribution" => self.append.distribution = value.parse()?,
+            "serve-limit" => self.serve_limit = seconds(word, value)?,
+            "final-limit" => self.final_limit = seconds(word, value)?,
+            _ => {
+                let words = Options::words().join(", ");
+                return Err(format!("there is no option `{word}`: the options are {words}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What differs from the test's defaults, as command-line words: `--nodes 3 --faults partition,kill`.
+    pub fn replay_args(&self, test: &Test) -> Vec<String> {
+        let defaults = Options::defaults_of(test).written();
+        let differing = self.written().into_iter().filter(|written| !defaults.contains(written));
+        differing.flat_map(|(word, value)| [format!("--{word}"), value]).collect()
+    }
+
+    fn written(&self) -> Vec<Written> {
+        let faults: Vec<&str> = self.faults.iter().map(|kind| kind.name()).collect();
+        let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(",") };
+        let interval = format!("{}-{}", decimal(self.interval.min), decimal(self.interval.max));
+        vec![
+            ("nodes", self.nodes.to_string()),
+            ("clients", self.clients.to_string()),
+            ("rate", self.rate.to_string()),
+            ("time", decimal(self.time)),
+            ("faults", faults),
+            ("interval", interval),
+            ("deadline", decimal(self.deadline)),
+            ("classify", self.classify.name().to_owned()),
+            ("keys", self.append.keys.to_string()),
+            ("txn-max", self.append.txn_max.to_string()),
+            ("appends-per-key", self.append.appends_per_key.to_string()),
+            ("read-percent", self.append.read_percent.to_string()),
+            ("distribution", self.append.distribution.name().to_owned()),
+            ("serve-limit", decimal(self.serve_limit)),
+            ("final-limit", decimal(self.final_limit)),
+        ]
+    }
+}
+
+fn at_least_one<N: FromStr + Default + PartialEq>(word: &str, value: &str) -> Result<N, String> {
+    value.parse().ok().filter(|number| *number != N::default()).ok_or_else(|| {
+        format!("`{value}` does not fit --{word}: a whole number above 0, such as 5")
+    })
+}
+
+fn percent(word: &str, value: &str) -> Result<u8, String> {
+    let number = value.parse().ok().filter(|number| *number <= 100);
+    number.ok_or_else(|| format!("`{value}` does not fit --{word}: a whole number from 0 to 100"))
+}
+
+fn faults(value: &str) -> Result<Vec<FaultKind>, String> {
+    if value == "none" {
+        return Ok(Vec::new());
+    }
+    let mut kinds: Vec<FaultKind> =
+        value.split(',').map(str::parse).collect::<Result<_, String>>()?;
+    // One order whatever was typed: the order is part of what a seed means.
+    kinds.sort_unstable();
+    kinds.dedup();
+    Ok(kinds)
+}
+
+fn interval(value: &str) -> Result<Interval, String> {
+    let (min, max) = value.split_once('-').unwrap_or((value, value));
+    let interval = Interval { min: seconds("interval", min)?, max: seconds("interval", max)? };
+    if interval.min > interval.max {
+        return Err(format!("`{value}` does not fit --interval: the first number is the smaller"));
+    }
+    Ok(interval)
+}
+
+/// Seconds with up to nine decimals.
+fn seconds(word: &str, value: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{value}` does not fit --{word}: seconds, such as 60 or 0.5");
+    let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > 9 {
+        return Err(wrong());
+    }
+    let whole: u32 = whole.parse().map_err(|_| wrong())?;
+    let nanos: u32 = format!("{part:0<9}").parse().map_err(|_| wrong())?;
+    Ok(Duration::new(u64::from(whole), nanos))
+}
+
+fn decimal(time: Duration) -> String {
+    match time.subsec_nanos() {
+        0 => time.as_secs().to_string(),
+        nanos => {
+            let part = format!("{nanos:09}");
+            format!("{}.{}", time.as_secs(), part.trim_end_matches('0'))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog;
+
+    #[test]
+    fn replay_args_read_back_give_the_same_options() -> Result<(), String> {
+        let test = catalog::find("redis-append")?;
+        let mut options = Options::defaults_of(&test);
+        assert!(options.replay_args(&test).is_empty());
+        for (word, value) in [
+            ("nodes", "3"),
+            ("clients", "6"),
+            ("rate", "1000"),
+            ("time", "0.25"),
+            ("faults", "kill,partition"),
+            ("interval", "0.1-2"),
+            ("deadline", "10"),
+            ("classify", "jepsen"),
+            ("keys", "2"),
+            ("txn-max", "9"),
+            ("appends-per-key", "7"),
+            ("read-percent", "0"),
+            ("distribution", "exponential"),
+            ("serve-limit", "1.000000001"),
+            ("final-limit", "2"),
+        ] {
+            options.set(word, value)?;
+        }
+        let args = options.replay_args(&test);
+        assert_eq!(args[..2], ["--nodes", "3"]);
+        assert!(args.contains(&"partition,kill".to_owned()), "{args:?}");
+        assert_eq!(args.len(), 2 * Options::words().len(), "every option differs: {args:?}");
+        let mut again = Options::defaults_of(&test);
+        for pair in args.chunks(2) {
+            again.set(pair[0].trim_start_matches('-'), &pair[1])?;
+        }
+        assert_eq!(again, options);
+        Ok(())
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_a_sentence_that_says_what_would_be_right() {
+        let mut options = Options::default();
+        for (word, value, hint) in [
+            ("nodes", "0", "above 0"),
+            ("nodes", "-1", "above 0"),
+            ("time", "soon", "60 or 0.5"),
+            ("time", "1.", "60 or 0.5"),
+            ("faults", "fire", "partition, kill"),
+            ("interval", "8-3", "the smaller"),
+            ("read-percent", "101", "0 to 100"),
+            ("colour", "red", "the options are nodes"),
+        ] {
+            let sentence = options.set(word, value).unwrap_err();
+            assert!(sentence.contains(hint) && sentence.contains('`'), "{sentence}");
+        }
+        assert_eq!(options, Options::default());
+    }
+}

@@ -1,0 +1,234 @@
+//! The run folder: `<store>/<test>/<seed>[-n]/`.
+//!
+//! | file            | what                                                                    |
+//! |-----------------|-------------------------------------------------------------------------|
+//! | `history.jsonl` | one event a line, Jepsen's op map: for people and other tools            |
+//! | `history.bin`   | the whole [`Run`], through [`crate::codec`]: for this program            |
+//! | `params.json`   | test, seed, options, what the world drew                                 |
+//! | `verdict.json`  | the [`Judgement`]                                                        |
+//! | `report.txt`    | the words                                                                |
+//!
+//! Promises: a folder is there whole or not at all, and an existing one is never replaced: a second run of the same
+//! seed gets `-2`, a third `-3`.
+
+use crate::codec::{self, CodecError};
+use crate::history::{Event, History, Process};
+use crate::judge::Judgement;
+use crate::op::{Mop, Op};
+use crate::options::Options;
+use crate::run::Run;
+use crate::seed::Seed;
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Deserialize, Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// A folder that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file system.
+    #[error("{path}: {error}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+    /// A binary file.
+    #[error("{path}: {error}")]
+    Codec {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: CodecError,
+    },
+    /// A JSON file.
+    #[error("{path}: {error}")]
+    Json {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: serde_json::Error,
+    },
+}
+
+/// What it takes to run it again: the content of `params.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Params {
+    /// The test's name.
+    pub test: String,
+    /// The seed, as it is written on a command line.
+    pub seed: String,
+    /// All options, defaults too: defaults change.
+    pub options: Options,
+    /// What the world drew from the seed.
+    pub drawn: BTreeMap<String, String>,
+}
+
+/// A run folder read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The test's name.
+    pub test: String,
+    /// The seed.
+    pub seed: Seed,
+    /// All options.
+    pub options: Options,
+    /// What happened.
+    pub run: Run,
+    /// What was made of it then.
+    pub judgement: Judgement,
+}
+
+/// Writes a run and returns its folder.
+pub fn save(
+    store: &Path,
+    options: &Options,
+    run: &Run,
+    judgement: &Judgement,
+    report: &str,
+) -> Result<PathBuf, StoreError> {
+    let tests = store.join(&run.test);
+    fs::create_dir_all(&tests).map_err(|error| io_error(&tests, error))?;
+    let mut attempt = 1u32;
+    loop {
+        let name = match attempt {
+            1 => run.seed.to_string(),
+            _ => format!("{}-{attempt}", run.seed),
+        };
+        let (folder, draft) = (tests.join(&name), tests.join(format!(".{name}.part")));
+        // Whoever makes the draft owns the name; a folder that is there already keeps it.
+        if !folder.exists() && fs::create_dir(&draft).is_ok() {
+            fill(&draft, options, run, judgement, report)?;
+            if fs::rename(&draft, &folder).is_ok() {
+                return Ok(folder);
+            }
+            fs::remove_dir_all(&draft).map_err(|error| io_error(&draft, error))?;
+        }
+        if attempt == 10_000 {
+            let error = io::Error::other("10000 runs of this seed are there: remove some");
+            return Err(io_error(&folder, error));
+        }
+        attempt += 1;
+    }
+}
+
+/// Reads a run folder back.
+pub fn load(folder: &Path) -> Result<Stored, StoreError> {
+    let bytes = read(&folder.join("history.bin"))?;
+    let run: Run = codec::decode(&bytes)
+        .map_err(|error| StoreError::Codec { path: folder.join("history.bin"), error })?;
+    let params: Params = json(&folder.join("params.json"))?;
+    let judgement = json(&folder.join("verdict.json"))?;
+    Ok(Stored { test: params.test, seed: run.seed, options: params.options, run, judgement })
+}
+
+fn fill(
+    folder: &Path,
+    options: &Options,
+    run: &Run,
+    judgement: &Judgement,
+    report: &str,
+) -> Result<(), StoreError> {
+    let params = Params {
+        test: run.test.clone(),
+        seed: run.seed.to_string(),
+        options: options.clone(),
+        drawn: run.artifacts.params.clone(),
+    };
+    write(&folder.join("history.jsonl"), |file| write_lines(&run.history, file))?;
+    let path = folder.join("history.bin");
+    let bytes =
+        codec::encode(run).map_err(|error| StoreError::Codec { path: path.clone(), error })?;
+    write(&path, |file| file.write_all(&bytes))?;
+    write(&folder.join("params.json"), |file| Ok(serde_json::to_writer_pretty(file, &params)?))?;
+    write(&folder.join("verdict.json"), |file| Ok(serde_json::to_writer_pretty(file, judgement)?))?;
+    write(&folder.join("report.txt"), |file| file.write_all(report.as_bytes()))
+}
+
+fn write(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), StoreError> {
+    let file = fs::File::create(path).map_err(|error| io_error(path, error))?;
+    let mut file = io::BufWriter::new(file);
+    content(&mut file).and_then(|()| file.flush()).map_err(|error| io_error(path, error))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
+    fs::read(path).map_err(|error| io_error(path, error))
+}
+
+fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
+    serde_json::from_slice(&read(path)?)
+        .map_err(|error| StoreError::Json { path: path.to_owned(), error })
+}
+
+fn io_error(path: &Path, error: io::Error) -> StoreError {
+    StoreError::Io { path: path.to_owned(), error }
+}
+
+/// Writes a history as JSON lines, one event a line:
+/// `{"index":0,"type":"invoke","process":0,"f":"txn","value":[["append",3,7],["r",3,null]],"time":123,"node":"n1"}`.
+/// A fault has process `nemesis`, its family as `f` (`mend` for an undoing), its words as `value` and all of it as `fault`.
+pub fn write_lines(history: &History, mut to: impl Write) -> io::Result<()> {
+    for (index, event) in history.events.iter().enumerate() {
+        serde_json::to_writer(&mut to, &Line { index, event })?;
+        to.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+struct Line<'a> {
+    index: usize,
+    event: &'a Event,
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let event = self.event;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("index", &self.index)?;
+        map.serialize_entry("type", &event.kind)?;
+        match event.process {
+            Process::Client(number) => map.serialize_entry("process", &number)?,
+            Process::Nemesis => map.serialize_entry("process", "nemesis")?,
+        }
+        match &event.op {
+            Op::Txn(mops) => {
+                map.serialize_entry("f", "txn")?;
+                map.serialize_entry("value", &Mops(mops))?;
+            }
+            Op::Fault(fault) => {
+                map.serialize_entry("f", fault.kind().map_or("mend", |kind| kind.name()))?;
+                map.serialize_entry("value", &fault.to_string())?;
+                map.serialize_entry("fault", fault)?;
+            }
+        }
+        map.serialize_entry("time", &(event.time.as_nanos() as u64))?;
+        if let Some(node) = event.node {
+            map.serialize_entry("node", &node.to_string())?;
+        }
+        if let Some(error) = &event.error {
+            map.serialize_entry("error", error)?;
+        }
+        map.end()
+    }
+}
+
+struct Mops<'a>(&'a [Mop]);
+
+impl Serialize for Mops<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for mop in self.0 {
+            match mop {
+                Mop::Append { key, value } => list.serialize_element(&("append", key, value))?,
+                Mop::Read { key, values } => list.serialize_element(&("r", key, values))?,
+            }
+        }
+        list.end()
+    }
+}
