@@ -1,0 +1,164 @@
+//! A history as columns: transactions in completion order, and all that touches a key side by side.
+//!
+//! Invocations and completions are paired by process. A history may lack invocations (bare completions);
+//! an operation that never completed is kept as [`Outcome::Open`]. Nothing is copied out of the history:
+//! lists are borrowed.
+
+use crate::history::{History, Kind, Process};
+use crate::op::{Key, Mop};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Ok,
+    Info,
+    Fail,
+    /// The history ends before it does: nobody knows, and nobody said so.
+    Open,
+}
+
+/// One transaction.
+#[derive(Debug)]
+pub(super) struct Txn<'h> {
+    /// The event that stands for it: its completion, or its invocation while open.
+    pub event: usize,
+    /// Its invocation, where the history has one.
+    pub invoked: Option<usize>,
+    pub outcome: Outcome,
+    pub mops: &'h [Mop],
+}
+
+/// One micro-operation, from its key's point of view.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Touch<'h> {
+    pub txn: u32,
+    /// Its position in the transaction.
+    pub index: u32,
+    pub mop: &'h Mop,
+}
+
+/// The columns.
+#[derive(Debug)]
+pub(super) struct Columns<'h> {
+    pub history: &'h History,
+    /// In completion order, open ones last.
+    pub txns: Vec<Txn<'h>>,
+    /// The transaction of each event, [`NONE`] for the nemesis.
+    pub txn_of_event: Vec<u32>,
+    /// Distinct, ascending: a key's row is its position.
+    pub keys: Vec<Key>,
+    /// By row, then by transaction, then by position in it.
+    pub touches: Vec<Touch<'h>>,
+    first_touch: Vec<u32>,
+}
+
+/// No transaction, no append, no position.
+pub(super) const NONE: u32 = u32::MAX;
+
+impl<'h> Columns<'h> {
+    /// Reads the history once. The error is what makes it impossible to check, in one sentence.
+    pub fn new(history: &'h History) -> Result<Columns<'h>, String> {
+        let mut txn_of_event = vec![NONE; history.events.len()];
+        let txns = pair(history, &mut txn_of_event)?;
+        let mut keys = Vec::with_capacity(txns.iter().map(|txn| txn.mops.len()).sum());
+        keys.extend(txns.iter().flat_map(|txn| txn.mops).map(Mop::key));
+        let count = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut columns = Columns {
+            history,
+            txns,
+            txn_of_event,
+            first_touch: vec![0; keys.len() + 1],
+            keys,
+            touches: Vec::new(),
+        };
+        columns.group_by_key(count);
+        Ok(columns)
+    }
+
+    /// The row of a key that the history names.
+    pub fn row(&self, key: Key) -> usize {
+        // Keys are mostly numbered from 0 without gaps.
+        match self.keys.get(key as usize) {
+            Some(found) if *found == key => key as usize,
+            _ => self.keys.binary_search(&key).expect("every key of the history has a row"),
+        }
+    }
+
+    /// Where the touches of a row are.
+    pub fn touches_of(&self, row: usize) -> Range<usize> {
+        self.first_touch[row] as usize..self.first_touch[row + 1] as usize
+    }
+
+    /// The transaction that a touch belongs to.
+    pub fn txn(&self, touch: &Touch) -> &Txn<'h> {
+        &self.txns[touch.txn as usize]
+    }
+
+    fn group_by_key(&mut self, count: usize) {
+        for mop in self.txns.iter().flat_map(|txn| txn.mops) {
+            let row = self.row(mop.key());
+            self.first_touch[row + 1] += 1;
+        }
+        for row in 0..self.keys.len() {
+            self.first_touch[row + 1] += self.first_touch[row];
+        }
+        let mut free = self.first_touch.clone();
+        let Some(filler) = self.txns.iter().find_map(|txn| txn.mops.first()) else { return };
+        let mut touches = vec![Touch { txn: 0, index: 0, mop: filler }; count];
+        for (number, txn) in self.txns.iter().enumerate() {
+            for (index, mop) in txn.mops.iter().enumerate() {
+                let slot = &mut free[self.row(mop.key())];
+                touches[*slot as usize] = Touch { txn: number as u32, index: index as u32, mop };
+                *slot += 1;
+            }
+        }
+        self.touches = touches;
+    }
+}
+
+/// Pairs invocations with completions.
+fn pair<'h>(history: &'h History, txn_of_event: &mut [u32]) -> Result<Vec<Txn<'h>>, String> {
+    let mut txns: Vec<Txn> = Vec::with_capacity(history.events.len() / 2 + 1);
+    let mut running: BTreeMap<Process, usize> = BTreeMap::new();
+    for (index, event) in history.client_events() {
+        if event.kind == Kind::Invoke {
+            if let Some(earlier) = running.insert(event.process, index) {
+                return Err(format!(
+                    "{} invokes at event {index} while its operation of event {earlier} is open: \
+                     a process asks one thing at a time",
+                    event.process
+                ));
+            }
+            continue;
+        }
+        let invoked = running.remove(&event.process);
+        let outcome = match event.kind {
+            Kind::Ok => Outcome::Ok,
+            Kind::Fail => Outcome::Fail,
+            Kind::Info | Kind::Invoke => Outcome::Info,
+        };
+        let mut mops = event.op.mops();
+        if let (true, Some(invoked)) = (mops.is_empty(), invoked) {
+            // A completion that does not repeat what was asked.
+            mops = history.events[invoked].op.mops();
+        }
+        note(txn_of_event, txns.len(), [Some(index), invoked]);
+        txns.push(Txn { event: index, invoked, outcome, mops });
+    }
+    let mut open: Vec<usize> = running.into_values().collect();
+    open.sort_unstable();
+    for index in open {
+        note(txn_of_event, txns.len(), [Some(index), None]);
+        let mops = history.events[index].op.mops();
+        txns.push(Txn { event: index, invoked: Some(index), outcome: Outcome::Open, mops });
+    }
+    Ok(txns)
+}
+
+fn note(txn_of_event: &mut [u32], txn: usize, events: [Option<usize>; 2]) {
+    events.into_iter().flatten().for_each(|event| txn_of_event[event] = txn as u32);
+}

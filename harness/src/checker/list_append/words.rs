@@ -1,0 +1,258 @@
+//! Anomalies in words: who, when, which key, which elements, and for each inferred edge its evidence.
+
+use super::columns::{Columns, Outcome, Touch, Txn};
+use super::direct::Finding;
+use super::versions::{Versions, read_values};
+use crate::op::{Mop, Value};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Lists up to this length are written in full.
+const FULL_LENGTH: usize = 8;
+
+/// A text and the events that it names.
+pub(super) struct Told {
+    pub text: String,
+    pub events: Vec<usize>,
+}
+
+/// What the words are about.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a, 'h> {
+    pub columns: &'a Columns<'h>,
+    pub versions: &'a Versions<'h>,
+}
+
+impl<'h> Words<'_, 'h> {
+    /// A finding without a cycle.
+    pub fn finding(self, finding: &Finding) -> Told {
+        use super::anomaly::AnomalyType::*;
+        let touches: Vec<&Touch> = finding.touches.iter().map(|i| self.touch(*i)).collect();
+        let mut events: Vec<usize> =
+            touches.iter().map(|touch| self.columns.txn(touch).event).collect();
+        let writers = finding.values.iter();
+        let writers: Vec<&Txn> =
+            writers.filter_map(|value| self.writer(finding.row, *value)).collect();
+        events.extend(writers.iter().map(|txn| txn.event));
+        events.sort_unstable();
+        events.dedup();
+        let read = touches[0];
+        let text = match finding.anomaly {
+            GarbageRead => format!(
+                "garbage read: {}, read by {}, was appended by nobody: {}",
+                self.element(finding),
+                self.who(read),
+                elided(read.mop, &finding.values),
+            ),
+            DuplicateElements => self.duplicate(finding, read, &writers),
+            IncompatibleOrder => self.incompatible(finding, &touches),
+            G1a => format!(
+                "aborted read: {}, read by {}, was appended by {}, which failed: {}",
+                self.element(finding),
+                self.who(read),
+                self.writer_name(&writers),
+                elided(read.mop, &finding.values),
+            ),
+            G1b => format!(
+                "intermediate read: {} read key {} up to {}, after which {} appended more to it: {}",
+                self.who(read),
+                self.key(finding),
+                finding.values[0],
+                self.writer_name(&writers),
+                elided(read.mop, &finding.values),
+            ),
+            DirtyUpdate => self.dirty_update(finding, read),
+            FutureRead => format!(
+                "future read: {} read {} before it appended that itself: {}",
+                self.who(read),
+                self.element(finding),
+                elided(read.mop, &finding.values),
+            ),
+            LostUpdate => self.lost_update(finding, &touches),
+            _ => format!(
+                "internal contradiction: {} read {}, which does not follow from what it had read and \
+                 appended before: {}",
+                self.who(read),
+                elided(read.mop, &[]),
+                self.mops(self.columns.txn(read), &[]),
+            ),
+        };
+        Told { text, events }
+    }
+
+    fn duplicate(self, finding: &Finding, read: &Touch, writers: &[&Txn]) -> String {
+        let value = finding.values[0];
+        let times = read_values(read.mop).unwrap_or(&[]).iter().filter(|other| **other == value);
+        let times = match times.count() {
+            2 => "twice".to_string(),
+            count => format!("{count} times"),
+        };
+        let appended = match writers {
+            [] => "appended by nobody".to_string(),
+            _ => format!("appended once by {}", self.writer_name(writers)),
+        };
+        let (element, reader) = (self.element(finding), self.who(read));
+        let list = elided(read.mop, &finding.values);
+        format!("duplicate append: {element}, {appended}, read {times} by {reader}: {list}")
+    }
+
+    fn incompatible(self, finding: &Finding, touches: &[&Touch]) -> String {
+        let [shorter, longer] = touches else { return String::new() };
+        let lists = [shorter, longer].map(|touch| read_values(touch.mop).unwrap_or(&[]));
+        let differ = lists[0].iter().zip(lists[1]).find(|(a, b)| a != b);
+        let around: Vec<Value> = differ.into_iter().flat_map(|(a, b)| [*a, *b]).collect();
+        format!(
+            "incompatible order: key {} was read as {} by {} and as {} by {}: the first should be a \
+             prefix of the second",
+            self.key(finding),
+            elided_list(lists[0], &around),
+            self.who(shorter),
+            elided_list(lists[1], &around),
+            self.who(longer),
+        )
+    }
+
+    fn dirty_update(self, finding: &Finding, read: &Touch) -> String {
+        let writer = |i: usize| {
+            let txn = self.writer(finding.row, finding.values[i]);
+            txn.map_or("nobody".to_string(), |txn| self.name(txn))
+        };
+        format!(
+            "dirty update: key {}: {}, appended by {}, which failed, comes before {}, appended by {}, \
+             which succeeded; read by {}: {}",
+            self.key(finding),
+            finding.values[0],
+            writer(0),
+            finding.values[1],
+            writer(1),
+            self.who(read),
+            elided(read.mop, &finding.values),
+        )
+    }
+
+    fn lost_update(self, finding: &Finding, touches: &[&Touch]) -> String {
+        let names: Vec<String> = touches.iter().take(4).map(|touch| self.who(touch)).collect();
+        let more = touches.len().saturating_sub(names.len());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let first = self.columns.txn(touches[0]);
+        format!(
+            "lost update: key {} was read as {} by {}{more}, and each of them then appended to it, the \
+             first as {}",
+            self.key(finding),
+            elided(touches[0].mop, &[]),
+            names.join(" and "),
+            self.mops(first, &[]),
+        )
+    }
+
+    /// `p4 at 18.204 s`.
+    pub fn name(self, txn: &Txn) -> String {
+        let event = &self.columns.history.events[txn.event];
+        format!("{} at {}", event.process, seconds(event.time))
+    }
+
+    /// `p4 ok at 18.204 s on n2: [[:append 7 113]]`.
+    pub fn line(self, txn: &Txn, around: &[Value]) -> String {
+        let event = &self.columns.history.events[txn.event];
+        let outcome = match txn.outcome {
+            Outcome::Ok => "ok",
+            Outcome::Info => "info",
+            Outcome::Fail => "fail",
+            Outcome::Open => "still open, invoked",
+        };
+        let node = event.node.map_or(String::new(), |node| format!(" on {node}"));
+        let (process, time) = (event.process, seconds(event.time));
+        format!("{process} {outcome} at {time}{node}: {}", self.mops(txn, around))
+    }
+
+    fn mops(self, txn: &Txn, around: &[Value]) -> String {
+        let mops: Vec<String> = txn.mops.iter().map(|mop| elided(mop, around)).collect();
+        format!("[{}]", mops.join(" "))
+    }
+
+    fn touch(&self, touch: usize) -> &Touch<'h> {
+        &self.columns.touches[touch]
+    }
+
+    fn who(self, touch: &Touch) -> String {
+        self.name(self.columns.txn(touch))
+    }
+
+    fn key(self, finding: &Finding) -> u64 {
+        self.columns.keys[finding.row]
+    }
+
+    fn element(self, finding: &Finding) -> String {
+        format!("key {} value {}", self.key(finding), finding.values[0])
+    }
+
+    fn writer(&self, row: usize, value: Value) -> Option<&Txn<'h>> {
+        let append = self.versions.append_of(self.columns, row, value)?;
+        Some(&self.columns.txns[append.txn as usize])
+    }
+
+    fn writer_name(self, writers: &[&Txn]) -> String {
+        writers.first().map_or("nobody".to_string(), |txn| self.name(txn))
+    }
+}
+
+/// `18.204 s`.
+pub(super) fn seconds(time: Duration) -> String {
+    format!("{}.{:03} s", time.as_secs(), time.subsec_millis())
+}
+
+/// A micro-operation, of a long list only the beginning, the end and what is near some elements.
+pub(super) fn elided(mop: &Mop, around: &[Value]) -> String {
+    match mop {
+        Mop::Read { key, values: Some(values) } => {
+            format!("[:r {key} {}]", elided_list(values, around))
+        }
+        short => short.to_string(),
+    }
+}
+
+/// `[1 2 … 112 113 114 … 300]`.
+pub(super) fn elided_list(values: &[Value], around: &[Value]) -> String {
+    let shown = shown_positions(values, around);
+    let mut text = String::from("[");
+    let mut next = 0;
+    for position in shown {
+        if position > 0 {
+            text.push(' ');
+        }
+        if position > next {
+            text.push_str("… ");
+        }
+        let _ = write!(text, "{}", values[position]);
+        next = position + 1;
+    }
+    text.push(']');
+    text
+}
+
+fn shown_positions(values: &[Value], around: &[Value]) -> BTreeSet<usize> {
+    let last = values.len();
+    if last <= FULL_LENGTH {
+        return (0..last).collect();
+    }
+    let mut shown = BTreeSet::from([0, last - 2, last - 1]);
+    for (position, _) in values.iter().enumerate().filter(|(_, value)| around.contains(value)) {
+        shown.extend(position.saturating_sub(1)..(position + 2).min(last));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_is_shown_at_its_ends_and_around_what_matters() {
+        let values: Vec<Value> = (1..=300).collect();
+        assert_eq!(elided_list(&values, &[113]), "[1 … 112 113 114 … 299 300]");
+        assert_eq!(elided_list(&values, &[]), "[1 … 299 300]");
+        assert_eq!(elided_list(&values[..4], &[]), "[1 2 3 4]");
+        assert_eq!(elided_list(&[], &[1]), "[]");
+    }
+}
