@@ -378,6 +378,15 @@ fn one_rejection_per_term_is_enough_to_find_where_logs_part() {
     assert_eq!(terms(group.node(2)), terms(group.node(1)));
 }
 
+#[test]
+fn append_commits_no_further_than_it_matches() {
+    let mut node = with_log(2, &[1, 2, 2], 1);
+    let mut app = message(MessageKind::App, 1, 2, 3);
+    (app.index, app.log_term, app.commit) = (1, 1, 3);
+    node.raft.step(app).expect("it leads");
+    assert_eq!((node.raft.commit(), node.raft.last_index()), (1, 3));
+}
+
 /// Figure 8 of the Raft paper.
 #[test]
 fn entry_of_an_older_term_is_not_committed_by_counting() {
@@ -519,6 +528,26 @@ fn read_index_needs_a_quorum_that_answers_after_the_question() {
 }
 
 #[test]
+fn read_index_is_not_confirmed_by_an_ack_of_an_earlier_read() {
+    let mut group = Group::led(3);
+    group.raft(1).read_index(1).expect("it leads");
+    group.drain();
+    let beats: Vec<Message> = group.wire.drain(..).collect();
+    let mut acks = Vec::new();
+    for beat in beats {
+        let to = beat.to;
+        group.raft(to).step(beat).expect("it leads");
+        acks.extend(group.node(to).drain());
+    }
+    group.raft(1).read_index(2).expect("it leads");
+    for ack in [acks.clone(), acks].concat() {
+        group.raft(1).step(ack).expect("it is a member");
+        group.drain();
+    }
+    assert_eq!(group.node(1).reads, [ReadState { context: 1, index: 1 }]);
+}
+
+#[test]
 fn read_index_and_proposal_are_refused_by_a_follower_which_names_its_leader() {
     let mut group = Group::led(3);
     let refused = ProposeError::NotLeader { leader: 1 };
@@ -602,6 +631,24 @@ fn snapshot_without_its_data_is_not_sent() {
 }
 
 #[test]
+fn newest_kept_snapshot_is_sent_although_the_log_is_longer() {
+    let mut group = Group::led(3);
+    group.isolate(3);
+    group.propose(1, "a");
+    group.settle();
+    group.compact(1);
+    group.propose(1, "b");
+    group.settle();
+    let newer = group.snapshot(1);
+    group.raft(1).keep_snapshot(newer).expect("it was applied");
+    assert_eq!(group.raft(1).snapshot_index(), 2);
+    group.heal();
+    group.tick(4);
+    assert_eq!(group.node(3).disk.snapshot.meta.index, 3);
+    assert_eq!(group.raft(3).applied(), 3);
+}
+
+#[test]
 fn only_applied_entries_of_this_log_are_compacted() {
     let mut group = Group::led(3);
     group.propose(1, "a");
@@ -616,7 +663,7 @@ fn only_applied_entries_of_this_log_are_compacted() {
     assert_eq!(group.raft(1).compact(bad.clone()), Err(refused));
     assert_eq!(group.raft(1).compact(good), Ok(()));
     (bad.meta.index, bad.meta.term) = (1, 1);
-    assert_eq!(group.raft(1).compact(bad), Err(CompactError::Stale { index: 1, offset: 2 }));
+    assert_eq!(group.raft(1).compact(bad), Err(CompactError::Stale { index: 1, kept: 2 }));
     assert_eq!((group.raft(1).term_of(1), group.raft(1).term_of(2)), (None, Some(1)));
 }
 
