@@ -232,6 +232,7 @@ fn terms(node: &Node) -> Vec<u64> {
 #[test]
 fn first_to_time_out_leads_and_commits_its_no_op() {
     let mut group = Group::new(3);
+    assert!(!group.raft(1).has_committed_in_term());
     group.tick(ELECTION);
     for id in 1..=3 {
         let status = group.raft(id).status();
