@@ -6,7 +6,7 @@ use super::message::{ConfState, Entry, HardState, SnapshotMeta};
 /// How a node behaves. Sizes in bytes, times in ticks.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// This node, not [`NO_NODE`].
+    /// This node, not [`NO_NODE`](super::NO_NODE).
     pub id: u64,
     /// Least time without a leader before an election; the most is twice that, less one.
     pub election_tick: u32,

@@ -310,9 +310,15 @@ impl Raft {
 
     /// Keeps a snapshot, which was taken at an applied index and is durable, for lagging peers, and drops the
     /// entries that it covers. After a restart it is called once with the snapshot on disk, whose data the
-    /// initial state lacks.
+    /// initial state lacks: a leader does not send what it does not have.
     pub fn compact(&mut self, snapshot: Snapshot) -> Result<(), CompactError> {
         self.log.compact(snapshot)
+    }
+
+    /// As [`Raft::compact`], but the log stays. A node that joins accepts only a snapshot whose configuration
+    /// it is in, so a newer one is due after it was added.
+    pub fn keep_snapshot(&mut self, snapshot: Snapshot) -> Result<(), CompactError> {
+        self.log.keep(snapshot)
     }
 
     pub(super) fn draw_election_timeout(&mut self) {

@@ -20,12 +20,12 @@ pub enum CompactError {
         /// The last applied index.
         applied: u64,
     },
-    /// The log starts after it already.
+    /// A newer one is kept already.
     Stale {
         /// The snapshot's index.
         index: u64,
-        /// Index of the snapshot that the log starts after.
-        offset: u64,
+        /// Index of the kept one.
+        kept: u64,
     },
     /// It was taken from another log.
     Term {
@@ -44,8 +44,8 @@ impl fmt::Display for CompactError {
             CompactError::NotApplied { index, applied } => {
                 write!(f, "snapshot at index {index} is past the applied index {applied}")
             }
-            CompactError::Stale { index, offset } => {
-                write!(f, "snapshot at index {index} is older than the kept one at {offset}")
+            CompactError::Stale { index, kept } => {
+                write!(f, "snapshot at index {index} is older than the kept one at {kept}")
             }
             CompactError::Term { index, got, want } => {
                 write!(f, "snapshot at index {index} has term {got}, the log has term {want} there")
@@ -74,7 +74,7 @@ pub(super) struct Log {
     /// Received from the leader, not installed yet.
     pending: Option<Snapshot>,
     pending_handed: bool,
-    /// The snapshot at `offset`, for peers that need it.
+    /// At `offset` or after it, for peers that need it.
     kept: Option<Snapshot>,
 }
 
@@ -248,7 +248,7 @@ impl Log {
         self.pending.clone()
     }
 
-    /// The state at the log's start, if its data is known.
+    /// A state from which the log carries on, if its data is known.
     pub(super) fn snapshot(&self) -> Option<&Snapshot> {
         self.pending.as_ref().or(self.kept.as_ref())
     }
@@ -274,25 +274,35 @@ impl Log {
         self.applied_to(index.max(self.applied));
     }
 
-    /// Keeps a local snapshot for lagging peers and drops the entries that it covers.
+    /// Keeps a local snapshot for lagging peers.
+    pub(super) fn keep(&mut self, snapshot: Snapshot) -> Result<(), CompactError> {
+        let SnapshotMeta { index, term, .. } = snapshot.meta;
+        let oldest = self.snapshot().map_or(self.offset, |kept| kept.meta.index.max(self.offset));
+        if index < oldest {
+            return Err(CompactError::Stale { index, kept: oldest });
+        }
+        // The driver may take it while it applies a ready that is not advanced yet.
+        if index > self.applying {
+            return Err(CompactError::NotApplied { index, applied: self.applying });
+        }
+        match self.term(index).unwrap_or_default() {
+            want if want != term => Err(CompactError::Term { index, got: term, want }),
+            _ => {
+                self.kept = Some(snapshot);
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps a local snapshot and drops the entries that it covers.
     pub(super) fn compact(&mut self, snapshot: Snapshot) -> Result<(), CompactError> {
         let SnapshotMeta { index, term, .. } = snapshot.meta;
-        if index < self.offset || self.pending.is_some() {
-            return Err(CompactError::Stale { index, offset: self.offset });
-        }
-        if index > self.applied {
-            return Err(CompactError::NotApplied { index, applied: self.applied });
-        }
-        let want = self.term(index).unwrap_or_default();
-        if term != want {
-            return Err(CompactError::Term { index, got: term, want });
-        }
+        self.keep(snapshot)?;
         self.entries.drain(..(index - self.offset) as usize);
         self.offset = index;
         self.offset_term = term;
         self.handed = self.handed.max(index);
         self.stable = self.stable.max(index);
-        self.kept = Some(snapshot);
         Ok(())
     }
 }

@@ -128,7 +128,7 @@ impl Raft {
 
     /// Whether an entry of the current term is committed.
     pub fn has_committed_in_term(&self) -> bool {
-        self.log.matches(self.log.committed, self.term)
+        self.term > 0 && self.log.matches(self.log.committed, self.term)
     }
 
     /// The log's entries after the applied index, committed or not.
