@@ -1,6 +1,56 @@
 //! How it runs in one process, deterministically.
+//!
+//! ```text
+//!   harness ── Cluster ──> cluster ── faults ──┐
+//!                                              ▼
+//!   guest <── Env ── env ──────────────────> world ── timers (one heap, one madsim alarm)
+//!                                              ├── net, stream (datagrams, byte streams)
+//!                                              ├── disk, clock
+//!                                              ├── trace (the run's hash)
+//!                                              └── observer, invariants (what nodes say of themselves)
+//! ```
+//!
+//! madsim is the executor, the virtual clock and the supervisor that kills, restarts and pauses. Its network, TCP
+//! and file simulators are not used.
+//!
+//! Architecture Invariant: nothing here reads the machine's clock, asks it for entropy or depends on hash order. One seed
+//! decides a run; the same seed gives the same trace hash in every process.
 
 #[cfg(not(madsim))]
 compile_error!(
     "crate `sim` needs `--cfg madsim`, which .cargo/config.toml sets: an RUSTFLAGS variable replaces it (add `--cfg madsim` to it), and cargo must run inside the repository"
 );
+
+#[cfg(madsim)]
+pub mod clock;
+#[cfg(madsim)]
+pub mod cluster;
+#[cfg(madsim)]
+pub mod disk;
+#[cfg(madsim)]
+pub mod env;
+#[cfg(madsim)]
+mod faults;
+#[cfg(madsim)]
+mod host;
+#[cfg(madsim)]
+pub mod invariants;
+#[cfg(madsim)]
+mod net;
+#[cfg(madsim)]
+mod observer;
+#[cfg(madsim)]
+pub mod params;
+#[cfg(madsim)]
+mod run;
+#[cfg(madsim)]
+pub mod stream;
+#[cfg(madsim)]
+mod timers;
+#[cfg(madsim)]
+pub mod trace;
+#[cfg(madsim)]
+pub mod world;
+
+#[cfg(madsim)]
+pub use run::{on_fresh_thread, simulate, simulate_here};

@@ -1,0 +1,218 @@
+//! `harness::cluster::Cluster` in the simulated world: starts guests, connects clients, enacts faults, and leaves nothing
+//! behind.
+
+use crate::clock::SimClock;
+use crate::env::{SimEnv, yield_now};
+use crate::invariants::{self, Invariant};
+use crate::params::WorldParams;
+use crate::stream::Dial;
+use crate::timers::Timers;
+use crate::world::{self, World};
+use elastickv::env::Port;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, NodeId};
+use harness::fault::{Fault, FaultKind};
+use harness::seed::{Draw, Seed, Stream};
+use madsim::runtime::Handle;
+use madsim::task::JoinHandle;
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Nodes are started within this time of each other.
+const STARTS_WITHIN_NS: u64 = 100_000_000;
+
+/// The clients' machine: one process that never dies.
+const CLIENTS: SimEnv = SimEnv { node: 0, boot: 1 };
+
+/// A program that runs on every node.
+pub trait Guest {
+    /// The main function of one boot. When it returns, the process exits and the tasks it spawned with it.
+    fn boot(&self, env: SimEnv) -> LocalBoxFuture<'static, ()>;
+}
+
+/// Simulated nodes and the world around them.
+pub struct SimCluster {
+    pub(crate) world: Rc<World>,
+    nodes: Vec<NodeId>,
+    clock: SimClock,
+    driver: RefCell<Option<JoinHandle<()>>>,
+    artifacts: RefCell<Option<Artifacts>>,
+}
+
+impl SimCluster {
+    /// A cluster with the invariants of [`invariants::all`]. Must be made inside a madsim runtime, on a
+    /// thread that has no world; [`crate::simulate`] does both.
+    pub fn new(seed: Seed, params: WorldParams, nodes: u16, guest: Rc<dyn Guest>) -> SimCluster {
+        SimCluster::with_invariants(seed, params, nodes, guest, invariants::all())
+    }
+
+    /// A cluster watched by these invariants.
+    pub fn with_invariants(
+        seed: Seed,
+        params: WorldParams,
+        nodes: u16,
+        guest: Rc<dyn Guest>,
+        invariants: Vec<Box<dyn Invariant>>,
+    ) -> SimCluster {
+        let world = Rc::new(World::new(seed, params, nodes, guest, invariants));
+        world::enter(&world);
+        world.hosts.borrow_mut()[0].start();
+        let driver = madsim::task::spawn_local(Timers::drive(world.clone()));
+        SimCluster {
+            clock: SimClock(world.clone()),
+            world,
+            nodes: (1..=nodes).map(NodeId).collect(),
+            driver: RefCell::new(Some(driver)),
+            artifacts: RefCell::default(),
+        }
+    }
+
+    /// The world, for checks that look inside.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The clients' own view of the world, for tests that act as a client beyond [`Cluster::connect`].
+    pub fn clients(&self) -> SimEnv {
+        CLIENTS
+    }
+
+    /// Kills everything and lets go of it. Harmless when done again.
+    pub(crate) async fn stop(&self) {
+        if self.artifacts.borrow().is_some() {
+            return;
+        }
+        self.world.finish_invariants();
+        for node in &self.nodes {
+            self.world.settle_clock(node.0);
+        }
+        *self.artifacts.borrow_mut() = Some(self.leave_behind());
+        for node in &self.nodes {
+            self.world.end(node.0).await;
+        }
+        if let Some(driver) = self.driver.take() {
+            driver.abort();
+        }
+        self.world.clear();
+        yield_now().await;
+        yield_now().await;
+    }
+
+    fn leave_behind(&self) -> Artifacts {
+        Artifacts {
+            trace_hash: self.world.trace().hash(),
+            counters: self.world.counters(),
+            effects: self.world.effects(),
+            findings: self.world.findings(),
+            params: self.world.params.to_map(),
+        }
+    }
+
+    async fn start_all(&self, seed: Seed) -> io::Result<()> {
+        if seed != self.world.seed {
+            let made_from = self.world.seed;
+            let text = format!("the world was made from seed {made_from}, it cannot run {seed}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        self.world.begin();
+        let mut rng = seed.stream(Stream::Params);
+        // Far from the swarm choice's and the clocks' draws.
+        rng.set_word_pos(2 << 40);
+        let mut draw = |node: &NodeId| (rng.range(0, STARTS_WITHIN_NS), node.0);
+        let mut starts: Vec<(u64, u16)> = self.nodes.iter().map(&mut draw).collect();
+        starts.sort_unstable();
+        for (at, node) in starts {
+            let wait = at.saturating_sub(self.world.since_set_up());
+            self.world.sleep(Duration::from_nanos(wait)).await;
+            start_process(&self.world, node);
+        }
+        Ok(())
+    }
+}
+
+/// Makes the madsim node that hosts a node's boots, and with it the first boot.
+fn start_process(world: &World, node: u16) {
+    let madsim = Handle::current();
+    let process = madsim.create_node().name(format!("n{node}")).init(move || {
+        let world = world::get().expect("madsim starts nodes only while a run is on");
+        let env = world.start(node);
+        let guest = world.guest.borrow().clone();
+        // The guest's own code runs under `run` from its first line: a panic there is a finding.
+        env.run(async move {
+            if let Some(guest) = guest {
+                guest.boot(env).await;
+            }
+        })
+    });
+    let id = process.build().id();
+    world.hosts.borrow_mut()[usize::from(node)].process = Some(id);
+}
+
+impl Cluster for SimCluster {
+    fn nodes(&self) -> &[NodeId] {
+        &self.nodes
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+
+    fn supports(&self, kind: FaultKind) -> bool {
+        match kind {
+            FaultKind::Partition
+            | FaultKind::Kill
+            | FaultKind::Power
+            | FaultKind::Pause
+            | FaultKind::Clock => true,
+        }
+    }
+
+    fn set_up(&self, seed: Seed) -> LocalBoxFuture<'_, io::Result<()>> {
+        self.start_all(seed).boxed_local()
+    }
+
+    fn connect(&self, node: NodeId) -> LocalBoxFuture<'_, io::Result<Connection>> {
+        async move {
+            if !self.nodes.contains(&node) {
+                let text = self.unknown(node);
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
+            let socket = Dial::new(CLIENTS, node.0, Port::REDIS.0).await?;
+            Ok(Box::new(socket) as Connection)
+        }
+        .boxed_local()
+    }
+
+    fn inject<'a>(&'a self, fault: &'a Fault) -> LocalBoxFuture<'a, Result<(), FaultError>> {
+        self.enact(fault).boxed_local()
+    }
+
+    fn leaders(&self) -> LocalBoxFuture<'_, Vec<NodeId>> {
+        async {
+            let hosts = self.world.hosts.borrow();
+            let leads = |node: &NodeId| {
+                let host = &hosts[usize::from(node.0)];
+                host.up && host.leads
+            };
+            self.nodes.iter().copied().filter(leads).collect()
+        }
+        .boxed_local()
+    }
+
+    fn tear_down(&self) -> LocalBoxFuture<'_, Artifacts> {
+        async {
+            self.stop().await;
+            self.artifacts.borrow().clone().unwrap_or_default()
+        }
+        .boxed_local()
+    }
+}
+
+impl SimCluster {
+    pub(crate) fn unknown(&self, node: NodeId) -> String {
+        format!("node {node} is not in this cluster (n1..n{})", self.nodes.len())
+    }
+}

@@ -1,0 +1,167 @@
+//! A node's disk in the simulated world: a [`Volume`] whose syncs take time.
+//!
+//! Writes go to the page cache and take none. A sync is the kernel's: it goes on when the process is paused
+//! or killed, and is forgotten when the power fails, so bytes on their way to the platter count as unsynced.
+
+use super::{SyncMark, Volume};
+use crate::env::SimEnv;
+use crate::timers::Event;
+use crate::trace::Kind;
+use crate::world::World;
+use bytes::Bytes;
+use elastickv::env::Disk;
+use harness::seed::{Draw, Seed, Stream};
+use rand_chacha::ChaCha8Rng;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+/// A machine's disk and its own stretch of the disk stream.
+pub(crate) struct NodeDisk {
+    pub(crate) volume: Volume,
+    rng: ChaCha8Rng,
+    power_cuts: u64,
+}
+
+/// A sync is done, unless the power has failed since.
+pub(crate) struct Synced {
+    node: u16,
+    power_cuts: u64,
+    mark: SyncMark,
+    done: Rc<Done>,
+}
+
+#[derive(Default)]
+struct Done {
+    done: Cell<bool>,
+    waiter: RefCell<Option<Waker>>,
+}
+
+impl NodeDisk {
+    pub(crate) fn new(seed: Seed, node: u16) -> NodeDisk {
+        let mut rng = seed.stream(Stream::Disk);
+        rng.set_word_pos(u128::from(node) << 40);
+        NodeDisk { volume: Volume::default(), rng, power_cuts: 0 }
+    }
+
+    pub(crate) fn power_cut(&mut self) {
+        self.power_cuts += 1;
+        self.volume.power_cut(&mut self.rng);
+    }
+}
+
+impl World {
+    /// The kernel begins a sync; the returned state says when it is done.
+    fn begin_sync(&self, node: u16, mark: SyncMark) -> Rc<Done> {
+        let done = Rc::new(Done::default());
+        let (took, power_cuts) = {
+            let disk = &mut self.disks[usize::from(node)].borrow_mut();
+            let (low, high) = self.params.sync_ns;
+            (disk.rng.log_uniform(low, high), disk.power_cuts)
+        };
+        let synced = Synced { node, power_cuts, mark, done: done.clone() };
+        self.timers.at(self.now() + took, Event::Synced(synced));
+        done
+    }
+
+    pub(crate) fn end_sync(&self, synced: Synced) {
+        let mut disk = self.disks[usize::from(synced.node)].borrow_mut();
+        if disk.power_cuts != synced.power_cuts {
+            return;
+        }
+        disk.volume.end_sync(synced.mark);
+        let words = match synced.mark {
+            SyncMark::File { file, upto } => [file, upto],
+            SyncMark::Names { upto } => [0, upto],
+        };
+        self.event(synced.node, Kind::Synced, &words, &[]);
+        synced.done.done.set(true);
+        if let Some(waiter) = synced.done.waiter.take() {
+            waiter.wake();
+        }
+    }
+}
+
+/// The disk as one boot of a node sees it.
+#[derive(Clone)]
+pub struct SimDisk(pub(crate) SimEnv);
+
+impl SimDisk {
+    /// Acts on the volume, or never returns if the boot is over.
+    async fn act<T>(&self, act: impl FnOnce(&mut Volume) -> T) -> T {
+        match self.0.world() {
+            Some(world) => {
+                let mut disk = world.disks[usize::from(self.0.node)].borrow_mut();
+                act(&mut disk.volume)
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn wait(&self, mark: SyncMark) {
+        let Some(world) = self.0.world() else { return std::future::pending().await };
+        let done = world.begin_sync(self.0.node, mark);
+        drop(world);
+        poll_fn(|cx| {
+            if self.0.world().is_some() && done.done.get() {
+                return Poll::Ready(());
+            }
+            *done.waiter.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl Disk for SimDisk {
+    async fn create(&self, path: &str) -> io::Result<()> {
+        self.act(|volume| volume.create(path)).await;
+        Ok(())
+    }
+
+    async fn len(&self, path: &str) -> io::Result<u64> {
+        self.act(|volume| volume.len(path)).await
+    }
+
+    async fn append(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.act(|volume| volume.append(path, bytes)).await
+    }
+
+    async fn read_at(&self, path: &str, offset: u64, len: usize) -> io::Result<Bytes> {
+        self.act(|volume| volume.read_at(path, offset, len)).await
+    }
+
+    async fn write_at(&self, path: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.act(|volume| volume.write_at(path, offset, bytes)).await
+    }
+
+    async fn truncate(&self, path: &str, len: u64) -> io::Result<()> {
+        self.act(|volume| volume.truncate(path, len)).await
+    }
+
+    async fn sync(&self, path: &str) -> io::Result<()> {
+        let mark = self.act(|volume| volume.begin_sync(path)).await?;
+        self.wait(mark).await;
+        Ok(())
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.act(|volume| volume.rename(from, to)).await
+    }
+
+    async fn remove(&self, path: &str) -> io::Result<()> {
+        self.act(|volume| volume.remove(path)).await
+    }
+
+    async fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        Ok(self.act(|volume| volume.list(folder)).await)
+    }
+
+    async fn sync_dir(&self, folder: &str) -> io::Result<()> {
+        let mark = self.act(|volume| volume.begin_sync_dir(folder)).await;
+        self.wait(mark).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+//! `elastickv::env::Env` in the simulated world.
+//!
+//! A [`SimEnv`] names one boot of one node and nothing else; it looks the world up when it is used. Once that boot is over its
+//! calls do nothing and its futures never complete, so whatever destructors do between kill and restart
+//! cannot reach the next boot. One task at a time may wait in `receive` for a lane.
+
+use crate::disk::SimDisk;
+use crate::host::Down;
+use crate::stream::{Dial, SimListener, SimSocket, listen};
+use crate::timers::Sleep;
+use crate::world::{self, World};
+use bytes::Bytes;
+use elastickv::env::{Draw, Env, Fact, Lane, NodeId, Port};
+use futures_util::FutureExt;
+use std::any::Any;
+use std::future::{Future, pending, poll_fn};
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// Tasks spawned between two sweeps of madsim's list of them, which keeps an entry for every task there ever was.
+const SPAWNS_PER_SWEEP: u64 = 4096;
+
+/// One boot of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SimEnv {
+    /// The node, from 1; 0 is the clients' machine.
+    pub node: u16,
+    /// Which start of it, from 1.
+    pub boot: u64,
+}
+
+impl SimEnv {
+    /// The world, if this boot runs in it.
+    pub(crate) fn world(&self) -> Option<Rc<World>> {
+        world::get().filter(|world| world.is_alive(self.node, self.boot))
+    }
+
+    /// The process' main function, and its end.
+    pub(crate) fn run(
+        self,
+        main: impl Future<Output = ()> + 'static,
+    ) -> impl Future<Output = ()> + 'static {
+        let caught = self.catch(main);
+        async move {
+            caught.await;
+            if let Some(world) = self.world() {
+                world.stop(self.node, Down::Process);
+            }
+        }
+    }
+
+    /// Polls a part of the process to its end. A panic in it is a finding and kills the process.
+    fn catch(self, part: impl Future<Output = ()> + 'static) -> impl Future<Output = ()> + 'static {
+        // Counted from now on: a task that is killed before it first runs is waited for as well.
+        let counted = world::get().map(|world| world.count_task(self.node));
+        async move {
+            let _counted = counted;
+            if let Err(panic) = AssertUnwindSafe(part).catch_unwind().await {
+                self.die(panic_text(panic.as_ref()));
+            }
+        }
+    }
+
+    fn die(self, text: &str) {
+        // A destructor of an old boot may panic too: it says nothing about the node.
+        let Some(world) = self.world() else { return };
+        world.found("node-panic", format!("node n{} panicked: {text}", self.node));
+        world.stop(self.node, Down::Process);
+        let process = world.hosts.borrow()[usize::from(self.node)].process;
+        if let Some(process) = process {
+            madsim::runtime::Handle::current().kill(process);
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let literal = panic.downcast_ref::<&str>().copied();
+    literal.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+impl Env for SimEnv {
+    type Socket = SimSocket;
+    type Listener = SimListener;
+    type Disk = SimDisk;
+
+    fn id(&self) -> NodeId {
+        NodeId(self.node)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_nanos(world::get().map_or(0, |world| world.now()))
+    }
+
+    fn wall_ms(&self) -> u64 {
+        let read = |world: Rc<World>| world.wall.borrow_mut().read_ms(self.node, world.now());
+        self.world().map_or(0, read)
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
+        let env = *self;
+        let until = world::get().map_or(0, |world| world.now()) as u128 + duration.as_nanos();
+        let mut sleep = Sleep::until(until.min(u64::MAX.into()) as u64);
+        poll_fn(move |cx| match env.world() {
+            Some(_) => sleep.poll_unpin(cx),
+            None => Poll::Pending,
+        })
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let Some(world) = self.world() else { return };
+        madsim::task::spawn_local(self.catch(task));
+        if world.spawned().is_multiple_of(SPAWNS_PER_SWEEP) {
+            madsim::runtime::Handle::current().metrics().num_tasks();
+        }
+    }
+
+    fn draw(&self, from: Draw) -> u64 {
+        self.world().map_or(0, |world| world.draw(self.node, from))
+    }
+
+    fn send(&self, to: NodeId, lane: Lane, message: Bytes) {
+        if let Some(world) = self.world() {
+            world.check_node(to.0);
+            world.send(self.node, to.0, lane, message);
+        }
+    }
+
+    fn receive(&self, lane: Lane) -> impl Future<Output = (NodeId, Bytes)> + 'static {
+        let env = *self;
+        poll_fn(move |cx| {
+            let Some(world) = env.world() else { return Poll::Pending };
+            let mut hosts = world.hosts.borrow_mut();
+            let inbox = hosts[usize::from(env.node)].inbox(lane);
+            match inbox.queue.pop_front() {
+                Some((from, message)) => Poll::Ready((NodeId(from), message)),
+                None => {
+                    inbox.reader = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+    }
+
+    async fn listen(&self, port: Port) -> io::Result<SimListener> {
+        match listen(*self, port.0) {
+            Some(listener) => listener,
+            None => pending().await,
+        }
+    }
+
+    fn connect(
+        &self,
+        to: NodeId,
+        port: Port,
+    ) -> impl Future<Output = io::Result<SimSocket>> + 'static {
+        if let Some(world) = self.world() {
+            world.check_node(to.0);
+        }
+        Dial::new(*self, to.0, port.0)
+    }
+
+    fn disk(&self) -> SimDisk {
+        SimDisk(*self)
+    }
+
+    fn observe(&self, fact: Fact) {
+        if let Some(world) = self.world() {
+            world.observe(self.node, self.boot, &fact);
+        }
+    }
+
+    fn reached(&self, mark: &'static str) {
+        if let Some(world) = self.world() {
+            world.count(mark);
+        }
+    }
+
+    fn buggify(&self, _: &'static str) -> bool {
+        false
+    }
+
+    fn yield_point(&self, _: &'static str) -> impl Future<Output = ()> + 'static {
+        let env = *self;
+        async move {
+            yield_now().await;
+            let stall = env.world().and_then(|world| world.stall(env.node));
+            if let Some(stall) = stall {
+                env.sleep(stall).await;
+            }
+        }
+    }
+}
+
+/// Lets every other task that is ready have its chance to run first.
+pub(crate) async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,165 @@
+//! Faults enacted in the simulated world. Its twin on machines is `real-cluster/src/faults.rs`.
+//!
+//! A process is ended in this order: its host is marked down, no borrow of the world is held, madsim kills its tasks, and
+//! they are waited for. So a restart never runs the destructors of the boot before it.
+
+use crate::cluster::SimCluster;
+use crate::env::yield_now;
+use crate::host::Down;
+use crate::trace::{Kind, digest};
+use crate::world::World;
+use harness::cluster::{FaultError, NodeId};
+use harness::fault::Fault;
+use madsim::runtime::Handle;
+
+impl SimCluster {
+    pub(crate) async fn enact(&self, fault: &Fault) -> Result<(), FaultError> {
+        let world = &self.world;
+        let injection = world.injection();
+        self.check(fault)?;
+        world.event(0, Kind::Fault, &fingerprint(fault), &[]);
+        match *fault {
+            Fault::Partition { ref cuts, .. } => {
+                let cuts = cuts.iter().map(|(from, to)| (from.0, to.0));
+                world.net.borrow_mut().cut(cuts, Some(injection));
+            }
+            Fault::HealNetwork => world.net.borrow_mut().cut(std::iter::empty(), None),
+            Fault::Kill(node) => world.take_down(node.0, Down::Process, injection).await,
+            Fault::PowerOff(node) => world.take_down(node.0, Down::Power, injection).await,
+            Fault::Restart(node) => world.restart(node.0).await,
+            Fault::Pause(node) => world.pause(node.0, injection),
+            Fault::Resume(node) => world.resume(node.0),
+            Fault::WallJump { node, by_ms } => {
+                world.wall.borrow_mut().jump(node.0, by_ms, injection);
+            }
+            Fault::WallReset(node) => world.settle_clock(node.0),
+        }
+        Ok(())
+    }
+
+    fn check(&self, fault: &Fault) -> Result<(), FaultError> {
+        use harness::cluster::Cluster;
+        let named = targets(fault);
+        match named.iter().find(|node| !self.nodes().contains(node)) {
+            Some(node) => Err(FaultError(self.unknown(*node))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn targets(fault: &Fault) -> Vec<NodeId> {
+    match fault {
+        Fault::Partition { cuts, .. } => cuts.iter().flat_map(|(from, to)| [*from, *to]).collect(),
+        Fault::HealNetwork => Vec::new(),
+        Fault::Kill(node)
+        | Fault::PowerOff(node)
+        | Fault::Restart(node)
+        | Fault::Pause(node)
+        | Fault::Resume(node)
+        | Fault::WallJump { node, .. }
+        | Fault::WallReset(node) => vec![*node],
+    }
+}
+
+/// The fault as numbers: its place in the enum and its values.
+fn fingerprint(fault: &Fault) -> [u64; 3] {
+    match fault {
+        Fault::Partition { cuts, .. } => {
+            let link = |(from, to): &(NodeId, NodeId)| u64::from(from.0) << 16 | u64::from(to.0);
+            [1, cuts.len() as u64, digest(&cuts.iter().map(link).collect::<Vec<u64>>())]
+        }
+        Fault::HealNetwork => [2, 0, 0],
+        Fault::Kill(node) => [3, u64::from(node.0), 0],
+        Fault::PowerOff(node) => [4, u64::from(node.0), 0],
+        Fault::Restart(node) => [5, u64::from(node.0), 0],
+        Fault::Pause(node) => [6, u64::from(node.0), 0],
+        Fault::Resume(node) => [7, u64::from(node.0), 0],
+        Fault::WallJump { node, by_ms } => [8, u64::from(node.0), *by_ms as u64],
+        Fault::WallReset(node) => [9, u64::from(node.0), 0],
+    }
+}
+
+impl World {
+    async fn take_down(&self, node: u16, how: Down, injection: usize) {
+        let (up, powered) = {
+            let host = &self.hosts.borrow()[usize::from(node)];
+            (host.up, host.powered)
+        };
+        self.acted(injection, u64::from(up));
+        // A dead process' machine can still lose its power, and with it its page cache.
+        if up || (powered && how == Down::Power) {
+            self.stop(node, how);
+        }
+        self.reap(node).await;
+    }
+
+    /// Ends a node's process for good, at the end of a run; its disk stays as it is.
+    pub(crate) async fn end(&self, node: u16) {
+        if self.hosts.borrow()[usize::from(node)].up {
+            self.stop(node, Down::Process);
+        }
+        self.reap(node).await;
+    }
+
+    /// Drops the tasks of a process that is marked down, and returns when they are gone.
+    async fn reap(&self, node: u16) {
+        let (process, tasks) = {
+            let host = &self.hosts.borrow()[usize::from(node)];
+            (host.process, host.tasks.clone())
+        };
+        let Some(process) = process else { return };
+        Handle::current().kill(process);
+        while tasks.get() > 0 {
+            yield_now().await;
+        }
+    }
+
+    async fn restart(&self, node: u16) {
+        let (up, process) = {
+            let host = &self.hosts.borrow()[usize::from(node)];
+            (host.up, host.process)
+        };
+        if let (false, Some(process)) = (up, process) {
+            // It may have ended by itself a moment ago.
+            self.reap(node).await;
+            Handle::current().restart(process);
+        }
+    }
+
+    fn pause(&self, node: u16, injection: usize) {
+        let process = {
+            let host = &mut self.hosts.borrow_mut()[usize::from(node)];
+            if !host.up || host.paused {
+                return;
+            }
+            host.paused = true;
+            host.process
+        };
+        self.acted(injection, 1);
+        if let Some(process) = process {
+            Handle::current().pause(process);
+        }
+    }
+
+    fn resume(&self, node: u16) {
+        let process = {
+            let host = &mut self.hosts.borrow_mut()[usize::from(node)];
+            if !host.up || !host.paused {
+                return;
+            }
+            host.paused = false;
+            host.process
+        };
+        if let Some(process) = process {
+            Handle::current().resume(process);
+        }
+    }
+
+    /// True time on a node's wall clock; the jumps that were in force have acted as often as it was read.
+    pub(crate) fn settle_clock(&self, node: u16) {
+        let settled = self.wall.borrow_mut().reset(node);
+        for (injection, reads) in settled {
+            self.acted(injection, reads);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! One machine: its process, its inboxes, its open ports. What its kernel knows of byte streams is in [`crate::stream`],
+//! its files in [`crate::disk`].
+
+use bytes::Bytes;
+use elastickv::env::Lane;
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::task::Waker;
+
+/// Datagrams that a kernel keeps for a process that does not read them; the oldest go first.
+pub(crate) const INBOX_MAX: usize = 4096;
+
+/// How a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Down {
+    /// SIGKILL, a panic, or its main function returned: the kernel goes on.
+    Process,
+    /// No power: the kernel and its memory are gone too.
+    Power,
+}
+
+/// A machine and the process on it.
+#[derive(Default)]
+pub(crate) struct Host {
+    /// Which start of the process is current, from 1.
+    pub(crate) boot: u64,
+    pub(crate) up: bool,
+    pub(crate) powered: bool,
+    pub(crate) paused: bool,
+    /// Latest of `Leads` and `Follows`.
+    pub(crate) leads: bool,
+    pub(crate) lanes: [Inbox; 3],
+    pub(crate) ports: BTreeMap<u16, Port>,
+    /// Tasks of all boots that still exist.
+    pub(crate) tasks: Rc<Cell<usize>>,
+    pub(crate) process: Option<madsim::task::NodeId>,
+}
+
+#[derive(Default)]
+pub(crate) struct Inbox {
+    pub(crate) queue: VecDeque<(u16, Bytes)>,
+    /// Whose receive waits: one task per lane.
+    pub(crate) reader: Option<Waker>,
+}
+
+/// A listening port: connections that the kernel has accepted and the process has not.
+#[derive(Default)]
+pub(crate) struct Port {
+    pub(crate) backlog: VecDeque<u64>,
+    pub(crate) acceptor: Option<Waker>,
+}
+
+impl Host {
+    /// The process of the next boot starts.
+    pub(crate) fn start(&mut self) -> u64 {
+        self.boot += 1;
+        self.up = true;
+        self.powered = true;
+        self.paused = false;
+        self.leads = false;
+        self.boot
+    }
+
+    /// The process is gone, with all that only it held.
+    pub(crate) fn stop(&mut self, how: Down) {
+        self.up = false;
+        self.paused = false;
+        self.leads = false;
+        self.powered &= how == Down::Process;
+        self.lanes = Default::default();
+        self.ports.clear();
+    }
+
+    pub(crate) fn inbox(&mut self, lane: Lane) -> &mut Inbox {
+        &mut self.lanes[lane as usize]
+    }
+}
+
+/// One of a host's tasks, for as long as it exists.
+pub(crate) struct Counted(Rc<Cell<usize>>);
+
+impl Counted {
+    pub(crate) fn new(tasks: &Rc<Cell<usize>>) -> Counted {
+        tasks.set(tasks.get() + 1);
+        Counted(tasks.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}

@@ -1,0 +1,105 @@
+//! White-box invariants: what must hold of the facts that nodes tell, as they tell them. Black-box checkers of histories
+//! live in `harness`.
+//!
+//! A new invariant is one file here and one row in [`all`]. The first violation of each is a finding; a broken
+//! invariant is not asked again.
+
+mod acknowledgements;
+mod commit_timestamps;
+mod equal_state;
+mod one_leader_per_term;
+mod restart_timestamps;
+
+pub use acknowledgements::Acknowledgements;
+pub use commit_timestamps::CommitTimestamps;
+pub use equal_state::EqualState;
+pub use one_leader_per_term::OneLeaderPerTerm;
+pub use restart_timestamps::RestartTimestamps;
+
+use crate::disk::Volume;
+use bytes::Bytes;
+use elastickv::env::{Fact, Lane};
+
+/// Something that holds in every run of a correct system. `Err` is one sentence with the values.
+pub trait Invariant {
+    /// Its name in findings: `one-leader-per-term`.
+    fn name(&self) -> &'static str;
+
+    /// A node says something of itself, in the same poll as the act.
+    fn observe(&mut self, node: u16, boot: u64, fact: &Fact) -> Result<(), String>;
+
+    /// Whether [`Invariant::sent`] is to be called. Asked once.
+    fn watches_sends(&self) -> bool {
+        false
+    }
+
+    /// A datagram is about to leave a node; nothing of it has reached anyone.
+    fn sent(&mut self, _sent: &Sent<'_>) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The run is over.
+    fn finish(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// A datagram at the moment at which it leaves.
+pub struct Sent<'a> {
+    /// The sender.
+    pub node: u16,
+    /// Its boot.
+    pub boot: u64,
+    /// The receiver.
+    pub to: u16,
+    /// Raft's lane.
+    pub lane: Lane,
+    /// What is sent.
+    pub message: &'a Bytes,
+    /// The sender's disk at this moment.
+    pub disk: DiskView<'a>,
+}
+
+/// A node's files, to look at.
+#[derive(Clone, Copy)]
+pub struct DiskView<'a>(pub &'a Volume);
+
+impl<'a> DiskView<'a> {
+    /// The bytes of a file that no power cut can take; `None` if the name itself can be lost.
+    pub fn synced_image(&self, path: &str) -> Option<&'a [u8]> {
+        self.0.synced_image(path)
+    }
+}
+
+/// Every invariant that a run is watched by.
+pub fn all() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(OneLeaderPerTerm::default()),
+        Box::new(EqualState::default()),
+        Box::new(CommitTimestamps::default()),
+        Box::new(Acknowledgements::default()),
+        Box::new(RestartTimestamps),
+    ]
+}
+
+#[cfg(test)]
+mod fed {
+    use super::*;
+
+    /// The first violation that this sequence of (node, fact) shows, including at its end.
+    pub(super) fn violation(
+        mut invariant: impl Invariant,
+        facts: impl IntoIterator<Item = (u16, Fact)>,
+    ) -> Option<String> {
+        let mut told = facts.into_iter().map(|(node, fact)| invariant.observe(node, 1, &fact));
+        told.find_map(Result::err).or_else(|| invariant.finish().err())
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<&str> = all().iter().map(|invariant| invariant.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all().len());
+    }
+}

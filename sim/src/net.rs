@@ -1,0 +1,263 @@
+//! Links: when a message arrives, whether, and how often. Datagrams travel here; byte streams ask for the same fate of their
+//! packets.
+//!
+//! Each directed link has its own stream of random numbers and takes exactly two numbers a message, so message k of a link
+//! meets the same fate whatever the other links carry. Cuts are looked at when a message is sent and again when
+//! it arrives. The client host is node 0: its links are never cut and lose nothing, but they take time.
+
+use crate::host::INBOX_MAX;
+use crate::params::WorldParams;
+use crate::timers::Event;
+use crate::trace::Kind;
+use crate::world::World;
+use bytes::Bytes;
+use elastickv::env::Lane;
+use harness::seed::{Seed, Stream};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+
+/// A message to oneself.
+const LOOPBACK_NS: u64 = 10_000;
+/// A fate's three chances have 20 bits each.
+const CHANCE_BITS: u32 = 20;
+
+/// A datagram under way.
+pub(crate) struct Frame {
+    from: u16,
+    to: u16,
+    lane: Lane,
+    message: Bytes,
+}
+
+/// What the link does to one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trip {
+    /// When it arrives; `None` if it is lost.
+    pub(crate) arrives: Option<u64>,
+    /// When it arrives a second time.
+    pub(crate) again: Option<u64>,
+}
+
+/// All links and what is cut.
+pub(crate) struct Net {
+    seed: Seed,
+    hosts: usize,
+    links: Vec<Option<Box<Link>>>,
+    cuts: Vec<bool>,
+    /// The injection that made the cuts.
+    blame: Option<usize>,
+    messages: u64,
+}
+
+struct Link {
+    rng: ChaCha8Rng,
+    busy_until: u64,
+    last_arrival: u64,
+}
+
+impl Net {
+    pub(crate) fn new(seed: Seed, nodes: u16) -> Net {
+        let hosts = usize::from(nodes) + 1;
+        Net {
+            seed,
+            hosts,
+            links: (0..hosts * hosts).map(|_| None).collect(),
+            cuts: vec![false; hosts * hosts],
+            blame: None,
+            messages: 0,
+        }
+    }
+
+    fn index(&self, from: u16, to: u16) -> usize {
+        usize::from(from) * self.hosts + usize::from(to)
+    }
+
+    /// These directed links are cut and no others, because of this injection.
+    pub(crate) fn cut(&mut self, cuts: impl Iterator<Item = (u16, u16)>, injection: Option<usize>) {
+        self.cuts.fill(false);
+        self.blame = injection;
+        for (from, to) in cuts.filter(|&(from, to)| from != 0 && to != 0 && from != to) {
+            let link = self.index(from, to);
+            self.cuts[link] = true;
+        }
+    }
+
+    pub(crate) fn is_cut(&self, from: u16, to: u16) -> bool {
+        self.cuts[self.index(from, to)]
+    }
+
+    /// Draws the fate of the link's next message.
+    pub(crate) fn trip(
+        &mut self,
+        params: &WorldParams,
+        from: u16,
+        to: u16,
+        bytes: usize,
+        now: u64,
+    ) -> Trip {
+        let delayed = params.delay_message == Some(self.messages);
+        self.messages += 1;
+        if from == to {
+            return Trip { arrives: Some(now + LOOPBACK_NS), again: None };
+        }
+        let (seed, index) = (self.seed, self.index(from, to));
+        let link = self.links[index].get_or_insert_with(|| {
+            let rng = seed.stream(Stream::Link(from, to));
+            Box::new(Link { rng, busy_until: 0, last_arrival: 0 })
+        });
+        let (fate, delay) = (link.rng.next_u64(), link.rng.next_u64());
+        link.busy_until = link.busy_until.max(now) + (bytes as u64 * params.ns_per_kib) / 1024;
+        let tail = happens(fate >> (2 * CHANCE_BITS), params.tail_ppm);
+        let mut arrive = |delay: u64| {
+            let at = link.busy_until + latency(params, delay, tail);
+            if !params.reorder {
+                link.last_arrival = link.last_arrival.max(at);
+                return link.last_arrival + u64::from(delayed);
+            }
+            at + u64::from(delayed)
+        };
+        let of_client = from == 0 || to == 0;
+        let lost = !of_client && happens(fate, params.loss_ppm);
+        let twice = !of_client && happens(fate >> CHANCE_BITS, params.duplication_ppm);
+        Trip {
+            arrives: (!lost).then(|| arrive(delay)),
+            again: (twice && !lost).then(|| arrive(delay.rotate_left(17))),
+        }
+    }
+}
+
+fn happens(bits: u64, ppm: u64) -> bool {
+    (bits & ((1 << CHANCE_BITS) - 1)) * 1_000_000 < ppm << CHANCE_BITS
+}
+
+fn latency(params: &WorldParams, delay: u64, tail: bool) -> u64 {
+    let fraction = delay & 0xffff_ffff;
+    let usual = params.latency_ns + ((fraction * params.jitter_ns) >> 32);
+    if !tail {
+        return usual;
+    }
+    // Heavy tail: each halving of its far end is equally likely, uniform inside.
+    let half = (params.tail_ns >> ((delay >> 32) & 7)) / 2;
+    usual + half + (((delay >> 35) * half) >> 29)
+}
+
+impl World {
+    /// A datagram leaves a process that is alive.
+    pub(crate) fn send(&self, from: u16, to: u16, lane: Lane, message: Bytes) {
+        self.invariants_sent(from, to, lane, &message);
+        self.count("datagrams sent");
+        let trip = self.net.borrow_mut().trip(&self.params, from, to, message.len(), self.now());
+        // The arrival is folded now: what arrives within the same turn of the driver shares its time.
+        let words = [u64::from(to), lane as u64, trip.arrives.unwrap_or(0)];
+        self.event(from, Kind::Send, &words, &message);
+        if self.drops_cut(from, to, Kind::Drop) {
+            return;
+        }
+        let Some(arrives) = trip.arrives else {
+            self.count("datagrams lost");
+            return self.event(to, Kind::Drop, &[u64::from(from)], &[]);
+        };
+        if let Some(again) = trip.again {
+            self.count("datagrams doubled");
+            let message = message.clone();
+            self.timers.at(again, Event::Frame(Frame { from, to, lane, message }));
+        }
+        self.timers.at(arrives, Event::Frame(Frame { from, to, lane, message }));
+    }
+
+    /// A datagram arrives at a kernel.
+    pub(crate) fn deliver(&self, frame: Frame) {
+        let Frame { from, to, lane, message } = frame;
+        if self.drops_cut(from, to, Kind::Drop) {
+            return;
+        }
+        let words = [u64::from(from), lane as u64];
+        if !self.hosts.borrow()[usize::from(to)].up {
+            return self.event(to, Kind::Drop, &words, &[]);
+        }
+        self.event(to, Kind::Deliver, &words, &message);
+        let mut hosts = self.hosts.borrow_mut();
+        let inbox = hosts[usize::from(to)].inbox(lane);
+        inbox.queue.push_back((from, message));
+        if inbox.queue.len() > INBOX_MAX {
+            inbox.queue.pop_front();
+            self.count("datagrams dropped by a full inbox");
+        }
+        if let Some(reader) = inbox.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// Whether a cut stops what goes this way now; if so it is counted for the partition's effect.
+    pub(crate) fn drops_cut(&self, from: u16, to: u16, kind: Kind) -> bool {
+        let blame = {
+            let net = self.net.borrow();
+            if !net.is_cut(from, to) {
+                return false;
+            }
+            net.blame
+        };
+        if let Some(injection) = blame {
+            self.acted(injection, 1);
+        }
+        self.event(to, kind, &[u64::from(from)], &[]);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trips(params: &WorldParams, count: usize) -> Vec<Trip> {
+        let mut net = Net::new(Seed(3), 2);
+        (0..count).map(|k| net.trip(params, 1, 2, 100, k as u64 * 1000)).collect()
+    }
+
+    #[test]
+    fn a_message_meets_the_same_fate_whatever_other_links_carry() {
+        let params = WorldParams::from_seed(Seed(3));
+        let alone = trips(&params, 50);
+        let mut net = Net::new(Seed(3), 2);
+        for (k, trip) in alone.iter().enumerate() {
+            net.trip(&params, 2, 1, 9, 0);
+            assert_eq!(net.trip(&params, 1, 2, 100, k as u64 * 1000), *trip);
+        }
+    }
+
+    #[test]
+    fn loss_and_duplication_come_as_often_as_asked() {
+        let mut params = WorldParams::calm();
+        params.loss_ppm = 30_000;
+        params.duplication_ppm = 30_000;
+        let all = trips(&params, 20_000);
+        let lost = all.iter().filter(|t| t.arrives.is_none()).count();
+        let twice = all.iter().filter(|t| t.again.is_some()).count();
+        assert!((500..700).contains(&lost), "{lost} of 20000 lost");
+        assert!((480..700).contains(&twice), "{twice} of 20000 doubled");
+    }
+
+    #[test]
+    fn a_calm_link_takes_exactly_its_latency_and_the_tail_stays_below_its_end() {
+        let mut params = WorldParams::calm();
+        assert!(trips(&params, 9).iter().enumerate().all(|(k, t)| {
+            *t == Trip { arrives: Some(k as u64 * 1000 + params.latency_ns), again: None }
+        }));
+        (params.tail_ppm, params.tail_ns, params.reorder) = (1_000_000, 64_000_000, true);
+        let extra = |t: &Trip, k: u64| t.arrives.unwrap() - k * 1000 - params.latency_ns;
+        let all: Vec<u64> =
+            trips(&params, 1000).iter().zip(0..).map(|(t, k)| extra(t, k)).collect();
+        assert!(all.iter().all(|&extra| (250_000..=64_000_000).contains(&extra)));
+        assert!(all.iter().any(|&extra| extra > 32_000_000));
+    }
+
+    #[test]
+    fn a_link_has_a_bandwidth() {
+        let mut params = WorldParams::calm();
+        params.ns_per_kib = 8192;
+        let mut net = Net::new(Seed(3), 2);
+        let mut arrives =
+            || net.trip(&params, 1, 2, 1 << 20, 0).arrives.unwrap() - params.latency_ns;
+        assert_eq!((arrives(), arrives()), (8_388_608, 2 * 8_388_608));
+    }
+}

@@ -1,0 +1,310 @@
+//! One heap of everything that is still to happen, ordered by (time, number), and the one task that pops it.
+//!
+//! Promises: equal times fire in the order in which they were set; a cancelled timer never fires and is a tombstone until
+//! its time; no 1 ms floor. madsim knows one alarm at a time: a `Sleep` that is polled once with the driver's waker, moved
+//! by `reset`. Its callback runs under madsim's timer lock, so it does nothing but wake the driver.
+
+use crate::disk::Synced;
+use crate::net::Frame;
+use crate::stream::{Packet, Retry};
+use crate::world::{self, World};
+use madsim::time::{Sleep as Alarm, TimeHandle};
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// What happens when a timer fires.
+pub(crate) enum Event {
+    Wake(Waker),
+    Frame(Frame),
+    Packet(Packet),
+    Retry(Retry),
+    Synced(Synced),
+}
+
+/// Names one timer for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    slot: u32,
+    number: u64,
+}
+
+/// The heap itself; knows nothing of madsim.
+pub(crate) struct Heap<E> {
+    /// (time, number, slot): the number is unique, so the slot never decides.
+    order: BinaryHeap<Reverse<(u64, u64, u32)>>,
+    slots: Vec<Slot<E>>,
+    free: Vec<u32>,
+    numbers: u64,
+}
+
+struct Slot<E> {
+    number: u64,
+    event: Option<E>,
+}
+
+impl<E> Heap<E> {
+    pub(crate) fn new() -> Heap<E> {
+        Heap { order: BinaryHeap::new(), slots: Vec::new(), free: Vec::new(), numbers: 0 }
+    }
+
+    pub(crate) fn push(&mut self, at: u64, event: E) -> Key {
+        let number = self.numbers;
+        self.numbers += 1;
+        let filled = Slot { number, event: Some(event) };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = filled;
+                slot
+            }
+            None => {
+                self.slots.push(filled);
+                self.slots.len() as u32 - 1
+            }
+        };
+        self.order.push(Reverse((at, number, slot)));
+        Key { slot, number }
+    }
+
+    /// The event of a timer that has neither fired nor been cancelled.
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut E> {
+        let slot = self.slots.get_mut(key.slot as usize)?;
+        if slot.number == key.number { slot.event.as_mut() } else { None }
+    }
+
+    pub(crate) fn cancel(&mut self, key: Key) -> Option<E> {
+        let slot = self.slots.get_mut(key.slot as usize)?;
+        if slot.number == key.number { slot.event.take() } else { None }
+    }
+
+    /// The first event due at `now`.
+    pub(crate) fn pop(&mut self, now: u64) -> Option<E> {
+        while let Some(&Reverse((at, _, slot))) = self.order.peek() {
+            if at > now {
+                return None;
+            }
+            self.order.pop();
+            self.free.push(slot);
+            if let Some(event) = self.slots[slot as usize].event.take() {
+                return Some(event);
+            }
+        }
+        None
+    }
+
+    /// When the next event is due; drops the tombstones before it.
+    pub(crate) fn next(&mut self) -> Option<u64> {
+        while let Some(&Reverse((at, _, slot))) = self.order.peek() {
+            if self.slots[slot as usize].event.is_some() {
+                return Some(at);
+            }
+            self.order.pop();
+            self.free.push(slot);
+        }
+        None
+    }
+
+    pub(crate) fn clear(&mut self) -> Vec<E> {
+        self.order.clear();
+        self.free.clear();
+        self.slots.drain(..).filter_map(|slot| slot.event).collect()
+    }
+}
+
+/// The world's heap and its madsim alarm.
+pub(crate) struct Timers {
+    heap: RefCell<Heap<Event>>,
+    time: TimeHandle,
+    alarm: RefCell<Bell>,
+}
+
+/// The madsim side: alarms that were set and have not rung, latest first.
+struct Bell {
+    epoch: Instant,
+    sleep: Pin<Box<Alarm>>,
+    set: Vec<u64>,
+    driver: Option<Waker>,
+    /// While the driver runs, it sets the alarm once at its end.
+    driving: bool,
+}
+
+impl Timers {
+    pub(crate) fn new() -> Timers {
+        let time = TimeHandle::current();
+        let bell = Bell {
+            epoch: time.now_instant() - time.elapsed(),
+            sleep: Box::pin(time.sleep(Duration::ZERO)),
+            set: Vec::new(),
+            driver: None,
+            driving: false,
+        };
+        Timers { heap: RefCell::new(Heap::new()), time, alarm: RefCell::new(bell) }
+    }
+
+    /// Virtual nanoseconds since the run began.
+    pub(crate) fn now(&self) -> u64 {
+        self.time.elapsed().as_nanos() as u64
+    }
+
+    pub(crate) fn at(&self, at: u64, event: Event) -> Key {
+        let key = self.heap.borrow_mut().push(at, event);
+        let mut bell = self.alarm.borrow_mut();
+        if !bell.driving {
+            bell.ring_by(at);
+        }
+        key
+    }
+
+    fn rewake(&self, key: Key, waker: &Waker) -> bool {
+        match self.heap.borrow_mut().get_mut(key) {
+            Some(Event::Wake(old)) => {
+                old.clone_from(waker);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn cancel(&self, key: Key) {
+        // Bound, so that the borrow ends before the event is dropped.
+        let event = self.heap.borrow_mut().cancel(key);
+        drop(event);
+    }
+
+    /// Forgets everything, for the end of a run.
+    pub(crate) fn clear(&self) {
+        let events = self.heap.borrow_mut().clear();
+        drop(events);
+        let driver = self.alarm.borrow_mut().driver.take();
+        drop(driver);
+    }
+
+    /// The driver: fires what is due, then sets the alarm for what comes next. Never ends.
+    pub(crate) async fn drive(world: Rc<World>) {
+        poll_fn(|cx| {
+            world.timers.begin(cx);
+            loop {
+                let due = world.timers.heap.borrow_mut().pop(world.now());
+                match due {
+                    Some(event) => world.fire(event),
+                    None => break,
+                }
+            }
+            world.timers.end();
+            Poll::<()>::Pending
+        })
+        .await
+    }
+
+    fn begin(&self, cx: &Context<'_>) {
+        let mut bell = self.alarm.borrow_mut();
+        bell.driving = true;
+        match &mut bell.driver {
+            Some(driver) => driver.clone_from(cx.waker()),
+            None => bell.driver = Some(cx.waker().clone()),
+        }
+    }
+
+    fn end(&self) {
+        let next = self.heap.borrow_mut().next();
+        let now = self.now();
+        let mut bell = self.alarm.borrow_mut();
+        bell.driving = false;
+        while bell.set.last().is_some_and(|&at| at <= now) {
+            bell.set.pop();
+        }
+        if let Some(next) = next {
+            bell.ring_by(next);
+        }
+    }
+}
+
+impl Bell {
+    /// Makes sure that the driver runs at `at` or before. A later alarm that is already set rings too, for nothing.
+    fn ring_by(&mut self, at: u64) {
+        let Some(driver) = &self.driver else { return };
+        if self.set.last().is_some_and(|&set| set <= at) {
+            return;
+        }
+        self.sleep.as_mut().reset(self.epoch + Duration::from_nanos(at));
+        match self.sleep.as_mut().poll(&mut Context::from_waker(driver)) {
+            Poll::Pending => self.set.push(at),
+            Poll::Ready(()) => driver.wake_by_ref(),
+        }
+    }
+}
+
+/// Completes at a virtual time. Dropping it cancels it.
+pub(crate) struct Sleep {
+    at: u64,
+    key: Option<Key>,
+}
+
+impl Sleep {
+    pub(crate) fn until(at: u64) -> Sleep {
+        Sleep { at, key: None }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(world) = world::get() else { return Poll::Pending };
+        if world.now() >= self.at {
+            return Poll::Ready(());
+        }
+        if !self.key.is_some_and(|key| world.timers.rewake(key, cx.waker())) {
+            self.key = Some(world.timers.at(self.at, Event::Wake(cx.waker().clone())));
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(key) = self.key
+            && let Some(world) = world::get()
+        {
+            world.timers.cancel(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_by_time_and_equal_times_in_the_order_in_which_they_were_set() {
+        let mut heap = Heap::new();
+        for (at, event) in [(20, "c"), (10, "a"), (20, "d"), (10, "b")] {
+            heap.push(at, event);
+        }
+        assert_eq!(heap.pop(9), None);
+        assert_eq!(heap.next(), Some(10));
+        let all: Vec<&str> = std::iter::from_fn(|| heap.pop(20)).collect();
+        assert_eq!(all, ["a", "b", "c", "d"]);
+        assert_eq!(heap.next(), None);
+    }
+
+    #[test]
+    fn a_cancelled_timer_never_fires_and_its_key_does_not_hit_a_later_one() {
+        let mut heap = Heap::new();
+        let first = heap.push(1, "first");
+        heap.push(2, "second");
+        assert_eq!(heap.cancel(first), Some("first"));
+        assert_eq!(heap.next(), Some(2));
+        let third = heap.push(3, "third");
+        assert_eq!(heap.cancel(first), None);
+        assert_eq!(heap.get_mut(first), None);
+        assert_eq!(heap.get_mut(third), Some(&mut "third"));
+        assert_eq!(heap.pop(9), Some("second"));
+        assert_eq!(heap.pop(9), Some("third"));
+    }
+}

@@ -1,0 +1,357 @@
+//! One run's world: everything that nodes share and that is not code of theirs. Reached through a thread-local, so that it
+//! needs no owner among the nodes' futures and goes away with the run.
+//!
+//! Each part has its own borrow and none is held across a call into a guest. Numbering: host 0 is the clients' machine,
+//! hosts 1.. are the nodes.
+
+use crate::clock::WallClocks;
+use crate::cluster::Guest;
+use crate::disk::{DiskImage, NodeDisk, Volume};
+use crate::env::SimEnv;
+use crate::host::{Counted, Down, Host};
+use crate::invariants::{DiskView, Invariant, Sent};
+use crate::net::Net;
+use crate::observer;
+use crate::params::WorldParams;
+use crate::stream::Streams;
+use crate::timers::{Event, Sleep, Timers};
+use crate::trace::{Kind, Trace};
+use bytes::Bytes;
+use elastickv::env::{Draw, Fact, Lane};
+use harness::cluster::Finding;
+use harness::seed::{Seed, Stream};
+use rand_chacha::ChaCha8Rng;
+use std::cell::{Cell, Ref, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// More findings say nothing that these do not.
+const FINDINGS_MAX: usize = 5;
+
+thread_local! {
+    static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
+}
+
+/// This thread's world, if a run is on.
+pub(crate) fn get() -> Option<Rc<World>> {
+    WORLD.try_with(|world| world.borrow().clone()).ok().flatten()
+}
+
+pub(crate) fn enter(world: &Rc<World>) {
+    let before = WORLD.replace(Some(world.clone()));
+    assert!(before.is_none(), "two runs on one thread at once");
+}
+
+pub(crate) fn leave() {
+    drop(WORLD.take());
+}
+
+/// Worlds of this process that are gone: with the number of runs, whether a run leaks its world.
+pub fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
+
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// The world of one run.
+pub struct World {
+    pub(crate) seed: Seed,
+    pub(crate) params: WorldParams,
+    pub(crate) guest: RefCell<Option<Rc<dyn Guest>>>,
+    pub(crate) timers: Timers,
+    pub(crate) hosts: RefCell<Vec<Host>>,
+    pub(crate) net: RefCell<Net>,
+    pub(crate) streams: RefCell<Streams>,
+    pub(crate) disks: Vec<RefCell<NodeDisk>>,
+    pub(crate) wall: RefCell<WallClocks>,
+    trace: RefCell<Trace>,
+    draws: RefCell<Vec<NodeDraws>>,
+    invariants: RefCell<Vec<Watch>>,
+    watches_sends: bool,
+    findings: RefCell<Vec<Finding>>,
+    counters: RefCell<BTreeMap<&'static str, u64>>,
+    effects: RefCell<Vec<u64>>,
+    set_up_at: Cell<u64>,
+    spawns: Cell<u64>,
+}
+
+/// The streams of one node.
+struct NodeDraws {
+    election: ChaCha8Rng,
+    backoff: ChaCha8Rng,
+    stall: ChaCha8Rng,
+}
+
+struct Watch {
+    invariant: Box<dyn Invariant>,
+    broken: bool,
+}
+
+impl World {
+    pub(crate) fn new(
+        seed: Seed,
+        params: WorldParams,
+        nodes: u16,
+        guest: Rc<dyn Guest>,
+        invariants: Vec<Box<dyn Invariant>>,
+    ) -> World {
+        World {
+            seed,
+            guest: RefCell::new(Some(guest)),
+            timers: Timers::new(),
+            hosts: RefCell::new((0..=nodes).map(|_| Host::default()).collect()),
+            net: RefCell::new(Net::new(seed, nodes)),
+            streams: RefCell::default(),
+            disks: (0..=nodes).map(|node| RefCell::new(NodeDisk::new(seed, node))).collect(),
+            wall: RefCell::new(WallClocks::new(seed, nodes)),
+            trace: RefCell::new(Trace::new(params.record)),
+            draws: RefCell::new((0..=nodes).map(|node| NodeDraws::new(seed, node)).collect()),
+            watches_sends: invariants.iter().any(|invariant| invariant.watches_sends()),
+            invariants: RefCell::new(
+                invariants.into_iter().map(|i| Watch { invariant: i, broken: false }).collect(),
+            ),
+            findings: RefCell::default(),
+            counters: RefCell::default(),
+            effects: RefCell::default(),
+            set_up_at: Cell::new(0),
+            spawns: Cell::new(0),
+            params,
+        }
+    }
+
+    /// Virtual nanoseconds since the run began: true time.
+    pub(crate) fn now(&self) -> u64 {
+        self.timers.now()
+    }
+
+    pub(crate) fn begin(&self) {
+        self.set_up_at.set(self.now());
+    }
+
+    pub(crate) fn since_set_up(&self) -> u64 {
+        self.now() - self.set_up_at.get()
+    }
+
+    pub(crate) fn sleep(&self, duration: Duration) -> Sleep {
+        Sleep::until(self.now().saturating_add(duration.as_nanos() as u64))
+    }
+
+    /// A timer fires.
+    pub(crate) fn fire(&self, event: Event) {
+        match event {
+            Event::Wake(waker) => waker.wake(),
+            Event::Frame(frame) => self.deliver(frame),
+            Event::Packet(packet) => self.packet(packet),
+            Event::Retry(retry) => self.retry(retry),
+            Event::Synced(synced) => self.end_sync(synced),
+        }
+    }
+
+    /// Folds an event into the run's hash.
+    pub(crate) fn event(&self, node: u16, kind: Kind, words: &[u64], bytes: &[u8]) {
+        self.trace.borrow_mut().event(self.now(), node, kind, words, bytes);
+    }
+
+    /// The run's trace so far.
+    pub fn trace(&self) -> Ref<'_, Trace> {
+        self.trace.borrow()
+    }
+
+    pub(crate) fn count(&self, mark: &'static str) {
+        *self.counters.borrow_mut().entry(mark).or_insert(0) += 1;
+    }
+
+    pub(crate) fn counters(&self) -> BTreeMap<String, u64> {
+        self.counters.borrow().iter().map(|(mark, count)| (mark.to_string(), *count)).collect()
+    }
+
+    /// A fault begins; its number is its place in the artifacts' effects.
+    pub(crate) fn injection(&self) -> usize {
+        let mut effects = self.effects.borrow_mut();
+        effects.push(0);
+        effects.len() - 1
+    }
+
+    /// A fault acted so many times more.
+    pub(crate) fn acted(&self, injection: usize, times: u64) {
+        self.effects.borrow_mut()[injection] += times;
+    }
+
+    pub(crate) fn effects(&self) -> Vec<u64> {
+        self.effects.borrow().clone()
+    }
+
+    /// Whether this boot of this node is the one that runs.
+    pub(crate) fn is_alive(&self, node: u16, boot: u64) -> bool {
+        let host = &self.hosts.borrow()[usize::from(node)];
+        host.up && host.boot == boot
+    }
+
+    /// A guest's own mistake: it panics where it was made.
+    pub(crate) fn check_node(&self, node: u16) {
+        let nodes = self.disks.len() - 1;
+        let known = (1..=nodes).contains(&usize::from(node));
+        assert!(known, "node n{node} is not in this cluster (n1..n{nodes})");
+    }
+
+    pub(crate) fn count_task(&self, node: u16) -> Counted {
+        Counted::new(&self.hosts.borrow()[usize::from(node)].tasks)
+    }
+
+    /// Counts the tasks that nodes ever spawned.
+    pub(crate) fn spawned(&self) -> u64 {
+        self.spawns.replace(self.spawns.get() + 1) + 1
+    }
+
+    /// The process of the node's next boot starts.
+    pub(crate) fn start(&self, node: u16) -> SimEnv {
+        let boot = self.hosts.borrow_mut()[usize::from(node)].start();
+        self.event(node, Kind::Boot, &[boot], &[]);
+        SimEnv { node, boot }
+    }
+
+    /// The process is gone, with its machine or without. The caller then kills its tasks; whatever they do
+    /// when they are dropped finds that their boot is over.
+    pub(crate) fn stop(&self, node: u16, how: Down) {
+        self.hosts.borrow_mut()[usize::from(node)].stop(how);
+        self.event(node, Kind::Down, &[u64::from(how == Down::Power)], &[]);
+        self.streams_down(node, how);
+        if how == Down::Power {
+            self.disks[usize::from(node)].borrow_mut().power_cut();
+            self.event(node, Kind::PowerCut, &[], &[]);
+        }
+    }
+
+    pub(crate) fn draw(&self, node: u16, from: Draw) -> u64 {
+        use rand_chacha::rand_core::Rng;
+        let draws = &mut self.draws.borrow_mut()[usize::from(node)];
+        match from {
+            Draw::Election => draws.election.next_u64(),
+            Draw::Backoff => draws.backoff.next_u64(),
+        }
+    }
+
+    /// How long a yield point stalls, if it does.
+    pub(crate) fn stall(&self, node: u16) -> Option<Duration> {
+        use harness::seed::Draw;
+        if self.params.stall_ppm == 0 {
+            return None;
+        }
+        let rng = &mut self.draws.borrow_mut()[usize::from(node)].stall;
+        let stalls = rng.range(0, 1_000_000) < self.params.stall_ppm;
+        stalls.then(|| Duration::from_nanos(rng.log_uniform(1_000, 20_000_000)))
+    }
+
+    /// A node says something of itself.
+    pub(crate) fn observe(&self, node: u16, boot: u64, fact: &Fact) {
+        self.event(node, Kind::Fact, &observer::words(fact), &[]);
+        let leads = match fact {
+            Fact::Leads { .. } => Some(true),
+            Fact::Follows { .. } => Some(false),
+            _ => None,
+        };
+        if let Some(leads) = leads {
+            self.hosts.borrow_mut()[usize::from(node)].leads = leads;
+        }
+        self.watch(|invariant| invariant.observe(node, boot, fact));
+    }
+
+    /// A datagram is about to leave a node: nothing of it has reached anyone.
+    pub(crate) fn invariants_sent(&self, node: u16, to: u16, lane: Lane, message: &Bytes) {
+        if !self.watches_sends {
+            return;
+        }
+        let boot = self.hosts.borrow()[usize::from(node)].boot;
+        let disk = self.disks[usize::from(node)].borrow();
+        let sent = Sent { node, boot, to, lane, message, disk: DiskView(&disk.volume) };
+        self.watch(|i| if i.watches_sends() { i.sent(&sent) } else { Ok(()) });
+    }
+
+    /// The run is over: what can only be judged now.
+    pub(crate) fn finish_invariants(&self) {
+        self.watch(|invariant| invariant.finish());
+    }
+
+    /// Asks every invariant that still holds.
+    fn watch(&self, mut ask: impl FnMut(&mut dyn Invariant) -> Result<(), String>) {
+        for watch in self.invariants.borrow_mut().iter_mut().filter(|watch| !watch.broken) {
+            if let Err(text) = ask(watch.invariant.as_mut()) {
+                watch.broken = true;
+                self.found(watch.invariant.name(), text);
+            }
+        }
+    }
+
+    /// Something that must never happen did.
+    pub(crate) fn found(&self, name: &str, text: String) {
+        self.event(0, Kind::Finding, &[], name.as_bytes());
+        let mut findings = self.findings.borrow_mut();
+        if findings.len() < FINDINGS_MAX {
+            let time = Duration::from_nanos(self.since_set_up());
+            findings.push(Finding { time, name: name.to_string(), text });
+        }
+    }
+
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        self.findings.borrow().clone()
+    }
+
+    /// A node's files, as they are now.
+    pub fn files<T>(&self, node: u16, see: impl FnOnce(&Volume) -> T) -> T {
+        see(&self.disks[usize::from(node)].borrow().volume)
+    }
+
+    /// The bytes of a node's file that no power cut can take.
+    pub fn synced_image(&self, node: u16, path: &str) -> Option<Bytes> {
+        self.files(node, |volume| volume.synced_image(path).map(Bytes::copy_from_slice))
+    }
+
+    /// The bytes of a node's file that its process reads.
+    pub fn cached_image(&self, node: u16, path: &str) -> Option<Bytes> {
+        self.files(node, |volume| volume.cached_image(path).map(Bytes::copy_from_slice))
+    }
+
+    /// A copy of what no power cut could take of a node's disk, for recovery code to run on.
+    pub fn durable_disk(&self, node: u16) -> DiskImage {
+        self.files(node, DiskImage::durable)
+    }
+
+    /// A copy of a node's disk as its process sees it.
+    pub fn cached_disk(&self, node: u16) -> DiskImage {
+        self.files(node, DiskImage::cached)
+    }
+
+    /// Lets go of all that nodes left here, so that nothing keeps the world alive.
+    pub(crate) fn clear(&self) {
+        self.timers.clear();
+        let hosts: Vec<Host> = {
+            let mut hosts = self.hosts.borrow_mut();
+            let fresh = hosts.iter().map(|_| Host::default()).collect();
+            std::mem::replace(&mut *hosts, fresh)
+        };
+        drop(hosts);
+        drop(self.streams.take());
+        drop(self.guest.take());
+    }
+}
+
+impl NodeDraws {
+    fn new(seed: Seed, node: u16) -> NodeDraws {
+        let mut backoff = seed.stream(Stream::Node(node));
+        // A far-apart stretch for each kind of draw.
+        backoff.set_word_pos(1 << 40);
+        NodeDraws {
+            election: seed.stream(Stream::Node(node)),
+            backoff,
+            stall: seed.stream(Stream::Stall(node)),
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,161 @@
+//! The same seed gives the same world, and the trace hash notices the smallest difference.
+#![cfg(madsim)]
+
+use bytes::Bytes;
+use elastickv::env::{Disk, Draw, Env, Fact, Lane, Listener, NodeId, Port};
+use futures_util::future::{FutureExt, LocalBoxFuture};
+use futures_util::{AsyncReadExt, AsyncWriteExt, select_biased};
+use harness::cluster::{self, Artifacts, Cluster};
+use harness::fault::Fault;
+use harness::seed::Seed;
+use sim::cluster::Guest;
+use sim::env::SimEnv;
+use sim::params::WorldParams;
+use sim::trace::Window;
+use std::cell::Cell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+const NODES: u16 = 5;
+
+/// Gossips, writes and syncs, answers clients, stalls.
+struct Chatty;
+
+impl Guest for Chatty {
+    fn boot(&self, env: SimEnv) -> LocalBoxFuture<'static, ()> {
+        chat(env).boxed_local()
+    }
+}
+
+async fn chat(env: SimEnv) {
+    let heard = Rc::new(Cell::new(0));
+    env.observe(Fact::Leads { term: 10 * env.boot + u64::from(env.node) });
+    env.spawn(gossip(env, heard.clone()));
+    let mut listener = env.listen(Port::REDIS).await.expect("nobody else listens");
+    while let Ok(socket) = listener.accept().await {
+        env.reached("accepted a client");
+        env.spawn(answer(env, socket, heard.clone()));
+    }
+}
+
+async fn gossip(env: SimEnv, heard: Rc<Cell<u64>>) {
+    loop {
+        let wait = Duration::from_millis(1 + env.draw(Draw::Election) % 10);
+        let mut tick = pin!(env.sleep(wait).fuse());
+        loop {
+            let mut next = pin!(env.receive(Lane::Normal).fuse());
+            select_biased! {
+                _ = next => heard.set(heard.get() + 1),
+                () = tick => break,
+            }
+        }
+        for to in (1..=NODES).filter(|to| *to != env.node) {
+            env.send(NodeId(to), Lane::Normal, Bytes::from(heard.get().to_le_bytes().to_vec()));
+        }
+    }
+}
+
+async fn answer(env: SimEnv, mut socket: <SimEnv as Env>::Socket, heard: Rc<Cell<u64>>) {
+    let disk = env.disk();
+    if disk.len("log").await.is_err() {
+        disk.create("log").await.expect("a disk takes files");
+    }
+    let mut byte = [0];
+    while socket.read_exact(&mut byte).await.is_ok() {
+        env.yield_point("before the write").await;
+        let stamp = env.wall_ms().to_le_bytes();
+        disk.append("log", &stamp).await.expect("the file is there");
+        disk.sync("log").await.expect("the file is there");
+        if socket.write_all(&heard.get().to_le_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Three simulated seconds with every fault, and clients that ask all the while.
+fn run(seed: Seed, params: WorldParams) -> (Artifacts, Vec<String>) {
+    sim::simulate(
+        seed,
+        params,
+        NODES,
+        || Rc::new(Chatty),
+        async move |cluster| {
+            cluster.set_up(seed).await.expect("a simulated cluster starts");
+            let n = cluster::NodeId;
+            let story = [
+                Fault::Partition { shape: "one".into(), cuts: vec![(n(1), n(2)), (n(2), n(1))] },
+                Fault::Kill(n(3)),
+                Fault::Pause(n(4)),
+                Fault::WallJump { node: n(5), by_ms: 700 },
+                Fault::PowerOff(n(5)),
+                Fault::HealNetwork,
+                Fault::Restart(n(3)),
+                Fault::Restart(n(5)),
+                Fault::Resume(n(4)),
+                Fault::WallReset(n(5)),
+            ];
+            for fault in &story {
+                for node in cluster.nodes() {
+                    ask(&cluster, *node).await;
+                }
+                cluster.inject(fault).await.expect("a fault of a known node");
+            }
+            let artifacts = cluster.tear_down().await;
+            let lines = cluster.world().trace().lines().to_vec();
+            (artifacts, lines)
+        },
+    )
+}
+
+/// One request with a deadline.
+async fn ask(cluster: &sim::cluster::SimCluster, node: cluster::NodeId) {
+    let mut deadline = cluster.clock().sleep(Duration::from_millis(50)).fuse();
+    let request = async {
+        let mut connection = cluster.connect(node).await?;
+        connection.write_all(b"?").await?;
+        connection.read_exact(&mut [0; 8]).await
+    };
+    let mut request = pin!(request.fuse());
+    select_biased! {
+        _ = request => {}
+        () = deadline => {}
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_hash_and_another_seed_another() {
+    let seed = Seed(7);
+    let (first, _) = run(seed, WorldParams::from_seed(seed));
+    let (again, _) = run(seed, WorldParams::from_seed(seed));
+    assert_eq!(first, again);
+    assert!(first.counters["accepted a client"] > 10, "{:?}", first.counters);
+    assert!(first.counters["datagrams sent"] > 1000, "{:?}", first.counters);
+    let (other, _) = run(Seed(8), WorldParams::from_seed(Seed(8)));
+    assert_ne!(first.trace_hash, other.trace_hash);
+}
+
+#[test]
+fn one_nanosecond_more_on_one_message_changes_the_hash() {
+    let seed = Seed(7);
+    let params = WorldParams { loss_ppm: 0, ..WorldParams::from_seed(seed) };
+    let usual = run(seed, params.clone()).0.trace_hash;
+    for message in [3, 300, 1000] {
+        let delayed = WorldParams { delay_message: Some(message), ..params.clone() };
+        assert_ne!(run(seed, delayed).0.trace_hash, usual, "message {message}");
+    }
+}
+
+#[test]
+fn recording_a_window_of_events_changes_nothing_and_shows_the_first_divergence() {
+    let seed = Seed(7);
+    let params = WorldParams { loss_ppm: 0, ..WorldParams::from_seed(seed) };
+    let record = Some(Window { from: 0, limit: 100_000 });
+    let recorded = WorldParams { record, ..params.clone() };
+    let delayed = WorldParams { delay_message: Some(300), ..recorded.clone() };
+    let ((plain, none), (same, lines)) = (run(seed, params), run(seed, recorded));
+    assert_eq!((plain.trace_hash, none.len()), (same.trace_hash, 0));
+    let (_, other) = run(seed, delayed);
+    let first = lines.iter().zip(&other).position(|(a, b)| a != b).expect("they diverge");
+    assert!(first > 300, "{}", lines[first]);
+}
