@@ -1,12 +1,12 @@
 //! All tests by name. A new one is one line here.
 
 use crate::checker::Checker;
+use crate::checker::list_append::ListAppend;
 use crate::fault::FaultKind;
 use crate::options::Options;
 use crate::redis::RedisClient;
 use crate::test::Test;
 use crate::workload::append::{AppendOptions, Distribution};
-use crate::workload::elements::Elements;
 
 /// Every test.
 pub fn catalog() -> Vec<Test> {
@@ -50,5 +50,5 @@ fn redis_append(name: &'static str, about: &'static str, defaults: Options) -> T
 }
 
 fn checkers() -> Vec<Box<dyn Checker>> {
-    vec![Box::new(Elements)]
+    vec![Box::new(ListAppend::default())]
 }

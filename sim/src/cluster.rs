@@ -2,13 +2,14 @@
 //! behind.
 
 use crate::clock::SimClock;
+use crate::disk::DiskImage;
 use crate::env::{SimEnv, yield_now};
 use crate::invariants::{self, Invariant};
 use crate::params::WorldParams;
 use crate::stream::Dial;
 use crate::timers::Timers;
 use crate::world::{self, World};
-use elastickv::env::Port;
+use elastickv::env::{Fact, Port};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, NodeId};
@@ -31,6 +32,12 @@ const CLIENTS: SimEnv = SimEnv { node: 0, boot: 1 };
 pub trait Guest {
     /// The main function of one boot. When it returns, the process exits and the tasks it spawned with it.
     fn boot(&self, env: SimEnv) -> LocalBoxFuture<'static, ()>;
+
+    /// What a node's disk still says when the run is over, as facts that the invariants are told. `Err`: the disk
+    /// cannot be read back, which is a finding.
+    fn post_mortem(&self, _node: u16, _disk: DiskImage) -> Result<Vec<Fact>, String> {
+        Ok(Vec::new())
+    }
 }
 
 /// Simulated nodes and the world around them.
@@ -85,6 +92,7 @@ impl SimCluster {
         if self.artifacts.borrow().is_some() {
             return;
         }
+        self.rebuild_all();
         self.world.finish_invariants();
         for node in &self.nodes {
             self.world.settle_clock(node.0);
@@ -99,6 +107,26 @@ impl SimCluster {
         self.world.clear();
         yield_now().await;
         yield_now().await;
+    }
+
+    /// Every node once more from the bytes on its disk: as the process left it, and as a power cut would have.
+    fn rebuild_all(&self) {
+        let Some(guest) = self.world.guest.borrow().clone() else { return };
+        for node in self.nodes.iter().map(|node| node.0) {
+            for (view, disk) in [
+                ("kill", self.world.cached_disk(node)),
+                ("power cut", self.world.durable_disk(node)),
+            ] {
+                match guest.post_mortem(node, disk) {
+                    Ok(facts) => facts.iter().for_each(|fact| self.world.observe(node, 0, fact)),
+                    Err(error) => self.world.found(
+                        "rebuild",
+                        format!("n{node} cannot be rebuilt after a {view}: {error}"),
+                    ),
+                }
+                self.world.count("node rebuilt from its disk");
+            }
+        }
     }
 
     fn leave_behind(&self) -> Artifacts {

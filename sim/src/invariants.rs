@@ -6,12 +6,14 @@
 
 mod acknowledgements;
 mod commit_timestamps;
+mod durable_before_promised;
 mod equal_state;
 mod one_leader_per_term;
 mod restart_timestamps;
 
 pub use acknowledgements::Acknowledgements;
 pub use commit_timestamps::CommitTimestamps;
+pub use durable_before_promised::DurableBeforePromised;
 pub use equal_state::EqualState;
 pub use one_leader_per_term::OneLeaderPerTerm;
 pub use restart_timestamps::RestartTimestamps;
@@ -65,6 +67,11 @@ pub struct Sent<'a> {
 pub struct DiskView<'a>(pub &'a Volume);
 
 impl<'a> DiskView<'a> {
+    /// The names that no power cut can take.
+    pub fn synced_paths(&self) -> impl Iterator<Item = &'a str> + 'a {
+        self.0.synced_paths()
+    }
+
     /// The bytes of a file that no power cut can take; `None` if the name itself can be lost.
     pub fn synced_image(&self, path: &str) -> Option<&'a [u8]> {
         self.0.synced_image(path)
@@ -75,6 +82,7 @@ impl<'a> DiskView<'a> {
 pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(OneLeaderPerTerm::default()),
+        Box::new(DurableBeforePromised::default()),
         Box::new(EqualState::default()),
         Box::new(CommitTimestamps::default()),
         Box::new(Acknowledgements::default()),

@@ -22,6 +22,8 @@ compile_error!(
 );
 
 #[cfg(madsim)]
+pub mod bugs;
+#[cfg(madsim)]
 pub mod clock;
 #[cfg(madsim)]
 pub mod cluster;
@@ -30,6 +32,8 @@ pub mod disk;
 #[cfg(madsim)]
 pub mod env;
 #[cfg(madsim)]
+pub mod execute;
+#[cfg(madsim)]
 mod faults;
 #[cfg(madsim)]
 mod host;
@@ -37,6 +41,8 @@ mod host;
 pub mod invariants;
 #[cfg(madsim)]
 mod net;
+#[cfg(madsim)]
+pub mod node;
 #[cfg(madsim)]
 mod observer;
 #[cfg(madsim)]

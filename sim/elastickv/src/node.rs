@@ -55,9 +55,13 @@ async fn stop_on_error(port: impl Future<Output = io::Result<()>>) {
     }
 }
 
-/// `RunHLCLeaseRenewal`: a leader asks for a higher ceiling once a second.
+/// `RunHLCLeaseRenewal`: a leader asks for a higher ceiling once a second; and the gauge `hlc_wall_skew_seconds`, which every node keeps.
 async fn renew_ceiling<E: Env>(env: E, options: Rc<Options>, engine: Engine<E>) {
     loop {
+        let ceiling_ms = engine.fsm().borrow().hlc.ceiling_ms();
+        if ceiling_ms > 0 && env.wall_ms() >= ceiling_ms {
+            env.reached("wall clock above the ceiling");
+        }
         if engine.is_leader() {
             // A renewal that fails is tried again at the next turn; the fence holds meanwhile.
             let _ = engine.renew_ceiling().await;
@@ -109,6 +113,26 @@ pub async fn recover<D: Disk + Clone>(disk: &D, options: &Options) -> io::Result
         }
     }
     Ok(State { log, snapshot, fsm, wal, journal })
+}
+
+/// The node once more from the bytes on its disk: what recovery finds, then every entry that its log knows to be committed.
+pub async fn rebuild<D: Disk + Clone>(disk: &D, options: &Options) -> io::Result<Vec<Fact>> {
+    let state = recover(disk, options).await?;
+    let (log, mut fsm) = (state.log, state.fsm);
+    let mut facts = vec![Fact::Recovered {
+        boot: 0,
+        applied: fsm.applied(),
+        state_hash: fsm.state_hash(),
+        last_commit_ts: fsm.store.last_commit_ts(),
+        newest_version: fsm.store.newest_version(),
+    }];
+    let done = fsm.applied();
+    for entry in log.entries.iter().filter(|e| e.index > done && e.index <= log.hard_state.commit) {
+        fsm.apply(entry.index, payload_of(entry).unwrap_or_default());
+        let (index, term) = (entry.index, entry.term);
+        facts.push(Fact::Applied { index, term, state_hash: fsm.state_hash() });
+    }
+    Ok(facts)
 }
 
 /// The number of this start, from 1; durable when this returns, so that no two starts share it.

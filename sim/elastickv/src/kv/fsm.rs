@@ -61,6 +61,8 @@ pub struct Fsm {
     /// The process's clock; its ceiling is part of the state.
     pub hlc: Rc<Hlc>,
     applied: u64,
+    /// The ceiling as of `applied`. The clock's own may never be lower.
+    ceiling_ms: u64,
 }
 
 const SNAPSHOT_MAGIC: &[u8; 8] = b"EKVTHLC1";
@@ -70,7 +72,7 @@ impl Fsm {
     pub fn new(store: Store, hlc: Rc<Hlc>) -> Fsm {
         hlc.observe(store.last_commit_ts());
         let applied = store.applied();
-        Fsm { store, hlc, applied }
+        Fsm { store, hlc, applied, ceiling_ms: 0 }
     }
 
     /// Index of the last entry applied.
@@ -85,7 +87,7 @@ impl Fsm {
 
     /// A number that is equal for equal states.
     pub fn state_hash(&self) -> u64 {
-        self.store.state_hash() ^ hash(&[b"ceiling", &self.hlc.ceiling_ms().to_le_bytes()])
+        self.store.state_hash() ^ hash(&[b"ceiling", &self.ceiling_ms.to_le_bytes()])
     }
 
     /// Applies the entry at `index`.
@@ -94,7 +96,7 @@ impl Fsm {
         match Payload::decode(payload) {
             Err(Malformed) => Effect::of(Response::Nothing, None),
             Ok(Payload::HlcLease { ceiling_ms }) => {
-                self.hlc.set_ceiling_ms(ceiling_ms);
+                self.raise_ceiling(ceiling_ms);
                 Effect::of(Response::Ceiling { ceiling_ms }, None)
             }
             Ok(Payload::Txn(txn)) => self.apply_txn(index, &txn),
@@ -127,16 +129,20 @@ impl Fsm {
     /// The replay of an entry that the store already holds: only the volatile ceiling is taken from it.
     pub fn replay_volatile(&mut self, payload: Bytes) {
         if let Ok(Payload::HlcLease { ceiling_ms }) = Payload::decode(payload) {
-            self.hlc.set_ceiling_ms(ceiling_ms);
+            self.raise_ceiling(ceiling_ms);
         }
     }
 
-    /// The clock shall issue nothing that this entry may already carry, although it is not applied yet.
+    fn raise_ceiling(&mut self, ceiling_ms: u64) {
+        self.ceiling_ms = self.ceiling_ms.max(ceiling_ms);
+        self.hlc.set_ceiling_ms(self.ceiling_ms);
+    }
+
+    /// The clock shall issue nothing at or below the timestamp that this entry carries, although it is not applied yet. A ceiling is
+    /// agreed on only when it is applied.
     pub fn observe_unapplied(&self, payload: Bytes) {
-        match Payload::decode(payload) {
-            Ok(Payload::Txn(txn)) => self.hlc.observe(txn.commit_ts),
-            Ok(Payload::HlcLease { ceiling_ms }) => self.hlc.set_ceiling_ms(ceiling_ms),
-            Err(Malformed) => {}
+        if let Ok(Payload::Txn(txn)) = Payload::decode(payload) {
+            self.hlc.observe(txn.commit_ts);
         }
     }
 
@@ -144,7 +150,7 @@ impl Fsm {
     pub fn snapshot(&self) -> Vec<u8> {
         let mut bytes = SNAPSHOT_MAGIC.to_vec();
         let mut header = Writer::new();
-        header.u64(self.hlc.ceiling_ms());
+        header.u64(self.ceiling_ms);
         bytes.extend_from_slice(&header.finish());
         bytes.extend_from_slice(&self.store.export());
         bytes
@@ -154,7 +160,7 @@ impl Fsm {
     /// Returns whether the state was replaced.
     pub fn restore(&mut self, index: u64, snapshot: &Bytes) -> Result<bool, Malformed> {
         let (ceiling_ms, state) = open_snapshot(snapshot)?;
-        self.hlc.set_ceiling_ms(ceiling_ms);
+        self.raise_ceiling(ceiling_ms);
         if self.applied >= index {
             return Ok(false);
         }

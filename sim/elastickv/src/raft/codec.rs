@@ -111,6 +111,11 @@ impl Message {
         out.freeze()
     }
 
+    /// What a message is for, from its first byte alone.
+    pub fn kind_of(bytes: &Bytes) -> Option<MessageKind> {
+        KINDS.get(usize::from(*bytes.first()?)).copied()
+    }
+
     /// Reads what [`Message::encode`] wrote; entry and snapshot data are slices of `bytes`.
     pub fn decode(bytes: &Bytes) -> Result<Message, DecodeError> {
         let mut input = Input { bytes, at: 0 };

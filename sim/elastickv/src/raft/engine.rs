@@ -125,7 +125,8 @@ impl<E: Env> Engine<E> {
         let mut raft = Raft::new(config, state, draw);
         if let Some(snapshot) = snapshot {
             // Kept for followers that need it; the log stands on it already, so there is nothing to drop.
-            let _ = raft.compact(snapshot);
+            let kept = raft.compact(snapshot);
+            assert!(kept.is_ok(), "the snapshot on disk does not fit the log on disk: {kept:?}");
         }
         Engine(Rc::new(Inner {
             raft: RefCell::new(raft),
@@ -205,8 +206,10 @@ impl<E: Env> Inner<E> {
             return self.env.reached("vote withheld after restart");
         }
         self.stamp();
-        // A refused message (an answer from nobody we know) is as good as lost.
-        let _ = self.raft.borrow_mut().step(message);
+        if let Err(error) = self.raft.borrow_mut().step(message) {
+            // Any other refused message (an answer from nobody we know) is as good as lost.
+            assert!(!error.is_fatal(), "raft cannot go on: {error}");
+        }
     }
 
     fn step_burst(&self) {

@@ -86,7 +86,10 @@ impl<E: Env> Engine<E> {
             return false;
         }
         let raft = inner.raft.borrow();
-        let Some(heard) = raft.quorum_stamp().filter(|_| raft.is_leader()) else { return false };
+        let Some(heard) = raft.quorum_stamp().filter(|_| raft.is_leader() && !raft.transfer_sent())
+        else {
+            return false;
+        };
         inner.env.monotonic().saturating_sub(Duration::from_nanos(heard)) < inner.options.lease()
     }
 }

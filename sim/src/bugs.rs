@@ -1,0 +1,46 @@
+//! The detection table: for each planted bug the parameters under which it shows, and who must find it.
+//!
+//! The clean profile passes the same seeds under the same parameters: `sim/tests/planted_bugs.rs` says so for each row.
+
+use elastickv::bug::Bug;
+use elastickv::options::Wiring;
+
+/// One row.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The bug.
+    pub bug: Bug,
+    /// The checker (`list-append`) or the invariant that must find it. Others may, too.
+    pub found_by: &'static str,
+    /// Options that the row wants, as words of the command line and their values.
+    pub options: &'static [(&'static str, &'static str)],
+    /// How writes reach Raft.
+    pub wiring: Wiring,
+}
+
+/// What the client-side checker calls itself.
+pub const CLIENT: &str = "list-append";
+
+/// The row of a bug.
+pub fn row(bug: Bug) -> Row {
+    let plain = |found_by, options| Row { bug, found_by, options, wiring: Wiring::Verified };
+    match bug {
+        Bug::StartTsFromHlcNext
+        | Bug::ReadKeysNotInLog
+        | Bug::ExecOnFollower
+        | Bug::LrangeLocalOnFollower => plain(CLIENT, &[]),
+        Bug::ProposalIdProcessCounter => Row {
+            bug,
+            found_by: CLIENT,
+            options: &[("faults", "partition,kill,pause"), ("interval", "1-3")],
+            wiring: Wiring::Direct,
+        },
+        Bug::AckBeforeFsync | Bug::VoteNotPersisted => {
+            plain("invariant:durable-before-promised", &[])
+        }
+        Bug::HlcUnfencedNext => plain("invariant:commit-timestamps", &[("faults", "clock,kill")]),
+        Bug::LastCommitTsNosync => {
+            plain("invariant:restart-timestamps", &[("faults", "power,partition")])
+        }
+    }
+}

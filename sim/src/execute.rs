@@ -1,0 +1,97 @@
+//! One run of a test of the catalog on simulated Elastickv: from (test, options, bug, seed) to a judged run.
+
+use crate::bugs;
+use crate::node::Elastickv;
+use crate::params::WorldParams;
+use crate::run::{on_fresh_thread, simulate_here};
+use elastickv::bug::{Bug, Bugs};
+use elastickv::env::NodeId;
+use elastickv::options::{Options as NodeOptions, Wiring};
+use harness::judge::{Judgement, judge};
+use harness::options::Options;
+use harness::run::{Run, RunError, run};
+use harness::seed::Seed;
+use harness::test::Test;
+use std::rc::Rc;
+
+/// What a run is made of. Equal cases give equal trace hashes.
+#[derive(Clone)]
+pub struct Case {
+    /// The test.
+    pub test: Test,
+    /// Its options.
+    pub options: Options,
+    /// A planted bug, if any.
+    pub bug: Option<Bug>,
+    /// How writes reach Raft.
+    pub wiring: Wiring,
+    /// Everything else.
+    pub seed: Seed,
+    /// What the seed makes of the world, unless a test says otherwise.
+    pub world: Option<WorldParams>,
+}
+
+/// A run that is over and judged.
+pub struct Outcome {
+    /// What it was made of.
+    pub case: Case,
+    /// What happened.
+    pub run: Run,
+    /// What was made of it.
+    pub judgement: Judgement,
+    /// CPU time of the run and its judgement, milliseconds.
+    pub cpu_ms: f64,
+}
+
+impl Case {
+    /// The clean profile with the test's own options.
+    pub fn new(test: Test, seed: Seed) -> Case {
+        let options = Options::defaults_of(&test);
+        Case { test, options, bug: None, wiring: Wiring::Verified, seed, world: None }
+    }
+
+    /// With a planted bug and the parameters that its row wants; what is set afterwards goes over them.
+    pub fn with_bug(mut self, bug: Bug) -> Result<Case, String> {
+        let row = bugs::row(bug);
+        self.bug = Some(bug);
+        self.wiring = row.wiring;
+        for (word, value) in row.options {
+            self.options.set(word, value)?;
+        }
+        Ok(self)
+    }
+
+    /// What the options of a node are in this case.
+    pub fn node_options(&self, world: &WorldParams) -> NodeOptions {
+        let nodes = (1..=self.options.nodes).map(NodeId).collect();
+        NodeOptions {
+            snapshot_entries: world.snapshot_entries,
+            wiring: self.wiring,
+            bugs: self.bug.into_iter().fold(Bugs::NONE, Bugs::with),
+            ..NodeOptions::new(nodes)
+        }
+    }
+
+    /// Runs it on a fresh thread and judges it there, when the runtime is gone.
+    pub fn execute(self) -> Result<Outcome, RunError> {
+        on_fresh_thread(move || {
+            let before = thread_cpu_ms();
+            let world = self.world.clone().unwrap_or_else(|| WorldParams::from_seed(self.seed));
+            let guest = Rc::new(Elastickv::new(self.node_options(&world)));
+            let (test, options, seed) = (self.test.clone(), self.options.clone(), self.seed);
+            let done = simulate_here(seed, world, options.nodes, guest, |cluster| async move {
+                run(&test, &options, &*cluster, seed).await
+            })?;
+            let judgement = judge(&self.test, &self.options, &done);
+            let cpu_ms = thread_cpu_ms() - before;
+            Ok(Outcome { case: self, run: done, judgement, cpu_ms })
+        })
+    }
+}
+
+/// CPU time of this thread so far; 0 where the system does not say.
+fn thread_cpu_ms() -> f64 {
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = schedstat.split(' ').next().and_then(|first| first.parse::<u64>().ok());
+    nanos.unwrap_or(0) as f64 / 1e6
+}

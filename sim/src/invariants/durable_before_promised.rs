@@ -1,0 +1,139 @@
+//! Durable before promised (Raft §5, Figure 2 "updated on stable storage before responding to RPCs"): when a vote or an
+//! append response leaves a node, the term, the vote and the entries that it speaks for are on that node's disk where no power cut can
+//! take them.
+//!
+//! Detects: `ack_before_fsync`, `vote_not_persisted`. Cannot see: what a leader counts for itself; and nothing is promised by a rejection, a
+//! pre-vote or a heartbeat's answer. An entry on disk of another term than the one promised at the same index passes: the
+//! answer does not name the term.
+
+use super::{DiskView, Invariant, Sent};
+use bytes::Bytes;
+use elastickv::codec::frame_at;
+use elastickv::env::Fact;
+use elastickv::raft::wal::{self, Image};
+use elastickv::raft::{Message, MessageKind};
+use std::collections::BTreeMap;
+
+/// What each node's disk has been read to say, so that only new bytes are read.
+#[derive(Default)]
+pub struct DurableBeforePromised {
+    logs: BTreeMap<u16, Log>,
+}
+
+#[derive(Default)]
+struct Log {
+    segment: String,
+    read: usize,
+    image: Image,
+}
+
+impl Invariant for DurableBeforePromised {
+    fn name(&self) -> &'static str {
+        "durable-before-promised"
+    }
+
+    fn observe(&mut self, node: u16, _: u64, fact: &Fact) -> Result<(), String> {
+        if matches!(fact, Fact::Recovered { .. }) {
+            // Recovery may have cut a torn tail off the segment.
+            self.logs.remove(&node);
+        }
+        Ok(())
+    }
+
+    fn watches_sends(&self) -> bool {
+        true
+    }
+
+    fn sent(&mut self, sent: &Sent<'_>) -> Result<(), String> {
+        let kind = Message::kind_of(sent.message);
+        if !matches!(kind, Some(MessageKind::AppResp | MessageKind::VoteResp)) {
+            return Ok(());
+        }
+        let Ok(message) = Message::decode(sent.message) else { return Ok(()) };
+        if message.reject {
+            return Ok(());
+        }
+        let log = self.logs.entry(sent.node).or_default();
+        log.read_on(sent.disk);
+        check(sent.node, sent.to, &message, &log.image)
+    }
+}
+
+impl Log {
+    fn read_on(&mut self, disk: DiskView<'_>) {
+        let Some(newest) =
+            disk.synced_paths().filter(|path| wal::segment_number(path).is_some()).max()
+        else {
+            return;
+        };
+        if newest != self.segment {
+            *self = Log { segment: newest.to_owned(), ..Log::default() };
+        }
+        let Some(bytes) = disk.synced_image(&self.segment) else { return };
+        let news = Bytes::copy_from_slice(bytes.get(self.read..).unwrap_or_default());
+        let mut at = 0;
+        while let Some((record, next)) = frame_at(&news, at) {
+            if self.image.take(record).is_err() {
+                return;
+            }
+            at = next;
+        }
+        self.read += at;
+    }
+}
+
+fn check(node: u16, to: u16, message: &Message, disk: &Image) -> Result<(), String> {
+    let (term, state) = (message.term, &disk.hard_state);
+    if state.term < term {
+        return Err(format!(
+            "n{node} answers in term {term} but its disk holds term {}",
+            state.term
+        ));
+    }
+    match message.kind {
+        MessageKind::VoteResp if state.term == term && state.vote != u64::from(to) => {
+            let held = state.vote;
+            Err(format!("n{node} votes for n{to} in term {term} but its disk holds vote {held}"))
+        }
+        MessageKind::AppResp if disk.last_index() < message.index => {
+            let (promised, held) = (message.index, disk.last_index());
+            Err(format!("n{node} acknowledges entry {promised} but its disk ends at entry {held}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use elastickv::raft::{Entry, HardState, SnapshotMeta};
+
+    fn image(term: u64, vote: u64, entries: u64) -> Image {
+        let entry = |index| Entry { term, index, ..Entry::default() };
+        Image {
+            hard_state: HardState { term, vote, commit: 0 },
+            snapshot: SnapshotMeta::default(),
+            entries: (1..=entries).map(entry).collect(),
+        }
+    }
+
+    fn message(kind: MessageKind, term: u64, index: u64) -> Message {
+        Message { term, index, from: 2, ..Message::new(kind, 1) }
+    }
+
+    #[test]
+    fn a_vote_and_an_entry_that_the_disk_holds_may_be_promised() {
+        let disk = image(3, 1, 5);
+        assert_eq!(check(2, 1, &message(MessageKind::VoteResp, 3, 0), &disk), Ok(()));
+        assert_eq!(check(2, 1, &message(MessageKind::AppResp, 3, 5), &disk), Ok(()));
+    }
+
+    #[test]
+    fn a_vote_a_term_or_an_entry_that_a_power_cut_would_take_may_not() {
+        let disk = image(3, 0, 5);
+        assert!(check(2, 1, &message(MessageKind::VoteResp, 3, 0), &disk).is_err());
+        assert!(check(2, 1, &message(MessageKind::VoteResp, 4, 0), &disk).is_err());
+        assert!(check(2, 1, &message(MessageKind::AppResp, 3, 6), &disk).is_err());
+        assert!(check(2, 1, &message(MessageKind::AppResp, 4, 5), &disk).is_err());
+    }
+}
