@@ -4,7 +4,7 @@
 use crate::clock::SimClock;
 use crate::disk::DiskImage;
 use crate::env::{SimEnv, yield_now};
-use crate::invariants::{self, Invariant};
+use crate::invariants;
 use crate::params::WorldParams;
 use crate::stream::Dial;
 use crate::timers::Timers;
@@ -40,6 +40,12 @@ pub trait Guest {
     }
 }
 
+impl<F: Fn(SimEnv) -> LocalBoxFuture<'static, ()>> Guest for F {
+    fn boot(&self, env: SimEnv) -> LocalBoxFuture<'static, ()> {
+        self(env)
+    }
+}
+
 /// Simulated nodes and the world around them.
 pub struct SimCluster {
     pub(crate) world: Rc<World>,
@@ -50,21 +56,11 @@ pub struct SimCluster {
 }
 
 impl SimCluster {
-    /// A cluster with the invariants of [`invariants::all`]. Must be made inside a madsim runtime, on a
-    /// thread that has no world; [`crate::simulate`] does both.
+    /// A cluster watched by the invariants of [`invariants::all`]. Must be made inside a madsim runtime, on a thread
+    /// that has no world; [`crate::simulate`] does both.
     pub fn new(seed: Seed, params: WorldParams, nodes: u16, guest: Rc<dyn Guest>) -> SimCluster {
-        SimCluster::with_invariants(seed, params, nodes, guest, invariants::all())
-    }
-
-    /// A cluster watched by these invariants.
-    pub fn with_invariants(
-        seed: Seed,
-        params: WorldParams,
-        nodes: u16,
-        guest: Rc<dyn Guest>,
-        invariants: Vec<Box<dyn Invariant>>,
-    ) -> SimCluster {
-        let world = Rc::new(World::new(seed, params, nodes, guest, invariants));
+        let world = Rc::new(World::new(seed, params, nodes, guest));
+        invariants::all().into_iter().for_each(|invariant| world.register(invariant));
         world::enter(&world);
         world.hosts.borrow_mut()[0].start();
         let driver = madsim::task::spawn_local(Timers::drive(world.clone()));
@@ -82,9 +78,9 @@ impl SimCluster {
         &self.world
     }
 
-    /// The clients' own view of the world, for tests that act as a client beyond [`Cluster::connect`].
-    pub fn clients(&self) -> SimEnv {
-        CLIENTS
+    /// The current boot of a node, for scripts that act in its place; of the clients' machine for `n0`.
+    pub fn env(&self, node: NodeId) -> SimEnv {
+        SimEnv { node: node.0, boot: self.world.hosts.borrow()[usize::from(node.0)].boot }
     }
 
     /// Kills everything and lets go of it. Harmless when done again.
