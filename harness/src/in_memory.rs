@@ -48,6 +48,7 @@ pub type Script = Box<dyn FnMut(NodeId, &[Bytes]) -> Answer>;
 pub struct InMemory {
     clock: VirtualClock,
     nodes: Vec<NodeId>,
+    unsupported: Vec<FaultKind>,
     world: Rc<RefCell<World>>,
 }
 
@@ -59,7 +60,8 @@ struct World {
     script: Option<Script>,
     effects: Vec<u64>,
     connections: u64,
-    waiting: Vec<Waker>,
+    /// Connections whose client waits for something other than time, by number.
+    waiting: BTreeMap<u64, Waker>,
     latency: Duration,
 }
 
@@ -74,15 +76,21 @@ impl InMemory {
             script: None,
             effects: Vec::new(),
             connections: 0,
-            waiting: Vec::new(),
+            waiting: BTreeMap::new(),
             latency: Duration::from_millis(1),
         };
-        InMemory { clock, nodes, world: Rc::new(RefCell::new(world)) }
+        InMemory { clock, nodes, unsupported: Vec::new(), world: Rc::new(RefCell::new(world)) }
     }
 
     /// With a script that is asked about every command.
     pub fn scripted(self, script: impl FnMut(NodeId, &[Bytes]) -> Answer + 'static) -> InMemory {
         self.world.borrow_mut().script = Some(Box::new(script));
+        self
+    }
+
+    /// Without faults of this kind.
+    pub fn without(mut self, kind: FaultKind) -> InMemory {
+        self.unsupported.push(kind);
         self
     }
 
@@ -112,8 +120,8 @@ impl Cluster for InMemory {
         &self.clock
     }
 
-    fn supports(&self, _: FaultKind) -> bool {
-        true
+    fn supports(&self, kind: FaultKind) -> bool {
+        !self.unsupported.contains(&kind)
     }
 
     fn set_up(&self, _: Seed) -> LocalBoxFuture<'_, io::Result<()>> {
@@ -128,9 +136,9 @@ impl Cluster for InMemory {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
             world.connections += 1;
-            let boot = world.boots.get(&node).copied().unwrap_or(0);
+            let (number, boot) = (world.connections, world.boots.get(&node).copied().unwrap_or(0));
             let world = Rc::clone(&self.world);
-            let stream = Stream::new(world, self.clock.clone(), node, boot);
+            let stream = Stream::new(world, self.clock.clone(), number, (node, boot));
             Ok(Box::new(stream) as Connection)
         })
     }
@@ -160,7 +168,7 @@ impl World {
             *boot += 1;
         }
         self.view.apply(fault);
-        self.waiting.drain(..).for_each(Waker::wake);
+        std::mem::take(&mut self.waiting).into_values().for_each(Waker::wake);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use harness::in_memory::{Answer, InMemory};
 use harness::op::Mop;
 use harness::options::Options;
 use harness::report::Report;
-use harness::run::{Judgement, Phase, Run, judge, run};
+use harness::run::{Judgement, Phase, Run, RunError, judge, run};
 use harness::seed::Seed;
 use harness::store;
 use harness::test::Test;
@@ -287,5 +287,49 @@ fn history_lines_are_jepsens_op_maps() {
                 assert_eq!((&map["process"], &map["type"]), (&"nemesis".into(), &"info".into()))
             }
         }
+    }
+}
+
+#[test]
+fn fewer_clients_than_nodes_disturb_alone_and_still_all_nodes_are_read_back() {
+    let options = Options { clients: 2, faults: Vec::new(), ..options(5) };
+    let run = ran(&options, 1, served);
+    assert_eq!(judge(&test(), &options, &run).verdict, Verdict::Valid);
+    let last = run.phases.iter().find(|(phase, _)| *phase == Phase::ReadBack).map(|(_, at)| *at);
+    let busy: Vec<Option<NodeId>> = run
+        .history
+        .events
+        .iter()
+        .filter(|event| last.is_some_and(|last| event.time < last))
+        .map(|event| event.node)
+        .collect();
+    assert!(busy.iter().all(|node| *node <= Some(NodeId(2))));
+}
+
+#[test]
+fn faults_that_a_cluster_cannot_enact_are_left_out_and_told() {
+    let ran = |faults: Vec<FaultKind>| {
+        let clock = VirtualClock::default();
+        let cluster = InMemory::new(3, clock.clone()).without(FaultKind::Power);
+        let options = Options { faults, ..options(20) };
+        let run = clock.run(run(&test(), &options, &cluster, Seed(1)));
+        run.expect("only time is waited for")
+    };
+    let both = ran(vec![FaultKind::Kill, FaultKind::Power]).expect("one of them can");
+    assert_eq!(both.unsupported, [FaultKind::Power]);
+    let kinds: Vec<Option<FaultKind>> =
+        both.injections.iter().map(|injection| injection.fault.kind()).collect();
+    assert!(kinds.contains(&Some(FaultKind::Kill)) && !kinds.contains(&Some(FaultKind::Power)));
+    let error = ran(vec![FaultKind::Power]).expect_err("none can");
+    assert!(matches!(error, RunError::Unsupported(_)));
+    assert!(error.to_string().contains("power"), "{error}");
+}
+
+#[test]
+fn an_unknown_test_is_refused_with_the_names_of_all() {
+    let sentence = catalog::find("redis").err().expect("there is none");
+    assert!(sentence.contains("`redis`") && sentence.contains("redis-append-calm"), "{sentence}");
+    for test in catalog::catalog() {
+        assert_eq!(catalog::find(test.name).map(|found| found.name), Ok(test.name));
     }
 }

@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 pub(super) struct Stream {
     world: Rc<RefCell<World>>,
     clock: VirtualClock,
+    number: u64,
     node: NodeId,
     boot: u64,
     requests: Decoder,
@@ -30,12 +31,13 @@ impl Stream {
     pub(super) fn new(
         world: Rc<RefCell<World>>,
         clock: VirtualClock,
-        node: NodeId,
-        boot: u64,
+        number: u64,
+        (node, boot): (NodeId, u64),
     ) -> Stream {
         Stream {
             world,
             clock,
+            number,
             node,
             boot,
             requests: Decoder::default(),
@@ -152,6 +154,12 @@ impl World {
     }
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.world.borrow_mut().waiting.remove(&self.number);
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -177,7 +185,7 @@ impl AsyncRead for Stream {
                     self.thinking = Some(sleep);
                 }
             }
-            self.world.borrow_mut().waiting.push(context.waker().clone());
+            self.world.borrow_mut().waiting.insert(self.number, context.waker().clone());
             return Poll::Pending;
         }
     }
