@@ -22,5 +22,6 @@ pub mod checker;
 pub mod cluster;
 pub mod fault;
 pub mod history;
+pub mod interchange;
 pub mod op;
 pub mod seed;
