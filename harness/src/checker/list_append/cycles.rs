@@ -120,9 +120,10 @@ impl<'a> Component<'a> {
                 }
             }
         }
-        // One of each kind between two nodes, in a fixed order.
+        // Of the data's edges between two nodes only the strongest counts: a cycle by a weaker one is one by
+        // it, too. The order of processes and of real time is no weaker than they are: it stays.
         edges.sort_unstable();
-        edges.dedup();
+        edges.dedup_by_key(|edge| (edge.ends(), edge.edge().max(Rw)));
         let barriers = nodes.partition_point(|node| (*node as usize) < txns) as u32;
         Component { graph: Graph::new(nodes.len(), &edges), nodes, barriers }
     }
