@@ -13,9 +13,11 @@ pub(super) enum Edge {
     Process,
     /// This one had completed when the other was invoked.
     Realtime,
+    /// Carries an anti-dependency on, between nodes that stand for no transaction.
+    Relay,
 }
 
-const EDGES: [Edge; 5] = [Edge::Ww, Edge::Wr, Edge::Rw, Edge::Process, Edge::Realtime];
+const EDGES: [Edge; 6] = [Edge::Ww, Edge::Wr, Edge::Rw, Edge::Process, Edge::Realtime, Edge::Relay];
 
 /// Some kinds of edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
