@@ -9,7 +9,8 @@ use harness::checker::list_append::{Model, Report, Validity, analyse};
 use harness::history::{Event, History, Kind, Process};
 use harness::op::{Key, Mop, Op, Value};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngSeed, TestRunner};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -528,6 +529,57 @@ fn plant_into_key(history: &History, key: Key, list: &[Value]) -> Result<(), Tes
         found(&aborted, "G1a")?;
     }
     Ok(())
+}
+
+/// Were all plans sound, or none, agreement would say little.
+#[test]
+fn random_plans_are_now_serializable_and_now_not() {
+    let mut runner = TestRunner::deterministic();
+    let mut counts = [[0; 2]; 2];
+    for _ in 0..500 {
+        let plans = plans(1..6, 3).new_tree(&mut runner).unwrap().current();
+        let mut history = execute(&plans, false);
+        let state = final_state(&history, &plans, false);
+        then(&mut history, reads_of(&state));
+        let (strict, any) = (serializable(&history, true), serializable(&history, false));
+        counts[usize::from(strict)][usize::from(any)] += 1;
+    }
+    let [[neither, only_any], [_, both]] = counts;
+    assert!(neither > 50 && only_any > 5 && both > 50, "{counts:?}");
+}
+
+/// Everybody reads the empty list and appends; few do it by edges of their own, many by relays.
+fn always_empty(count: u64, concurrent: bool) -> History {
+    let mut history = History::default();
+    let mops = |value, values| vec![Mop::Read { key: 5, values }, Mop::Append { key: 5, value }];
+    let invoke = |history: &mut History, i: u64| {
+        push(history, i, i as u32, Kind::Invoke, mops(i, None));
+    };
+    for i in 0..count {
+        if concurrent {
+            invoke(&mut history, i);
+        }
+    }
+    for i in 0..count {
+        if !concurrent {
+            invoke(&mut history, i);
+        }
+        push(&mut history, count + i, i as u32, Kind::Ok, mops(i, Some(Vec::new())));
+    }
+    history
+}
+
+#[test]
+fn a_store_that_always_shows_nothing_is_found_out_however_many_ask() {
+    for count in (2..40).chain([3000]) {
+        let report = strict(&always_empty(count, true));
+        assert_eq!(report.anomaly_types, ["G2-item", "lost-update"], "{count}");
+        let history = always_empty(count, false);
+        let report = strict(&history);
+        let expected = ["G-single-item-realtime", "G2-item", "lost-update"];
+        assert_eq!(report.anomaly_types, expected, "{count}");
+        assert!(well_told(&report, &history), "{:#?}", report.anomalies);
+    }
 }
 
 /// The twin itself can say no: a stale read is strictly impossible and serially fine.
