@@ -582,6 +582,26 @@ fn a_store_that_always_shows_nothing_is_found_out_however_many_ask() {
     }
 }
 
+#[test]
+fn the_middle_of_a_long_cycle_is_left_out() {
+    let mut history = History::default();
+    let count = 20;
+    let mops = |i, values| {
+        vec![Mop::Read { key: i, values }, Mop::Append { key: (i + 1) % count, value: 1 }]
+    };
+    (0..count).for_each(|i| push(&mut history, i, i as u32, Kind::Invoke, mops(i, None)));
+    for i in 0..count {
+        push(&mut history, 100 + i, i as u32, Kind::Ok, mops(i, Some(Vec::new())));
+    }
+    let report = strict(&history);
+    let text = &report.anomalies[0].text;
+    assert!(text.starts_with("G2-item: a cycle of 20 transactions\nLet:\n  T1 = "), "{text}");
+    assert!(text.contains("  - … and so on, 8 steps more …\n"), "{text}");
+    assert_eq!(text.matches(" < T").count(), 12, "{text}");
+    assert!(text.contains("However, T20 < T1, because T20 observed key"), "{text}");
+    assert!(!text.contains("T14 ="), "{text}");
+}
+
 /// The twin itself can say no: a stale read is strictly impossible and serially fine.
 #[test]
 fn the_twin_tells_real_time_from_any_order() {

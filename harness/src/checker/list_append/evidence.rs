@@ -7,7 +7,11 @@ use super::graph::Edge;
 use super::versions::{Append, Seen};
 use super::words::{Told, Words, elided_list, seconds};
 use crate::op::{Mop, Value};
+use std::collections::BTreeMap;
 use std::fmt::Write;
+
+/// Of a longer cycle the middle is left out.
+const STEPS_SHOWN: usize = 12;
 
 /// What an edge was inferred from.
 struct Because {
@@ -18,36 +22,48 @@ struct Because {
 }
 
 impl Words<'_, '_> {
-    /// A cycle: its transactions, then its edges, the last as the contradiction.
+    /// A cycle: its transactions, then its edges, the last as the contradiction. Of a long one the middle is
+    /// left out.
     pub fn cycle(self, cycle: &Cycle) -> Told {
         let steps = rotated(&cycle.steps);
-        let mut txns: Vec<u32> = Vec::new();
+        let mut numbers: BTreeMap<u32, usize> = BTreeMap::new();
         for (from, ..) in &steps {
-            if !txns.contains(from) {
-                txns.push(*from);
-            }
+            let next = numbers.len() + 1;
+            numbers.entry(*from).or_insert(next);
         }
-        let name = |txn: u32| {
-            let position = txns.iter().position(|other| *other == txn);
-            format!("T{}", position.map_or(0, |position| position + 1))
+        let left_out = match steps.len() {
+            0..=STEPS_SHOWN => 0..0,
+            length => STEPS_SHOWN - 2..length - 2,
         };
-        let reasons: Vec<Because> =
-            steps.iter().map(|step| self.because(*step, &name(step.0), &name(step.2))).collect();
+        let shown: Vec<_> = (0..steps.len()).filter(|step| !left_out.contains(step)).collect();
+        let name = |txn: u32| format!("T{}", numbers[&txn]);
+        let because = |i: &usize| {
+            let step = steps[*i];
+            self.because(step, &name(step.0), &name(step.2))
+        };
+        let reasons: Vec<Because> = shown.iter().map(because).collect();
         let values: Vec<Value> = reasons.iter().flat_map(|b| b.values.iter().copied()).collect();
-        let mut text = format!("{}: a cycle of {} transactions\nLet:\n", cycle.anomaly, txns.len());
-        for txn in &txns {
+        let txns: BTreeMap<usize, u32> = shown
+            .iter()
+            .flat_map(|i| [steps[*i].0, steps[*i].2])
+            .map(|txn| (numbers[&txn], txn))
+            .collect();
+        let count = numbers.len();
+        let mut text = format!("{}: a cycle of {count} transactions\nLet:\n", cycle.anomaly);
+        for (number, txn) in &txns {
             let line = self.line(&self.columns.txns[*txn as usize], &values);
-            let _ = writeln!(text, "  {} = {line}", name(*txn));
+            let _ = writeln!(text, "  T{number} = {line}");
         }
         text.push_str("Then:\n");
-        for (i, ((from, _, to), because)) in steps.iter().zip(&reasons).enumerate() {
-            let last = i + 1 == steps.len();
-            let (however, end) = if last { ("However, ", ": a contradiction!") } else { ("", ".") };
-            let (from, to) = (name(*from), name(*to));
-            let _ = write!(text, "  - {however}{from} < {to}, because {}{end}", because.text);
-            if !last {
-                text.push('\n');
+        for (i, because) in shown.iter().zip(&reasons) {
+            if *i == left_out.end && !left_out.is_empty() {
+                let _ = writeln!(text, "  - … and so on, {} steps more …", left_out.len());
             }
+            let last = i + 1 == steps.len();
+            let (however, end) =
+                if last { ("However, ", ": a contradiction!") } else { ("", ".\n") };
+            let (from, to) = (name(steps[*i].0), name(steps[*i].2));
+            let _ = write!(text, "  - {however}{from} < {to}, because {}{end}", because.text);
         }
         if cycle.capped {
             let _ = write!(
@@ -56,7 +72,7 @@ impl Words<'_, '_> {
             );
         }
         let mut events: Vec<usize> =
-            txns.iter().map(|txn| self.columns.txns[*txn as usize].event).collect();
+            txns.values().map(|txn| self.columns.txns[*txn as usize].event).collect();
         events.extend(reasons.into_iter().flat_map(|because| because.events));
         events.sort_unstable();
         events.dedup();
