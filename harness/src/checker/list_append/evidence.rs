@@ -35,48 +35,51 @@ impl Words<'_, '_> {
             0..=STEPS_SHOWN => 0..0,
             length => STEPS_SHOWN - 2..length - 2,
         };
-        let shown: Vec<_> = (0..steps.len()).filter(|step| !left_out.contains(step)).collect();
+        let shown = steps.iter().enumerate().filter(|(i, _)| !left_out.contains(i));
+        let shown: Vec<(u32, Edge, u32)> = shown.map(|(_, step)| *step).collect();
         let name = |txn: u32| format!("T{}", numbers[&txn]);
-        let because = |i: &usize| {
-            let step = steps[*i];
-            self.because(step, &name(step.0), &name(step.2))
-        };
+        let because = |step: &(u32, Edge, u32)| self.because(*step, &name(step.0), &name(step.2));
         let reasons: Vec<Because> = shown.iter().map(because).collect();
-        let values: Vec<Value> = reasons.iter().flat_map(|b| b.values.iter().copied()).collect();
-        let txns: BTreeMap<usize, u32> = shown
-            .iter()
-            .flat_map(|i| [steps[*i].0, steps[*i].2])
-            .map(|txn| (numbers[&txn], txn))
-            .collect();
+
         let count = numbers.len();
-        let mut text = format!("{}: a cycle of {count} transactions\nLet:\n", cycle.anomaly);
-        for (number, txn) in &txns {
+        let mut text = format!("{}: a cycle of {count} transactions\n", cycle.anomaly);
+        let txns = shown.iter().flat_map(|step| [step.0, step.2]);
+        let txns: BTreeMap<usize, u32> = txns.map(|txn| (numbers[&txn], txn)).collect();
+        self.introduce(&mut text, &txns, &reasons);
+        for (i, (step, because)) in shown.iter().zip(&reasons).enumerate() {
+            if !left_out.is_empty() && i == left_out.start {
+                let _ = writeln!(text, "  - … and so on, {} steps more …", left_out.len());
+            }
+            let last = i + 1 == shown.len();
+            let (however, end) =
+                if last { ("However, ", ": a contradiction!") } else { ("", ".\n") };
+            let (from, to) = (name(step.0), name(step.2));
+            let _ = write!(text, "  - {however}{from} < {to}, because {}{end}", because.text);
+        }
+        if cycle.capped {
+            let _ = write!(text, "\n(the search for a shorter one ended after {STEPS_MAX} edges)");
+        }
+        Told { text, events: self.events(&txns, reasons) }
+    }
+
+    fn introduce(self, text: &mut String, txns: &BTreeMap<usize, u32>, reasons: &[Because]) {
+        let values: Vec<Value> = reasons.iter().flat_map(|b| b.values.iter().copied()).collect();
+        text.push_str("Let:\n");
+        for (number, txn) in txns {
             let line = self.line(&self.columns.txns[*txn as usize], &values);
             let _ = writeln!(text, "  T{number} = {line}");
         }
         text.push_str("Then:\n");
-        for (i, because) in shown.iter().zip(&reasons) {
-            if *i == left_out.end && !left_out.is_empty() {
-                let _ = writeln!(text, "  - … and so on, {} steps more …", left_out.len());
-            }
-            let last = i + 1 == steps.len();
-            let (however, end) =
-                if last { ("However, ", ": a contradiction!") } else { ("", ".\n") };
-            let (from, to) = (name(steps[*i].0), name(steps[*i].2));
-            let _ = write!(text, "  - {however}{from} < {to}, because {}{end}", because.text);
-        }
-        if cycle.capped {
-            let _ = write!(
-                text,
-                "\n(there may be a shorter one: the search for it was cut off after {STEPS_MAX} edges)"
-            );
-        }
+    }
+
+    /// What the text names: the transactions, and what their order was inferred from.
+    fn events(self, txns: &BTreeMap<usize, u32>, reasons: Vec<Because>) -> Vec<usize> {
+        let txns = txns.values().map(|txn| self.columns.txns[*txn as usize].event);
         let mut events: Vec<usize> =
-            txns.values().map(|txn| self.columns.txns[*txn as usize].event).collect();
-        events.extend(reasons.into_iter().flat_map(|because| because.events));
+            txns.chain(reasons.into_iter().flat_map(|because| because.events)).collect();
         events.sort_unstable();
         events.dedup();
-        Told { text, events }
+        events
     }
 
     fn because(self, (from, edge, to): (u32, Edge, u32), a: &str, b: &str) -> Because {
