@@ -29,6 +29,7 @@ pub mod fault;
 pub mod generator;
 pub mod history;
 pub mod in_memory;
+pub mod interchange;
 pub mod interpreter;
 pub mod judge;
 pub mod nemesis;

@@ -69,6 +69,16 @@ impl<'h> Words<'_, 'h> {
                 self.element(finding),
                 elided(read.mop, &finding.values),
             ),
+            ReorderedAppends => format!(
+                "reordered appends: {} appended {} and then {} to key {}, but {} read them the other way \
+                 round: {}",
+                self.writer_name(&writers),
+                finding.values[0],
+                finding.values[1],
+                self.key(finding),
+                self.who(read),
+                elided(read.mop, &finding.values),
+            ),
             LostUpdate => self.lost_update(finding, &touches),
             _ => format!(
                 "internal contradiction: {} read {}, which does not follow from what it had read and \
