@@ -27,6 +27,7 @@ pub mod coverage;
 pub mod fault;
 pub mod generator;
 pub mod history;
+pub mod interchange;
 pub mod interpreter;
 pub mod judge;
 pub mod nemesis;

@@ -47,30 +47,30 @@ const fn spec(anomaly: AnomalyType, edges: &[Edge], shape: Shape, beyond: Option
     Spec { anomaly, allowed: Edges::of(edges), shape, beyond }
 }
 
-use Edge::{Process, Realtime, Rw, Wr, Ww};
+use Edge::{Process, Realtime, Relay, Rw, Wr, Ww};
 use Shape::{NonadjacentRw, OneRw, Through};
 
 /// In Elle's order, by depth in the graph of implications. A type implied by one found in the same component
 /// is not looked for; so every cycle of a `-process` or `-realtime` type needs that order.
 static SPECS: [Spec; 15] = [
-    spec(GSingleItem, &[Ww, Wr, Rw], OneRw, None),
+    spec(GSingleItem, &[Ww, Wr, Rw, Relay], OneRw, None),
     spec(G0, &[Ww], Through(Ww), None),
-    spec(GNonadjacentItem, &[Ww, Wr, Rw], NonadjacentRw, None),
-    spec(GSingleItemProcess, &[Ww, Wr, Rw, Process], OneRw, Some(Process)),
+    spec(GNonadjacentItem, &[Ww, Wr, Rw, Relay], NonadjacentRw, None),
+    spec(GSingleItemProcess, &[Ww, Wr, Rw, Relay, Process], OneRw, Some(Process)),
     spec(G1c, &[Ww, Wr], Through(Wr), None),
-    spec(GNonadjacentItemProcess, &[Ww, Wr, Rw, Process], NonadjacentRw, Some(Process)),
-    spec(GSingleItemRealtime, &[Ww, Wr, Rw, Realtime], OneRw, Some(Realtime)),
-    spec(G2Item, &[Ww, Wr, Rw], Through(Rw), None),
-    spec(GNonadjacentItemRealtime, &[Ww, Wr, Rw, Realtime], NonadjacentRw, Some(Realtime)),
+    spec(GNonadjacentItemProcess, &[Ww, Wr, Rw, Relay, Process], NonadjacentRw, Some(Process)),
+    spec(GSingleItemRealtime, &[Ww, Wr, Rw, Relay, Realtime], OneRw, Some(Realtime)),
+    spec(G2Item, &[Ww, Wr, Rw, Relay], Through(Rw), None),
+    spec(GNonadjacentItemRealtime, &[Ww, Wr, Rw, Relay, Realtime], NonadjacentRw, Some(Realtime)),
     spec(G0Process, &[Ww, Process], Through(Ww), Some(Process)),
     spec(G1cProcess, &[Ww, Wr, Process], Through(Wr), Some(Process)),
-    spec(G2ItemProcess, &[Ww, Wr, Rw, Process], Through(Rw), Some(Process)),
+    spec(G2ItemProcess, &[Ww, Wr, Rw, Relay, Process], Through(Rw), Some(Process)),
     spec(G0Realtime, &[Ww, Realtime], Through(Ww), Some(Realtime)),
     spec(G1cRealtime, &[Ww, Wr, Realtime], Through(Wr), Some(Realtime)),
-    spec(G2ItemRealtime, &[Ww, Wr, Rw, Realtime], Through(Rw), Some(Realtime)),
+    spec(G2ItemRealtime, &[Ww, Wr, Rw, Relay, Realtime], Through(Rw), Some(Realtime)),
 ];
 
-const ALL_EDGES: Edges = Edges::of(&[Ww, Wr, Rw, Process, Realtime]);
+const ALL_EDGES: Edges = Edges::of(&[Ww, Wr, Rw, Process, Realtime, Relay]);
 
 /// Every cycle to report, at most one for each type and component. Nodes from `txns` on are barriers.
 pub(super) fn find(graph: &Graph, txns: usize) -> Vec<Cycle> {
@@ -120,9 +120,10 @@ impl<'a> Component<'a> {
                 }
             }
         }
-        // One of each kind between two nodes, in a fixed order.
+        // Of the data's edges between two nodes only the strongest counts: a cycle by a weaker one is one by
+        // it, too. The order of processes and of real time is no weaker than they are: it stays.
         edges.sort_unstable();
-        edges.dedup();
+        edges.dedup_by_key(|edge| (edge.ends(), edge.edge().max(Rw)));
         let barriers = nodes.partition_point(|node| (*node as usize) < txns) as u32;
         Component { graph: Graph::new(nodes.len(), &edges), nodes, barriers }
     }
@@ -201,6 +202,8 @@ fn nonadjacent(graph: &Graph, allowed: Edges) -> Graph {
     for (from, edge, to) in graph.edges().filter(|(_, edge, _)| allowed.contains(*edge)) {
         if edge == Rw {
             edges.push(PackedEdge::new(from, to + count, edge));
+        } else if edge == Relay {
+            edges.push(PackedEdge::new(from + count, to + count, edge));
         } else {
             edges.push(PackedEdge::new(from, to, edge));
             edges.push(PackedEdge::new(from + count, to, edge));

@@ -4,7 +4,8 @@
 //! Real time is written with barriers: nodes between a maximal run of completions and the next invocation,
 //! chained. Their paths are exactly the pairs `completed before invoked`, with a number of edges linear in
 //! the history. Transactions of unknown outcome take part; one that nothing can follow (it appended nothing
-//! that was seen, and read nothing) closes no cycle and is left out.
+//! that was seen, and read nothing) closes no cycle and is left out. Where many read the last version of a key
+//! and many appended to it unseen, relays carry their anti-dependencies, again with a linear number of edges.
 
 use super::columns::{Columns, NONE, Outcome};
 use super::graph::{Edge, Graph, PackedEdge};
@@ -24,7 +25,7 @@ pub(super) enum Order {
     Realtime,
 }
 
-/// The graph. Nodes below the number of transactions are transactions, the others are barriers.
+/// The graph. Nodes below the number of transactions are transactions, the others barriers and relays.
 #[derive(Debug)]
 pub(super) struct Dependencies {
     pub graph: Graph,
@@ -81,6 +82,27 @@ fn followed(columns: &Columns, versions: &Versions) -> Vec<bool> {
     followed
 }
 
+/// From each reader to each other's writer, both ascending: one chain of relays upwards, one downwards.
+fn relay(readers: &[u32], writers: &[u32], nodes: &mut u32, edges: &mut Vec<PackedEdge>) {
+    // A writer is served before its own transaction's read joins the chain.
+    let mut stops: Vec<(u32, bool)> = writers.iter().map(|writer| (*writer, false)).collect();
+    stops.extend(readers.iter().map(|reader| (*reader, true)));
+    for upwards in [true, false] {
+        stops.sort_unstable_by_key(|(txn, reads)| (if upwards { *txn } else { !*txn }, *reads));
+        let mut last: Option<u32> = None;
+        for (txn, reads) in &stops {
+            if *reads {
+                let fresh = *nodes;
+                *nodes += 1;
+                edges.push(PackedEdge::new(*txn, fresh, Edge::Rw));
+                edges.extend(last.replace(fresh).map(|l| PackedEdge::new(l, fresh, Edge::Relay)));
+            } else if let Some(last) = last {
+                edges.push(PackedEdge::new(last, *txn, Edge::Relay));
+            }
+        }
+    }
+}
+
 struct Builder<'a, 'h> {
     columns: &'a Columns<'h>,
     versions: &'a Versions<'h>,
@@ -121,8 +143,7 @@ impl Builder<'_, '_> {
 
     fn reads(&mut self, row: usize) {
         let length = self.versions.keys[row].order.len();
-        let unseen = self.versions.appends_of(row).iter().filter(|append| append.position == NONE);
-        let unseen: Vec<u32> = unseen.map(|append| append.txn).collect();
+        let mut readers_of_last = Vec::new();
         for i in self.columns.touches_of(row) {
             let touch = self.columns.touches[i];
             let seen = self.versions.seen[i];
@@ -144,9 +165,32 @@ impl Builder<'_, '_> {
                     self.edge(touch.txn, writer, Edge::Rw);
                 }
             } else {
-                unseen.iter().for_each(|writer| self.edge(touch.txn, *writer, Edge::Rw));
+                readers_of_last.push(touch.txn);
             }
         }
+        self.unseen(row, readers_of_last);
+    }
+
+    /// Each reader of the last version comes before every append that nobody saw.
+    fn unseen(&mut self, row: usize, mut readers: Vec<u32>) {
+        let unseen = self.versions.appends_of(row).iter().filter(|append| append.position == NONE);
+        let mut writers: Vec<u32> = unseen.map(|append| append.txn).collect();
+        writers.sort_unstable();
+        writers.dedup();
+        readers.sort_unstable();
+        readers.dedup();
+        if readers.len() * writers.len() <= 4 * (readers.len() + writers.len()) {
+            for reader in readers {
+                writers.iter().for_each(|writer| self.edge(reader, *writer, Edge::Rw));
+            }
+            return;
+        }
+        let outcome = |txn: u32| self.columns.txns[txn as usize].outcome;
+        writers.retain(|writer| outcome(*writer) != Outcome::Fail);
+        // More than four of each: one of them is another's.
+        self.is_empty &= writers.iter().all(|writer| outcome(*writer) == Outcome::Open);
+        writers.retain(|writer| self.followed[*writer as usize]);
+        relay(&readers, &writers, &mut self.nodes, &mut self.edges);
     }
 
     /// Who appended the last element of a read that the version order does not hold.
@@ -196,5 +240,36 @@ impl Builder<'_, '_> {
                 (Kind::Fail | Kind::Info, _) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn reached(graph: &Graph, node: u32, txns: u32, found: &mut BTreeSet<u32>) {
+        for (_, to) in graph.out(node) {
+            if to < txns {
+                found.insert(to);
+            } else {
+                reached(graph, to, txns, found);
+            }
+        }
+    }
+
+    #[test]
+    fn relays_join_every_reader_with_every_writer_but_itself() {
+        let (readers, writers) = ([0, 2, 3, 5, 8], [1, 2, 3, 7, 8, 9]);
+        let (mut nodes, mut edges) = (10, Vec::new());
+        relay(&readers, &writers, &mut nodes, &mut edges);
+        let graph = Graph::new(nodes as usize, &edges);
+        for reader in readers {
+            let mut found = BTreeSet::new();
+            reached(&graph, reader, 10, &mut found);
+            let others = writers.into_iter().filter(|writer| *writer != reader);
+            assert_eq!(found, others.collect::<BTreeSet<u32>>(), "{reader}");
+        }
+        assert!(edges.len() <= 4 * readers.len() + 2 * writers.len());
     }
 }

@@ -71,6 +71,7 @@ impl Words<'_, '_> {
             Edge::Rw => self.missed(before, to, a, b),
             Edge::Process => self.same_process(before, after, a, b),
             Edge::Realtime => self.earlier(before, after, a, b),
+            Edge::Relay => unexplained(a, b),
         }
     }
 

@@ -13,9 +13,11 @@ pub(super) enum Edge {
     Process,
     /// This one had completed when the other was invoked.
     Realtime,
+    /// Carries an anti-dependency on, between nodes that stand for no transaction.
+    Relay,
 }
 
-const EDGES: [Edge; 5] = [Edge::Ww, Edge::Wr, Edge::Rw, Edge::Process, Edge::Realtime];
+const EDGES: [Edge; 6] = [Edge::Ww, Edge::Wr, Edge::Rw, Edge::Process, Edge::Realtime, Edge::Relay];
 
 /// Some kinds of edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,18 +50,37 @@ pub(super) struct Graph {
     packed: Vec<u32>,
 }
 
-/// Room for the kind of an edge above the number of its node.
-const KIND_SHIFT: u32 = 29;
-const NODE_MASK: u32 = (1 << KIND_SHIFT) - 1;
+/// Room for the kind of an edge below the number of its node.
+const KIND_BITS: u32 = 3;
+const KIND_MASK: u32 = (1 << KIND_BITS) - 1;
+const NODE_MAX: u32 = u32::MAX >> KIND_BITS;
 
-/// An edge on its way into a graph: source above, then kind and target.
+/// Kind and target.
+fn unpack(packed: u32) -> (Edge, u32) {
+    (EDGES[(packed & KIND_MASK) as usize], packed >> KIND_BITS)
+}
+
+/// An edge on its way into a graph. Ordered by its ends, then by its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PackedEdge(u64);
 
 impl PackedEdge {
     pub fn new(from: u32, to: u32, edge: Edge) -> PackedEdge {
-        assert!(from.max(to) <= NODE_MASK, "our graphs have fewer than 2^29 nodes");
-        PackedEdge(u64::from(from) << 32 | u64::from((edge as u32) << KIND_SHIFT | to))
+        assert!(from.max(to) <= NODE_MAX, "our graphs have fewer than 2^29 nodes");
+        PackedEdge(u64::from(from) << 32 | u64::from(to) << KIND_BITS | edge as u64)
+    }
+
+    /// Source and target.
+    pub fn ends(self) -> (u32, u32) {
+        ((self.0 >> 32) as u32, self.packed() >> KIND_BITS)
+    }
+
+    pub fn edge(self) -> Edge {
+        unpack(self.packed()).0
+    }
+
+    fn packed(self) -> u32 {
+        self.0 as u32
     }
 
     fn from(self) -> usize {
@@ -81,7 +102,7 @@ impl Graph {
         let mut packed = vec![0u32; edges.len()];
         for edge in edges {
             let slot = &mut free[edge.from()];
-            packed[*slot as usize] = edge.0 as u32;
+            packed[*slot as usize] = edge.packed();
             *slot += 1;
         }
         Graph { start, packed }
@@ -94,9 +115,7 @@ impl Graph {
     /// Where a node's edges lead.
     pub fn out(&self, node: u32) -> impl Iterator<Item = (Edge, u32)> {
         let range = self.start[node as usize] as usize..self.start[node as usize + 1] as usize;
-        self.packed[range]
-            .iter()
-            .map(|packed| (EDGES[(packed >> KIND_SHIFT) as usize], packed & NODE_MASK))
+        self.packed[range].iter().map(|packed| unpack(*packed))
     }
 
     /// Every edge.
@@ -109,7 +128,7 @@ impl Graph {
     pub fn is_acyclic(&self) -> bool {
         let mut predecessors = vec![0u32; self.nodes()];
         for packed in &self.packed {
-            predecessors[(packed & NODE_MASK) as usize] += 1;
+            predecessors[(packed >> KIND_BITS) as usize] += 1;
         }
         let mut free: Vec<u32> = Vec::with_capacity(self.nodes());
         free.extend((0..self.nodes() as u32).filter(|node| predecessors[*node as usize] == 0));
@@ -200,10 +219,10 @@ impl Tarjan<'_> {
             if self.next[at] < self.graph.start[at + 1] {
                 let packed = self.graph.packed[self.next[at] as usize];
                 self.next[at] += 1;
-                if !self.allowed.contains(EDGES[(packed >> KIND_SHIFT) as usize]) {
+                let (edge, to) = unpack(packed);
+                if !self.allowed.contains(edge) {
                     continue;
                 }
-                let to = packed & NODE_MASK;
                 if self.index[to as usize] == 0 {
                     self.discover(to);
                 } else if self.low[to as usize] != u32::MAX {

@@ -1,0 +1,140 @@
+//! JSON lines: one op map a line, keywords as strings. A string that begins with a colon is a keyword.
+
+use super::op_map::{Datum, Reader, kind_word};
+use super::{ImportError, Imported, KeyName, without_mark};
+use crate::history::{Event, Process};
+use crate::op::{Key, Mop, Op};
+use serde_json::{Value as Json, json};
+use std::borrow::Cow;
+
+/// Reads a map from each line, or an array of maps.
+pub(super) fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
+    let bytes = without_mark(bytes);
+    let mut reader = Reader::default();
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        array(bytes, &mut reader)?;
+    } else {
+        for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            if !line.trim_ascii().is_empty() {
+                op_map(line, index + 1, &mut reader)?;
+            }
+        }
+    }
+    Ok(reader.finish())
+}
+
+fn op_map(line: &[u8], number: usize, reader: &mut Reader) -> Result<(), ImportError> {
+    let json = serde_json::from_slice(line).map_err(|error| ImportError {
+        line: number,
+        column: Some(error.column()),
+        message: format!("{}: a line holds one op map as a JSON object", plain(&error)),
+    })?;
+    let wrong = |message| ImportError { line: number, column: None, message };
+    reader.add(datum(json)).map_err(wrong)
+}
+
+fn array(bytes: &[u8], reader: &mut Reader) -> Result<(), ImportError> {
+    let maps: Vec<Json> = serde_json::from_slice(bytes).map_err(|error| ImportError {
+        line: error.line().max(1),
+        column: Some(error.column()),
+        message: format!("{}: an array of op maps should stand here", plain(&error)),
+    })?;
+    for (index, json) in maps.into_iter().enumerate() {
+        reader.add(datum(json)).map_err(|message| {
+            let message = format!("op map {} of the array: {message}", index + 1);
+            ImportError { line: 1, column: None, message }
+        })?;
+    }
+    Ok(())
+}
+
+/// The parser's words without its own line number.
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_string()
+}
+
+fn datum(json: Json) -> Datum<'static> {
+    match json {
+        Json::Null => Datum::Nil,
+        Json::Bool(value) => Datum::Bool(value),
+        Json::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(number), ..) => Datum::Int(number.into()),
+            (_, Some(number), _) => Datum::Int(number.into()),
+            (.., float) => Datum::Float(float.unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => text_datum(text),
+        Json::Array(items) => Datum::Seq(items.into_iter().map(datum).collect()),
+        Json::Object(pairs) => Datum::Map(
+            pairs.into_iter().map(|(key, value)| (text_datum(key), datum(value))).collect(),
+        ),
+    }
+}
+
+fn text_datum(text: String) -> Datum<'static> {
+    match text.strip_prefix(':') {
+        Some(word) if !word.is_empty() => Datum::Keyword(Cow::Owned(word.to_string())),
+        _ => Datum::Text(Cow::Owned(text)),
+    }
+}
+
+/// One object a line.
+pub(super) fn write(imported: &Imported) -> String {
+    let mut text = String::new();
+    for (index, event) in imported.history.events.iter().enumerate() {
+        text.push_str(&object(index, event, imported).to_string());
+        text.push('\n');
+    }
+    text
+}
+
+fn object(index: usize, event: &Event, imported: &Imported) -> Json {
+    let process = match event.process {
+        Process::Client(number) => json!(number),
+        Process::Nemesis => json!("nemesis"),
+    };
+    let (f, value) = match &event.op {
+        Op::Txn(mops) => {
+            ("txn", Json::Array(mops.iter().map(|mop| mop_json(mop, imported)).collect()))
+        }
+        Op::Fault(fault) => ("fault", json!(fault.to_string())),
+    };
+    let time = u64::try_from(event.time.as_nanos()).unwrap_or(u64::MAX);
+    let mut object = json!({
+        "index": index,
+        "time": time,
+        "type": kind_word(event.kind),
+        "process": process,
+        "f": f,
+        "value": value,
+    });
+    if let Some(node) = event.node {
+        object["node"] = json!(node.to_string());
+    }
+    if let Some(error) = &event.error {
+        object["error"] = json!(error);
+    }
+    object
+}
+
+fn mop_json(mop: &Mop, imported: &Imported) -> Json {
+    let key = key_json(mop.key(), imported);
+    match mop {
+        Mop::Append { value, .. } => json!(["append", key, value]),
+        Mop::Read { values, .. } => json!(["r", key, values]),
+    }
+}
+
+fn key_json(key: Key, imported: &Imported) -> Json {
+    match imported.key_names.get(&key) {
+        None => json!(key),
+        Some(KeyName::Keyword(word)) => json!(format!(":{word}")),
+        Some(KeyName::Text(text)) => json!(text),
+        Some(KeyName::Number(number)) => match (u64::try_from(*number), i64::try_from(*number)) {
+            (Ok(number), _) => json!(number),
+            (_, Ok(number)) => json!(number),
+            // JSON readers lose digits beyond 64 bits: as text it stays what it is.
+            _ => json!(number.to_string()),
+        },
+    }
+}

@@ -1,0 +1,272 @@
+//! What both formats share: a datum, and how an event is made from an op map.
+
+use super::{Imported, KeyName};
+use crate::cluster::NodeId;
+use crate::history::{Event, History, Kind, Process};
+use crate::op::{Key, Mop, Op, Value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// A piece of EDN or JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Datum<'a> {
+    Nil,
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    /// A keyword without its colon.
+    Keyword(Cow<'a, str>),
+    Symbol(Cow<'a, str>),
+    Text(Cow<'a, str>),
+    Seq(Vec<Datum<'a>>),
+    Map(Vec<(Datum<'a>, Datum<'a>)>),
+}
+
+impl Datum<'_> {
+    /// A keyword's or a string's text.
+    fn word(&self) -> Option<&str> {
+        match self {
+            Datum::Keyword(word) | Datum::Text(word) => Some(word.trim_start_matches(':')),
+            _ => None,
+        }
+    }
+}
+
+/// As EDN.
+impl fmt::Display for Datum<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Datum::Nil => write!(f, "nil"),
+            Datum::Bool(value) => write!(f, "{value}"),
+            Datum::Int(value) => write!(f, "{value}"),
+            Datum::Float(value) => write!(f, "{value}"),
+            Datum::Keyword(word) => write!(f, ":{word}"),
+            Datum::Symbol(word) => write!(f, "{word}"),
+            Datum::Text(text) => write!(f, "{text:?}"),
+            Datum::Seq(items) => {
+                write!(f, "[")?;
+                for (i, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", if i == 0 { "" } else { " " })?;
+                }
+                write!(f, "]")
+            }
+            Datum::Map(pairs) => {
+                write!(f, "{{")?;
+                for (i, (key, value)) in pairs.iter().enumerate() {
+                    write!(f, "{}{key} {value}", if i == 0 { "" } else { ", " })?;
+                }
+                write!(f, "}}")
+            }
+        }
+    }
+}
+
+/// A datum in a sentence: its beginning will do.
+fn brief(datum: &Datum) -> String {
+    let text = datum.to_string();
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
+    }
+}
+
+/// Keys without a number of their own are numbered from here until the end of the input is known.
+const PROVISIONAL: Key = 1 << 63;
+
+/// Collects events.
+#[derive(Default)]
+pub(super) struct Reader {
+    history: History,
+    numbers: BTreeMap<KeyName, Key>,
+    next_number: Key,
+}
+
+impl Reader {
+    /// Adds the event of an op map, if it is a client's.
+    pub fn add(&mut self, datum: Datum) -> Result<(), String> {
+        let Datum::Map(pairs) = datum else {
+            return Err(format!(
+                "{} is not an op map: {{:type :invoke, :process 0, :value [[:append 1 2] [:r 1 nil]]}} is",
+                brief(&datum)
+            ));
+        };
+        let mut fields = Fields::default();
+        for (key, value) in pairs {
+            match key.word() {
+                Some("type") => fields.kind = Some(value),
+                Some("process") => fields.process = Some(value),
+                Some("time") => fields.time = Some(value),
+                Some("value") => fields.value = Some(value),
+                Some("error") => fields.error = Some(value),
+                Some("node") => fields.node = Some(value),
+                _ => {}
+            }
+        }
+        let Some(process) = process(fields.process)? else { return Ok(()) };
+        let event = Event {
+            time: time(fields.time)?,
+            process,
+            kind: kind(fields.kind)?,
+            op: Op::Txn(self.mops(fields.value)?),
+            node: fields.node.as_ref().and_then(node),
+            error: fields.error.and_then(error),
+        };
+        self.history.push(event);
+        Ok(())
+    }
+
+    /// The history, once every key is known.
+    pub fn finish(mut self) -> Imported {
+        let mut key_names = BTreeMap::new();
+        if self.numbers.is_empty() {
+            return Imported { history: self.history, key_names };
+        }
+        for event in &mut self.history.events {
+            let Op::Txn(mops) = &mut event.op else { continue };
+            for mop in mops {
+                let (Mop::Append { key, .. } | Mop::Read { key, .. }) = mop;
+                if *key >= PROVISIONAL {
+                    *key = *key - PROVISIONAL + self.next_number;
+                }
+            }
+        }
+        for (name, number) in self.numbers {
+            key_names.insert(number - PROVISIONAL + self.next_number, name);
+        }
+        Imported { history: self.history, key_names }
+    }
+
+    fn mops(&mut self, value: Option<Datum>) -> Result<Vec<Mop>, String> {
+        match value {
+            None | Some(Datum::Nil) => Ok(Vec::new()),
+            Some(Datum::Seq(mops)) => mops.into_iter().map(|mop| self.mop(mop)).collect(),
+            Some(other) => Err(format!(
+                "value {} is not a list of micro-operations: [[:append 1 2] [:r 1 nil]] is",
+                brief(&other)
+            )),
+        }
+    }
+
+    fn mop(&mut self, datum: Datum) -> Result<Mop, String> {
+        let wrong = |datum: &Datum| {
+            let mop = brief(datum);
+            format!("{mop} is not a micro-operation: [:append key element] and [:r key [..]] are")
+        };
+        let Datum::Seq(parts) = &datum else { return Err(wrong(&datum)) };
+        match (parts.first().and_then(Datum::word), &parts[1.min(parts.len())..]) {
+            (Some("append"), [key, value]) => {
+                Ok(Mop::Append { key: self.key(key)?, value: element(value)? })
+            }
+            (Some("r"), [key]) | (Some("r"), [key, Datum::Nil]) => {
+                Ok(Mop::Read { key: self.key(key)?, values: None })
+            }
+            (Some("r"), [key, Datum::Seq(values)]) => {
+                let values: Result<Vec<Value>, String> = values.iter().map(element).collect();
+                Ok(Mop::Read { key: self.key(key)?, values: Some(values?) })
+            }
+            _ => Err(wrong(&datum)),
+        }
+    }
+
+    fn key(&mut self, datum: &Datum) -> Result<Key, String> {
+        let name = match datum {
+            Datum::Int(number) => match Key::try_from(*number) {
+                Ok(key) if key < PROVISIONAL => {
+                    self.next_number = self.next_number.max(key + 1);
+                    return Ok(key);
+                }
+                _ => KeyName::Number(*number),
+            },
+            Datum::Keyword(word) => KeyName::Keyword(word.to_string()),
+            Datum::Text(text) => KeyName::Text(text.to_string()),
+            other => {
+                let key = brief(other);
+                return Err(format!("{key} is not a key: keys are numbers, keywords or strings"));
+            }
+        };
+        let next = PROVISIONAL + self.numbers.len() as Key;
+        Ok(*self.numbers.entry(name).or_insert(next))
+    }
+}
+
+#[derive(Default)]
+struct Fields<'a> {
+    kind: Option<Datum<'a>>,
+    process: Option<Datum<'a>>,
+    time: Option<Datum<'a>>,
+    value: Option<Datum<'a>>,
+    error: Option<Datum<'a>>,
+    node: Option<Datum<'a>>,
+}
+
+fn element(datum: &Datum) -> Result<Value, String> {
+    let number = match datum {
+        Datum::Int(number) => Value::try_from(*number).ok(),
+        _ => None,
+    };
+    number.ok_or_else(|| {
+        format!("{} is not an element: elements are numbers from 0 to 2^64 - 1", brief(datum))
+    })
+}
+
+/// `None` for whoever is no client.
+fn process(datum: Option<Datum>) -> Result<Option<Process>, String> {
+    match datum {
+        Some(Datum::Int(number)) => match u32::try_from(number) {
+            Ok(number) => Ok(Some(Process::Client(number))),
+            Err(_) => Err(format!("process {number} is not a number from 0 to 2^32 - 1")),
+        },
+        _ => Ok(None),
+    }
+}
+
+fn kind(datum: Option<Datum>) -> Result<Kind, String> {
+    match datum.as_ref().and_then(Datum::word) {
+        Some("invoke") => Ok(Kind::Invoke),
+        Some("ok") => Ok(Kind::Ok),
+        Some("fail") => Ok(Kind::Fail),
+        Some("info") => Ok(Kind::Info),
+        _ => {
+            let found = datum.map_or("a missing type".to_string(), |datum| brief(&datum));
+            Err(format!("{found} is not a type of event: :invoke, :ok, :fail and :info are"))
+        }
+    }
+}
+
+/// Times before the start of the run (Jepsen's tests write -1) are the start.
+fn time(datum: Option<Datum>) -> Result<Duration, String> {
+    match datum {
+        None | Some(Datum::Nil) => Ok(Duration::ZERO),
+        Some(Datum::Int(nanoseconds)) => match u64::try_from(nanoseconds.max(0)) {
+            Ok(nanoseconds) => Ok(Duration::from_nanos(nanoseconds)),
+            Err(_) => Err(format!("time {nanoseconds} is not a number of nanoseconds below 2^64")),
+        },
+        // `as` saturates: no float is out of range.
+        Some(Datum::Float(nanoseconds)) => Ok(Duration::from_nanos(nanoseconds as u64)),
+        Some(other) => Err(format!("time {} is not a number of nanoseconds", brief(&other))),
+    }
+}
+
+fn node(datum: &Datum) -> Option<NodeId> {
+    datum.word()?.strip_prefix('n')?.parse().ok().map(NodeId)
+}
+
+fn error(datum: Datum) -> Option<String> {
+    match datum {
+        Datum::Nil => None,
+        Datum::Text(text) => Some(text.into_owned()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// Jepsen's word.
+pub(super) fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Invoke => "invoke",
+        Kind::Ok => "ok",
+        Kind::Fail => "fail",
+        Kind::Info => "info",
+    }
+}

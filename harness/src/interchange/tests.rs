@@ -1,0 +1,188 @@
+use super::*;
+use crate::cluster::NodeId;
+use crate::history::{Event, Kind, Process};
+use crate::op::{Mop, Op};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use std::time::Duration;
+
+const EDN: &str = r#"
+; a comment
+#jepsen.history.Op{:index 0, :time 1000000, :type :invoke, :process 0, :f :txn, :value [[:append :x 1] [:r 7 nil]]}
+{:index 1 :time 2000000 :type :info :process :nemesis :f :kill :value {"n1" :killed}}
+#_ {:ignored true}
+{:type :ok, :process 0, :time 3000000, :node "n3", :value [[:append :x 1] [:r 7 [1 2]]], :ext #object["a" 0x1f "b"]}
+{:type :fail :process 1 :error [:timeout "late \"one\""] :value ([:r "y"])}
+"#;
+
+fn read_edn(text: &str) -> Result<Imported, ImportError> {
+    read(text.as_bytes(), Some(Format::Edn))
+}
+
+fn sentence(text: &str) -> String {
+    read(text.as_bytes(), None).unwrap_err().to_string()
+}
+
+#[test]
+fn edn_is_read_with_tags_comments_and_names() {
+    let imported = read(EDN.as_bytes(), None).unwrap();
+    let names: Vec<_> = imported.key_names.iter().map(|(k, n)| (*k, n.to_string())).collect();
+    assert_eq!(names, [(8, ":x".to_string()), (9, "\"y\"".to_string())]);
+    let events = &imported.history.events;
+    assert_eq!(events.len(), 3);
+    assert_eq!(events[1].node, Some(NodeId(3)));
+    assert_eq!(events[1].time, Duration::from_millis(3));
+    let seen = Mop::Read { key: 7, values: Some(vec![1, 2]) };
+    assert_eq!(events[1].op, Op::Txn(vec![Mop::Append { key: 8, value: 1 }, seen]));
+    assert_eq!(events[2].error.as_deref(), Some(r#"[:timeout "late \"one\""]"#));
+    assert_eq!(events[2].op, Op::Txn(vec![Mop::Read { key: 9, values: None }]));
+}
+
+#[test]
+fn json_lines_are_told_from_edn_by_their_first_characters() {
+    let json =
+        r#"{"type":"ok","process":3,"time":5,"f":"txn","value":[["append",1,2],["r","x",null]]}"#;
+    for text in [json.to_string(), format!("[{json},\n{json}]"), format!("\n  {json}\n\n{json}")] {
+        assert_eq!(sniff(text.as_bytes()), Format::JsonLines);
+        let imported = read(text.as_bytes(), None).unwrap();
+        assert_eq!(imported.history.events[0].process, Process::Client(3));
+        assert_eq!(imported.key_names[&2], KeyName::Text("x".to_string()));
+    }
+    assert_eq!(sniff(EDN.as_bytes()), Format::Edn);
+    assert_eq!(sniff(b"[{:type :ok}]"), Format::Edn);
+    assert_eq!(read(b"", None), Ok(Imported::default()));
+}
+
+#[test]
+fn errors_name_the_place_and_what_would_be_right() {
+    let cases = [
+        (
+            "{:type :ok :process 1\n :value [[:w 1 2]]}",
+            "line 1, column 1: `[:w 1 2]` is not a micro-operation",
+        ),
+        (
+            "{:type :ok :process 1}\n{:type :done :process 1}",
+            "line 2, column 1: `:done` is not a type of event",
+        ),
+        (
+            "{:type :ok :process 1 :value [[:append 1 2]",
+            "line 1, column 30: the input ends before the `]`",
+        ),
+        ("[{:type :ok :process 1}", "line 1, column 1: this vector has no end"),
+        ("{:type :ok :process -1}", "line 1, column 1: process -1 is not a number from 0"),
+        (
+            "{:type :ok :process 1 :value [[:append 1 -2]]}",
+            "line 1, column 1: `-2` is not an element",
+        ),
+        ("{:type}", "line 1, column 1: key `:type` of this map has no value"),
+        ("}", "line 1, column 1: `}` closes nothing"),
+        ("7", "line 1, column 1: `7` is not an op map"),
+        ("{:error \"abc", "line 1, column 9: this string has no end"),
+        ("{:a 1x}", "line 1, column 5: `1x` is not a number"),
+        ("{\"type\":\"ok\",\n", "line 1, column 13: EOF while parsing a value"),
+        (
+            "{\"type\":\"ok\",\"process\":1}\n{\"type\":1,\"process\":1}",
+            "line 2: `1` is not a type of event",
+        ),
+    ];
+    for (text, beginning) in cases {
+        let sentence = sentence(text);
+        assert!(sentence.starts_with(beginning), "{text}\n{sentence}");
+    }
+    let sentence = read(b"{:a \xff}", None).unwrap_err().to_string();
+    assert!(sentence.starts_with("line 1, column 5: this byte is not UTF-8"), "{sentence}");
+}
+
+#[test]
+fn nesting_without_end_is_refused_not_followed() {
+    for opening in ["[", "(", "{", "#a ", "^", "#_", "#{"] {
+        let text = format!("{{:type :ok :process 0 :value {}", opening.repeat(100_000));
+        assert!(read(text.as_bytes(), Some(Format::Edn)).is_err(), "{opening}");
+        assert!(read(text.as_bytes(), Some(Format::JsonLines)).is_err(), "{opening}");
+    }
+}
+
+fn mop() -> impl Strategy<Value = Mop> {
+    let key = prop_oneof![0..12u64, Just((1 << 63) - 1)];
+    let value = prop_oneof![0..50u64, any::<u64>()];
+    prop_oneof![
+        (key.clone(), value.clone()).prop_map(|(key, value)| Mop::Append { key, value }),
+        (key, prop::option::of(prop::collection::vec(value, 0..5)))
+            .prop_map(|(key, values)| Mop::Read { key, values }),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let kind = prop::sample::select(vec![Kind::Invoke, Kind::Ok, Kind::Fail, Kind::Info]);
+    let mops = prop::collection::vec(mop(), 0..4);
+    let node = prop::option::of((1..6u16).prop_map(NodeId));
+    (any::<u64>(), any::<u32>(), kind, mops, node, prop::option::of(".{0,12}")).prop_map(
+        |(time, process, kind, mops, node, error)| Event {
+            time: Duration::from_nanos(time),
+            process: Process::Client(process),
+            kind,
+            op: Op::Txn(mops),
+            node,
+            error,
+        },
+    )
+}
+
+fn config() -> ProptestConfig {
+    let rng_seed = RngSeed::Fixed(7);
+    ProptestConfig { cases: 256, failure_persistence: None, rng_seed, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_was_written_is_read_back(events in prop::collection::vec(event(), 0..8)) {
+        let imported = Imported::from(History { events });
+        for format in [Format::Edn, Format::JsonLines] {
+            let text = write(&imported, format);
+            let again = read(text.as_bytes(), Some(format));
+            prop_assert_eq!(again.as_ref(), Ok(&imported), "{}", text);
+            if !imported.history.events.is_empty() {
+                prop_assert_eq!(sniff(text.as_bytes()), format);
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for format in [None, Some(Format::Edn), Some(Format::JsonLines)] {
+            let _ = read(&bytes, format);
+        }
+    }
+
+    #[test]
+    fn no_mangled_history_makes_the_reader_panic(
+        cut in 0..EDN.len(),
+        at in 0..EDN.len(),
+        byte in any::<u8>(),
+        events in prop::collection::vec(event(), 1..4),
+    ) {
+        let json = write(&Imported::from(History { events }), Format::JsonLines);
+        for text in [EDN, json.as_str()] {
+            let mut bytes = text.as_bytes().to_vec();
+            let length = bytes.len();
+            bytes[at % length] = byte;
+            bytes.truncate(cut);
+            for format in [None, Some(Format::Edn), Some(Format::JsonLines)] {
+                if let Err(error) = read(&bytes, format) {
+                    prop_assert!(error.line > 0 && !error.message.is_empty());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn names_of_keys_survive_the_way_out_and_back() {
+    let imported = read_edn(EDN).unwrap();
+    for format in [Format::Edn, Format::JsonLines] {
+        let text = write(&imported, format);
+        assert_eq!(read(text.as_bytes(), None), Ok(imported.clone()), "{text}");
+    }
+}

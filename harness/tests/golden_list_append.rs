@@ -1,0 +1,341 @@
+//! The list-append checker against Elle's verdicts (jepsen-io/elle at ccdee6f) on histories that are not ours.
+//!
+//! The data stand outside the repository: `GOLDEN_DIR`, or `../shared/golden` beside it. Without them every
+//! test says SKIP and passes, unless `GOLDEN_REQUIRED=1`.
+//!
+//! `valid?`, `not` and `also-not` must agree. Types agree in part by nature: Elle's guided search drops a cycle
+//! that it then types otherwise and falls back to `*-cycle-exists`, so types are compared after such names are
+//! set aside, and their disagreements are counted and bounded.
+
+use flate2::read::GzDecoder;
+use harness::checker::list_append::{
+    AnomalySet, AnomalyType, EMPTY_GRAPH, Model, Report, Validity, analyse, analyse_prohibiting,
+};
+use harness::history::History;
+use harness::interchange::{self, Format};
+use harness::op::{Mop, Value};
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::path::PathBuf;
+
+fn elle() -> Option<PathBuf> {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/golden");
+    let golden = std::env::var("GOLDEN_DIR").unwrap_or(beside.to_string());
+    let elle = PathBuf::from(golden).join("elle");
+    if elle.is_dir() {
+        return Some(elle);
+    }
+    let required = std::env::var("GOLDEN_REQUIRED").is_ok_and(|required| required == "1");
+    assert!(!required, "GOLDEN_REQUIRED=1, but {} is no directory", elle.display());
+    None
+}
+
+/// The data, or a word about why there are none.
+macro_rules! golden {
+    ($test:literal) => {
+        match elle() {
+            Some(elle) => elle,
+            None => {
+                println!("SKIP {}: there are no golden data (GOLDEN_DIR)", $test);
+                return;
+            }
+        }
+    };
+}
+
+fn text(path: PathBuf) -> String {
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        let mut text = String::new();
+        GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
+        return text;
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+fn history(edn: &str) -> History {
+    interchange::read(edn.as_bytes(), Some(Format::Edn)).unwrap_or_else(|e| panic!("{e}")).history
+}
+
+/// The history of `{:name … :history [..]}`.
+fn inner(line: &str) -> &str {
+    let (_, rest) = line.split_once(":history ").unwrap();
+    rest.trim_end().strip_suffix('}').unwrap()
+}
+
+fn json_lines(text: &str) -> Vec<Json> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn strings(json: &Json) -> BTreeSet<String> {
+    let items = json.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().map(|item| item.as_str().unwrap().to_string()).collect()
+}
+
+/// Agreements and disagreements with Elle.
+#[derive(Default)]
+struct Tally {
+    checks: usize,
+    types_differ: Vec<String>,
+    wrong: Vec<String>,
+    ambiguous: usize,
+    ambiguous_wrong: usize,
+}
+
+impl Tally {
+    fn compare(&mut self, what: &str, history: &History, report: &Report, elle: &Json) {
+        self.checks += 1;
+        let valid = match (&report.valid, report.counts.contains_key("garbage-read")) {
+            (_, true) => "exception",
+            (Validity::True, _) => "true",
+            (Validity::False, _) => "false",
+            (Validity::Unknown(_), _) => "unknown",
+        };
+        let expected = match &elle["valid?"] {
+            Json::Bool(valid) => valid.to_string(),
+            other => other.as_str().unwrap().to_string(),
+        };
+        let set = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+        let same = valid == expected
+            && (valid == "exception"
+                || set(&report.not) == strings(&elle["not"])
+                    && set(&report.also_not) == strings(&elle["also-not"]));
+        if ambiguous(history) {
+            self.ambiguous += 1;
+            self.ambiguous_wrong += usize::from(valid != expected);
+        } else if !same {
+            let not = &report.not;
+            let types = &report.anomaly_types;
+            self.wrong.push(format!("{what}: {valid} not {not:?} {types:?}\n   elle {elle}"));
+        } else if valid != "exception" {
+            self.compare_types(what, report, elle);
+        }
+    }
+
+    fn compare_types(&mut self, what: &str, report: &Report, elle: &Json) {
+        let ours: BTreeSet<String> = report.anomaly_types.iter().cloned().collect();
+        let elles = strings(&elle["anomaly-types"]);
+        // Elle found no cycle of the type that it knows must exist, or time ran out.
+        let incomplete =
+            elles.iter().any(|t| t.ends_with("-cycle-exists") || t == "cycle-search-timeout");
+        let expected: BTreeSet<String> = elles
+            .into_iter()
+            .filter(|t| !t.ends_with("-cycle-exists") && t != "cycle-search-timeout")
+            .collect();
+        let direct = |set: &BTreeSet<String>| {
+            set.iter().filter(|t| !is_cycle(t)).cloned().collect::<BTreeSet<_>>()
+        };
+        if direct(&ours) != direct(&expected) {
+            self.wrong.push(format!("{what}: types {ours:?}, elle {expected:?}"));
+        } else if ours != expected && !(incomplete && !ours.is_subset(&expected)) {
+            self.types_differ.push(format!("{what}: {ours:?}, elle {expected:?}"));
+        }
+    }
+
+    fn assert(self, name: &str, types_differ_max: usize, ambiguous_max: usize) {
+        println!(
+            "{name}: {} checks, {} wrong, {} of {} valid? of ambiguous order, {} with other types",
+            self.checks,
+            self.wrong.len(),
+            self.ambiguous_wrong,
+            self.ambiguous,
+            self.types_differ.len()
+        );
+        self.types_differ.iter().take(20).for_each(|line| println!("  types {line}"));
+        self.wrong.iter().take(20).for_each(|line| println!("  wrong {line}"));
+        assert!(self.checks > 0);
+        assert_eq!(self.wrong.len(), 0);
+        assert!(self.ambiguous_wrong <= ambiguous_max);
+        assert!(self.types_differ.len() <= types_differ_max);
+    }
+}
+
+fn is_cycle(name: &str) -> bool {
+    ["G0", "G1c", "G-", "G2"].iter().any(|family| name.starts_with(family))
+}
+
+/// Whether two different longest reads of a key have the same length: Elle takes either.
+fn ambiguous(history: &History) -> bool {
+    let mut longest: BTreeMap<u64, BTreeSet<&[Value]>> = BTreeMap::new();
+    for mop in history.events.iter().flat_map(|event| event.op.mops()) {
+        if let Mop::Read { key, values: Some(values) } = mop {
+            let reads = longest.entry(*key).or_default();
+            let length = reads.first().map_or(1, |read| read.len());
+            if values.len() > length {
+                reads.clear();
+            }
+            if values.len() >= length {
+                reads.insert(values);
+            }
+        }
+    }
+    longest.values().any(|reads| reads.len() > 1)
+}
+
+fn compare_models(tally: &mut Tally, what: &str, edn: &str, verdicts: &Json) {
+    let history = history(edn);
+    for (model, verdict) in verdicts.as_object().unwrap() {
+        if let Ok(parsed) = model.parse::<Model>() {
+            let report = analyse(&history, parsed);
+            tally.compare(&format!("{what} {model}"), &history, &report, verdict);
+        }
+    }
+}
+
+#[test]
+fn the_lattice_is_elles() {
+    let elle = golden!("the_lattice_is_elles");
+    let models: Json = serde_json::from_str(&text(elle.join("lattice-models.json"))).unwrap();
+    let models = models.as_object().unwrap();
+    assert_eq!(models.len(), 54);
+    for (name, row) in models {
+        let model: Model = name.parse().unwrap();
+        assert_eq!(model.canonical(), row["canonical"].as_str().unwrap());
+        if model.canonical() == name {
+            assert_eq!(model.friendly(), row["friendly"].as_str().unwrap());
+        }
+        let implied = strings(&row["implies"]);
+        for other in Model::all() {
+            assert_eq!(
+                model.implies(other),
+                implied.contains(other.canonical()),
+                "{model} {other}"
+            );
+        }
+        let prohibited = strings(&row["prohibits"]);
+        for anomaly in AnomalyType::ALL.into_iter().filter(|a| *a != AnomalyType::GarbageRead) {
+            let ours = model.prohibits().contains(anomaly);
+            assert_eq!(ours, prohibited.contains(anomaly.name()), "{model} {anomaly}");
+        }
+    }
+    let dump: Json = serde_json::from_str(&text(elle.join("lattice-anomalies.json"))).unwrap();
+    for anomaly in AnomalyType::ALL.into_iter().filter(|a| *a != AnomalyType::GarbageRead) {
+        let implied = AnomalySet::from_iter([anomaly]).implied();
+        let expected = strings(&dump[anomaly.name()]["implies"]);
+        for other in AnomalyType::ALL {
+            assert_eq!(
+                implied.contains(other),
+                expected.contains(other.name()),
+                "{anomaly} {other}"
+            );
+        }
+    }
+}
+
+#[test]
+fn hand_written_cases_get_elles_verdict_under_every_model() {
+    let elle = golden!("hand_written_cases_get_elles_verdict_under_every_model");
+    let cases = text(elle.join("cases/la-cases.edn"));
+    let verdicts = json_lines(&text(elle.join("cases/la-cases.verdicts.jsonl")));
+    assert_eq!((cases.lines().count(), verdicts.len()), (51, 51));
+    let mut tally = Tally::default();
+    for (case, verdict) in cases.lines().zip(&verdicts) {
+        let name = case.split('"').nth(1).unwrap();
+        compare_models(&mut tally, name, inner(case), verdict);
+    }
+    tally.assert("cases", 0, 0);
+}
+
+#[test]
+fn two_thousand_random_histories_get_elles_verdict_under_every_model() {
+    let elle = golden!("two_thousand_random_histories_get_elles_verdict_under_every_model");
+    let histories = text(elle.join("fuzz/la-fuzz.edn.gz"));
+    let verdicts = json_lines(&text(elle.join("fuzz/la-fuzz.verdicts.jsonl.gz")));
+    assert_eq!((histories.lines().count(), verdicts.len()), (2000, 2000));
+    let mut tally = Tally::default();
+    for (i, (line, verdict)) in histories.lines().zip(&verdicts).enumerate() {
+        compare_models(&mut tally, &i.to_string(), line, verdict);
+    }
+    assert_eq!(tally.checks, 20_000);
+    tally.assert("fuzz", 44, 5);
+}
+
+fn compare_files(folder: &str, tally: &mut Tally) {
+    let entries = std::fs::read_dir(elle().unwrap().join(folder)).unwrap();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths.iter().filter(|path| path.to_string_lossy().ends_with(".verdict.json")) {
+        let verdict: Json = serde_json::from_str(&text(path.clone())).unwrap();
+        if verdict["checker"] == "list-append" {
+            let file = verdict["file"].as_str().unwrap();
+            let edn = text(path.with_file_name(file));
+            compare_models(tally, file, &edn, &verdict["results"]);
+        }
+    }
+}
+
+#[test]
+fn histories_of_simulated_databases_get_elles_verdict() {
+    golden!("histories_of_simulated_databases_get_elles_verdict");
+    let mut tally = Tally::default();
+    compare_files("sim", &mut tally);
+    tally.assert("sim", 13, 0);
+}
+
+#[test]
+fn elles_own_histories_get_elles_verdict() {
+    golden!("elles_own_histories_get_elles_verdict");
+    let mut tally = Tally::default();
+    compare_files("upstream", &mut tally);
+    tally.assert("upstream", 0, 0);
+}
+
+/// Elle's `:anomalies` option: all that imply one of these.
+fn implying(elle: &Json, names: &BTreeSet<String>) -> AnomalySet {
+    let implies =
+        |anomaly: &AnomalyType| !strings(&elle[anomaly.name()]["implies"]).is_disjoint(names);
+    AnomalyType::ALL.into_iter().filter(implies).collect()
+}
+
+#[test]
+fn histories_of_elles_unit_tests_get_elles_verdict() {
+    let elle = golden!("histories_of_elles_unit_tests_get_elles_verdict");
+    let lattice: Json = serde_json::from_str(&text(elle.join("lattice-anomalies.json"))).unwrap();
+    let histories = text(elle.join("upstream/la-from-elle-tests.edn"));
+    let verdicts = json_lines(&text(elle.join("upstream/la-from-elle-tests.verdicts.jsonl")));
+    assert_eq!(histories.lines().count(), verdicts.len());
+    let mut tally = Tally::default();
+    for (i, (line, verdict)) in histories.lines().zip(&verdicts).enumerate() {
+        let options = &verdict["opts"];
+        let models = match options.get("consistency-models") {
+            None => BTreeSet::from(["strict-serializable".to_string()]),
+            Some(models) => strings(models),
+        };
+        let models = models.iter().map(|model| model.parse::<Model>().unwrap().prohibits());
+        let extra = implying(&lattice, &strings(&options["anomalies"]));
+        let prohibited = models.fold(extra, AnomalySet::union);
+        let history = history(inner(line));
+        let report = analyse_prohibiting(&history, prohibited);
+        if i == 9 {
+            // Three invocations by one process at once: later versions of Elle refuse it, as we do.
+            let refused = |reason: &String| reason.contains("a process asks one thing at a time");
+            assert!(matches!(&report.valid, Validity::Unknown(reason) if refused(reason)));
+            continue;
+        }
+        tally.compare(&i.to_string(), &history, &report, &verdict["given"]);
+    }
+    tally.assert("unit tests", 3, 0);
+}
+
+#[test]
+fn clean_histories_are_valid_and_mostly_observed() {
+    let elle = golden!("clean_histories_are_valid_and_mostly_observed");
+    for (size, count) in [("1k", 1_000), ("10k", 10_000), ("100k", 100_000)] {
+        let history = history(&text(elle.join(format!("perf/la-clean-{size}.edn.gz"))));
+        let report = analyse(&history, Model::STRICT_SERIALIZABLE);
+        assert_eq!(report.valid, Validity::True, "{size}");
+        assert_eq!(report.coverage.ok, count);
+        assert!(report.coverage.observed * 2 > report.coverage.appended, "{:?}", report.coverage);
+    }
+}
+
+#[test]
+fn a_history_without_processes_is_empty_and_unknown() {
+    let elle = golden!("a_history_without_processes_is_empty_and_unknown");
+    let history = history(&text(elle.join("upstream/paper-example.edn")));
+    assert!(history.events.is_empty());
+    let report = analyse(&history, Model::STRICT_SERIALIZABLE);
+    assert!(matches!(report.valid, Validity::Unknown(_)));
+    assert_eq!(report.anomaly_types, [EMPTY_GRAPH]);
+}
