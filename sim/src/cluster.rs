@@ -40,6 +40,12 @@ pub trait Guest {
     }
 }
 
+impl<F: Fn(SimEnv) -> LocalBoxFuture<'static, ()>> Guest for F {
+    fn boot(&self, env: SimEnv) -> LocalBoxFuture<'static, ()> {
+        self(env)
+    }
+}
+
 /// Simulated nodes and the world around them.
 pub struct SimCluster {
     pub(crate) world: Rc<World>,
@@ -82,9 +88,9 @@ impl SimCluster {
         &self.world
     }
 
-    /// The clients' own view of the world, for tests that act as a client beyond [`Cluster::connect`].
-    pub fn clients(&self) -> SimEnv {
-        CLIENTS
+    /// The current boot of a node, for scripts that act in its place; of the clients' machine for `n0`.
+    pub fn env(&self, node: NodeId) -> SimEnv {
+        SimEnv { node: node.0, boot: self.world.hosts.borrow()[usize::from(node.0)].boot }
     }
 
     /// Kills everything and lets go of it. Harmless when done again.

@@ -186,9 +186,10 @@ impl Env for SimEnv {
         let env = *self;
         async move {
             yield_now().await;
-            let stall = env.world().and_then(|world| world.stall(env.node));
-            if let Some(stall) = stall {
-                env.sleep(stall).await;
+            match env.world().map(|world| world.stall(env.node)) {
+                None => pending().await,
+                Some(None) => {}
+                Some(Some(stall)) => env.sleep(stall).await,
             }
         }
     }
