@@ -16,6 +16,7 @@ use std::time::Duration;
 
 pub mod limit;
 pub mod mix;
+pub mod on_threads;
 pub mod per_thread;
 pub mod phases;
 pub mod stagger;

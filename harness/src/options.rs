@@ -16,7 +16,7 @@ use std::time::Duration;
 pub struct Options {
     /// Nodes of the cluster.
     pub nodes: u16,
-    /// Client threads; thread i talks to node i mod n.
+    /// Client threads that disturb; thread i talks to node i mod n.
     pub clients: u16,
     /// Operations a second, all clients together.
     pub rate: u32,

@@ -5,6 +5,7 @@
 use crate::cluster::{Artifacts, Cluster, NodeId};
 use crate::fault::FaultKind;
 use crate::generator::Generator;
+use crate::generator::on_threads::OnThreads;
 use crate::generator::stagger::Stagger;
 use crate::generator::time_limit::TimeLimit;
 use crate::history::History;
@@ -183,7 +184,8 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(test: &Test, options: &'a Options, cluster: &'a dyn Cluster) -> Walk<'a> {
         let settings = Settings {
-            clients: options.clients,
+            // The final reads go through every node, so each has a thread, if only for them.
+            clients: options.clients.max(cluster.nodes().len() as u16),
             deadline: options.deadline,
             dial: test.dial,
             classify: options.classify,
@@ -211,6 +213,7 @@ impl<'a> Walk<'a> {
         let Drivers { mut generator, mut nemesis } = drivers.unwrap_or_else(|| {
             let append =
                 Stagger::per_second(self.options.rate, Append::new(self.options.append.clone()));
+            let append = OnThreads::first(usize::from(self.options.clients), append);
             Drivers {
                 generator: Box::new(TimeLimit::new(self.options.time, append)),
                 nemesis: Box::new(Composed::swarm(

@@ -163,24 +163,28 @@ impl Decoder {
         if let Some(length) = self.bulk {
             return self.bulk_body(length);
         }
-        let Some(line) = self.line()? else { return Ok(None) };
-        let Some((kind, rest)) = line.split_first() else {
-            return Err(RespError("an empty line".into()));
-        };
-        match kind {
-            b'+' => Ok(Some(Piece::Whole(Reply::Status(text(rest))))),
-            b'-' => Ok(Some(Piece::Whole(Reply::Error(text(rest))))),
-            b':' => Ok(Some(Piece::Whole(Reply::Integer(number(rest)?)))),
+        let Some(end) = self.line_end()? else { return Ok(None) };
+        let (kind, rest) = (self.buffer[0], &self.buffer[1..end]);
+        let piece = match kind {
+            b'+' => Piece::Whole(Reply::Status(text(rest))),
+            b'-' => Piece::Whole(Reply::Error(text(rest))),
+            b':' => Piece::Whole(Reply::Integer(number(rest)?)),
             b'$' => match length(rest, BULK_MAX)? {
-                None => Ok(Some(Piece::Whole(Reply::Null))),
+                None => Piece::Whole(Reply::Null),
                 Some(length) => {
                     self.bulk = Some(length);
-                    self.bulk_body(length)
+                    self.buffer.advance(end + 2);
+                    return self.bulk_body(length);
                 }
             },
-            b'*' => self.array(length(rest, ELEMENTS_MAX)?).map(Some),
-            _ => Err(RespError(format!("a line begins with `{}`", kind.escape_ascii()))),
-        }
+            b'*' => {
+                let count = length(rest, ELEMENTS_MAX)?;
+                self.array(count)?
+            }
+            _ => return Err(RespError(format!("a line begins with `{}`", kind.escape_ascii()))),
+        };
+        self.buffer.advance(end + 2);
+        Ok(Some(piece))
     }
 
     fn array(&mut self, count: Option<usize>) -> Result<Piece, RespError> {
@@ -211,26 +215,26 @@ impl Decoder {
         Ok(Some(Piece::Whole(Reply::Bulk(body))))
     }
 
-    /// The next line without its end.
-    fn line(&mut self) -> Result<Option<Bytes>, RespError> {
+    /// Where the next line ends: the place of its CR, with something before it.
+    fn line_end(&mut self) -> Result<Option<usize>, RespError> {
         let end = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n');
-        let Some(end) = end.map(|end| end + self.scanned) else {
-            self.scanned = self.buffer.len();
-            if self.scanned > LINE_MAX {
-                return Err(RespError(format!("a line of more than {LINE_MAX} bytes")));
-            }
-            return Ok(None);
-        };
-        self.scanned = 0;
-        if end > LINE_MAX {
+        let length = end.map_or(self.buffer.len(), |end| end + self.scanned);
+        if length > LINE_MAX {
             return Err(RespError(format!("a line of more than {LINE_MAX} bytes")));
         }
-        if end == 0 || self.buffer[end - 1] != b'\r' {
-            return Err(RespError("a line that does not end in CR LF".into()));
+        if end.is_none() {
+            self.scanned = length;
+            return Ok(None);
         }
-        let line = self.buffer.split_to(end - 1).freeze();
-        self.buffer.advance(2);
-        Ok(Some(line))
+        self.scanned = 0;
+        match length.checked_sub(1) {
+            Some(cr) if self.buffer[cr] != b'\r' => {
+                Err(RespError("a line that does not end in CR LF".into()))
+            }
+            Some(0) => Err(RespError("an empty line".into())),
+            Some(cr) => Ok(Some(cr)),
+            None => Err(RespError("a line that does not end in CR LF".into())),
+        }
     }
 }
 

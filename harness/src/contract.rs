@@ -1,0 +1,277 @@
+//! What the methods of [`Cluster`] mean, as clauses that run against any cluster. Both worlds run [`all`].
+//!
+//! A clause begins and ends on a whole cluster whose nodes answer PING. It speaks to nodes in RESP, since
+//! whether a node is there shows only in its answers. Limits are generous: a clause says what happens, not how soon.
+//!
+//! Cannot see: whether a power cut really lost what was not synced, or a partition really cut: that is what
+//! [`crate::cluster::Artifacts::effects`] count.
+
+use crate::cluster::{Cluster, NodeId};
+use crate::fault::{Fault, FaultKind};
+use crate::redis::connection::Redis;
+use crate::redis::resp::Reply;
+use crate::seed::Seed;
+use futures_util::future::{Either, LocalBoxFuture, select};
+use std::pin::pin;
+use std::time::Duration;
+
+/// How long a node may take to answer again after it was mended.
+const BACK: Duration = Duration::from_secs(30);
+/// How long a broken thing is watched to see that it is broken.
+const WATCH: Duration = Duration::from_secs(2);
+
+/// A promise, and how to find out whether it holds. `Err` says in a sentence what happened instead.
+pub struct Clause {
+    /// A sentence that is true when it passes.
+    pub name: &'static str,
+    /// The fault that it needs.
+    pub needs: Option<FaultKind>,
+    /// Finds out.
+    pub check: for<'a> fn(&'a dyn Cluster) -> LocalBoxFuture<'a, Result<(), String>>,
+}
+
+/// Every clause.
+pub fn all() -> Vec<Clause> {
+    let clause = |name, needs, check| Clause { name, needs, check };
+    use FaultKind::{Clock, Kill, Partition, Pause, Power};
+    vec![
+        clause("the clock moves and a sleep is never short", None, |c| Box::pin(time(c))),
+        clause("every node answers", None, |c| Box::pin(serving(c))),
+        clause("leaders are told at once, whatever is broken", None, |c| Box::pin(leaders(c))),
+        clause(
+            "a killed node breaks its connections, refuses new ones and comes back",
+            Some(Kill),
+            |c| Box::pin(killed(c)),
+        ),
+        clause("a node without power is silent and comes back", Some(Power), |c| {
+            Box::pin(powered_off(c))
+        }),
+        clause("a partition cuts no client off and heals", Some(Partition), |c| {
+            Box::pin(partitioned(c))
+        }),
+        clause("a paused node keeps its port open and answers when resumed", Some(Pause), |c| {
+            Box::pin(paused(c))
+        }),
+        clause("a wall clock that jumps does no harm to clients", Some(Clock), |c| {
+            Box::pin(jumped(c))
+        }),
+        clause("a fault injected twice is injected once", None, |c| Box::pin(twice(c))),
+    ]
+}
+
+/// Sets a cluster up, checks every clause whose fault it supports, tears it down: what each one said, by name.
+pub async fn check_all(
+    cluster: &dyn Cluster,
+    seed: Seed,
+) -> Vec<(&'static str, Result<(), String>)> {
+    if let Err(error) = cluster.set_up(seed).await {
+        return vec![("the cluster is set up", Err(error.to_string()))];
+    }
+    let mut results = Vec::new();
+    for clause in all() {
+        if clause.needs.is_none_or(|kind| cluster.supports(kind)) {
+            results.push((clause.name, (clause.check)(cluster).await));
+        }
+    }
+    cluster.tear_down().await;
+    results
+}
+
+async fn time(cluster: &dyn Cluster) -> Result<(), String> {
+    let clock = cluster.clock();
+    for asked in [Duration::ZERO, Duration::from_micros(10), Duration::from_millis(30)] {
+        let before = clock.now();
+        clock.sleep(asked).await;
+        let slept = clock.now().saturating_sub(before);
+        ensure(slept >= asked, || format!("a sleep of {asked:?} took {slept:?}"))?;
+    }
+    let before = clock.now();
+    drop(clock.sleep(Duration::from_secs(3600)));
+    clock.sleep(Duration::from_millis(1)).await;
+    ensure(clock.now() - before < Duration::from_secs(3600), || "a dropped sleep was slept".into())
+}
+
+async fn serving(cluster: &dyn Cluster) -> Result<(), String> {
+    for node in cluster.nodes() {
+        answers(cluster, *node).await?;
+    }
+    Ok(())
+}
+
+async fn leaders(cluster: &dyn Cluster) -> Result<(), String> {
+    told(cluster).await?;
+    if cluster.supports(FaultKind::Pause) {
+        for node in cluster.nodes() {
+            inject(cluster, Fault::Pause(*node)).await?;
+        }
+        let result = told(cluster).await;
+        for node in cluster.nodes() {
+            inject(cluster, Fault::Resume(*node)).await?;
+        }
+        result?;
+    }
+    serving(cluster).await
+}
+
+async fn told(cluster: &dyn Cluster) -> Result<(), String> {
+    let limit = Duration::from_secs(5);
+    let leaders = within(cluster, limit, cluster.leaders()).await;
+    let leaders = leaders.ok_or_else(|| format!("leaders() took more than {limit:?}"))?;
+    let stranger = leaders.iter().find(|id| !cluster.nodes().contains(id));
+    match stranger {
+        Some(id) => Err(format!("{id} leads, which is not in this cluster")),
+        None => Ok(()),
+    }
+}
+
+async fn killed(cluster: &dyn Cluster) -> Result<(), String> {
+    let node = cluster.nodes()[0];
+    let mut before = connected(cluster, node).await?;
+    inject(cluster, Fault::Kill(node)).await?;
+    if let Some(Ok(reply)) = within(cluster, WATCH, before.ask(&[b"PING"])).await {
+        return Err(format!("killed {node} answered {reply} on an old connection"));
+    }
+    match within(cluster, WATCH, cluster.connect(node)).await {
+        Some(Ok(_)) => return Err(format!("killed {node} accepted a connection")),
+        Some(Err(_)) => {}
+        None => return Err(format!("killed {node} was silent: a connection should be refused")),
+    }
+    inject(cluster, Fault::Restart(node)).await?;
+    answers(cluster, node).await
+}
+
+async fn powered_off(cluster: &dyn Cluster) -> Result<(), String> {
+    let node = cluster.nodes()[0];
+    let mut before = connected(cluster, node).await?;
+    inject(cluster, Fault::PowerOff(node)).await?;
+    if let Some(Ok(reply)) = within(cluster, WATCH, before.ask(&[b"PING"])).await {
+        return Err(format!("{node} answered {reply} without power"));
+    }
+    if let Some(Ok(_)) = within(cluster, WATCH, cluster.connect(node)).await {
+        return Err(format!("{node} accepted a connection without power"));
+    }
+    inject(cluster, Fault::Restart(node)).await?;
+    answers(cluster, node).await
+}
+
+async fn partitioned(cluster: &dyn Cluster) -> Result<(), String> {
+    let (alone, rest) = cluster.nodes().split_at(1);
+    let cuts = rest.iter().flat_map(|other| [(alone[0], *other), (*other, alone[0])]).collect();
+    inject(cluster, Fault::Partition { shape: "isolate node".into(), cuts }).await?;
+    let reached = serving(cluster).await;
+    inject(cluster, Fault::HealNetwork).await?;
+    reached?;
+    serving(cluster).await
+}
+
+async fn paused(cluster: &dyn Cluster) -> Result<(), String> {
+    let node = cluster.nodes()[0];
+    inject(cluster, Fault::Pause(node)).await?;
+    let during = match within(cluster, WATCH, cluster.connect(node)).await {
+        Some(Ok(connection)) => connection,
+        Some(Err(error)) => return Err(format!("paused {node} refused a connection: {error}")),
+        None => return Err(format!("the kernel of paused {node} did not accept a connection")),
+    };
+    let mut during = Redis::new(during);
+    let silent = within(cluster, WATCH, during.ask(&[b"PING"])).await;
+    inject(cluster, Fault::Resume(node)).await?;
+    if let Some(answer) = silent {
+        return Err(format!("paused {node} did not keep silent: {answer:?}"));
+    }
+    // What its kernel took while it was stopped is answered now.
+    match within(cluster, BACK, during.reply()).await {
+        Some(Ok(reply)) => {
+            ensure(reply.is_status("PONG"), || format!("PING was answered {reply}"))?
+        }
+        Some(Err(error)) => return Err(format!("resumed {node} broke a connection: {error}")),
+        None => return Err(format!("resumed {node} did not answer within {BACK:?}")),
+    }
+    answers(cluster, node).await
+}
+
+async fn jumped(cluster: &dyn Cluster) -> Result<(), String> {
+    let node = cluster.nodes()[0];
+    for by_ms in [60_000, -120_000] {
+        let before = cluster.clock().now();
+        inject(cluster, Fault::WallJump { node, by_ms }).await?;
+        answers(cluster, node).await?;
+        let after = cluster.clock().now();
+        ensure(after >= before, || format!("the cluster's clock went back to {after:?}"))?;
+    }
+    inject(cluster, Fault::WallReset(node)).await?;
+    answers(cluster, node).await
+}
+
+async fn twice(cluster: &dyn Cluster) -> Result<(), String> {
+    let node = cluster.nodes()[0];
+    let pairs = [
+        (FaultKind::Kill, Fault::Kill(node), Fault::Restart(node)),
+        (FaultKind::Power, Fault::PowerOff(node), Fault::Restart(node)),
+        (FaultKind::Pause, Fault::Pause(node), Fault::Resume(node)),
+        (FaultKind::Clock, Fault::WallJump { node, by_ms: 10 }, Fault::WallReset(node)),
+        (
+            FaultKind::Partition,
+            Fault::Partition { shape: "none".into(), cuts: Vec::new() },
+            Fault::HealNetwork,
+        ),
+    ];
+    for (kind, breaks, mends) in pairs {
+        if cluster.supports(kind) {
+            for fault in [&breaks, &breaks, &mends, &mends] {
+                inject(cluster, fault.clone()).await?;
+            }
+            answers(cluster, node)
+                .await
+                .map_err(|error| format!("after {breaks} twice: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the node answers PING on a fresh connection.
+async fn answers(cluster: &dyn Cluster, node: NodeId) -> Result<(), String> {
+    connected(cluster, node).await.map(drop)
+}
+
+/// A fresh connection that has answered PING.
+async fn connected(cluster: &dyn Cluster, node: NodeId) -> Result<Redis, String> {
+    let clock = cluster.clock();
+    let limit = clock.now() + BACK;
+    loop {
+        let ping = async {
+            let mut redis = Redis::new(cluster.connect(node).await?);
+            let reply = redis.ask(&[b"PING"]).await?;
+            Ok::<(Redis, Reply), std::io::Error>((redis, reply))
+        };
+        let last = match within(cluster, Duration::from_secs(5), ping).await {
+            Some(Ok((redis, reply))) if reply.is_status("PONG") => return Ok(redis),
+            Some(Ok((_, reply))) => format!("PING was answered with {reply}"),
+            Some(Err(error)) => error.to_string(),
+            None => "no answer in 5 s".to_owned(),
+        };
+        if clock.now() >= limit {
+            return Err(format!("{node} did not answer within {BACK:?}: {last}"));
+        }
+        clock.sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn inject(cluster: &dyn Cluster, fault: Fault) -> Result<(), String> {
+    cluster.inject(&fault).await.map_err(|error| format!("{fault}: {error}"))
+}
+
+/// What the future gives, if it does so in time.
+async fn within<T>(
+    cluster: &dyn Cluster,
+    limit: Duration,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    match select(pin!(future), cluster.clock().sleep(limit)).await {
+        Either::Left((output, _)) => Some(output),
+        Either::Right(_) => None,
+    }
+}
+
+fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}

@@ -1,0 +1,183 @@
+//! The smallest cluster: lists in one process, on a virtual clock, with answers that can be scripted.
+//!
+//! It is what the harness tests itself against, and the first `Cluster` to read for who brings a server. All nodes
+//! share one store, so its histories are strictly serializable; a node that cannot see a majority both ways answers with
+//! an error. Like a kernel's, the port of a paused node stays open.
+//!
+//! Cannot show: replication, lost writes, latency that varies. A power cut loses nothing.
+
+use crate::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, NodeId};
+use crate::fault::{Fault, FaultKind};
+use crate::nemesis::{ClusterView, NodeView};
+use crate::seed::Seed;
+use bytes::Bytes;
+use clock::VirtualClock;
+use futures_util::future::{LocalBoxFuture, ready};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+use stream::Stream;
+
+pub mod clock;
+mod stream;
+
+/// What a node does with a command, where a script says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// What it asks for.
+    Serve,
+    /// These bytes, and nothing happens in the store.
+    Bytes(Vec<u8>),
+    /// It happens, and these bytes are the answer.
+    ServeThen(Vec<u8>),
+    /// It happens twice and is answered once: a retry behind the client's back.
+    ServeTwice,
+    /// It happens, and there is no answer.
+    Swallow,
+    /// The connection is closed instead.
+    Close,
+}
+
+/// Says what a node does with a command: node, words.
+pub type Script = Box<dyn FnMut(NodeId, &[Bytes]) -> Answer>;
+
+/// A cluster of lists in memory.
+pub struct InMemory {
+    clock: VirtualClock,
+    nodes: Vec<NodeId>,
+    unsupported: Vec<FaultKind>,
+    world: Rc<RefCell<World>>,
+}
+
+struct World {
+    view: ClusterView,
+    /// Starts of each node: a connection belongs to one.
+    boots: BTreeMap<NodeId, u64>,
+    lists: BTreeMap<Bytes, Vec<Bytes>>,
+    script: Option<Script>,
+    effects: Vec<u64>,
+    connections: u64,
+    /// Connections whose client waits for something other than time, by number.
+    waiting: BTreeMap<u64, Waker>,
+    latency: Duration,
+}
+
+impl InMemory {
+    /// Nodes n1 to n`count`, which answer after a millisecond.
+    pub fn new(count: u16, clock: VirtualClock) -> InMemory {
+        let nodes: Vec<NodeId> = (1..=count).map(NodeId).collect();
+        let world = World {
+            view: ClusterView::new(&nodes),
+            boots: nodes.iter().map(|node| (*node, 1)).collect(),
+            lists: BTreeMap::new(),
+            script: None,
+            effects: Vec::new(),
+            connections: 0,
+            waiting: BTreeMap::new(),
+            latency: Duration::from_millis(1),
+        };
+        InMemory { clock, nodes, unsupported: Vec::new(), world: Rc::new(RefCell::new(world)) }
+    }
+
+    /// With a script that is asked about every command.
+    pub fn scripted(self, script: impl FnMut(NodeId, &[Bytes]) -> Answer + 'static) -> InMemory {
+        self.world.borrow_mut().script = Some(Box::new(script));
+        self
+    }
+
+    /// Without faults of this kind.
+    pub fn without(mut self, kind: FaultKind) -> InMemory {
+        self.unsupported.push(kind);
+        self
+    }
+
+    /// With answers after this long instead of a millisecond.
+    pub fn answering_after(self, latency: Duration) -> InMemory {
+        self.world.borrow_mut().latency = latency;
+        self
+    }
+
+    /// Connections that were opened so far.
+    pub fn connections(&self) -> u64 {
+        self.world.borrow().connections
+    }
+
+    /// The cluster as its faults left it.
+    pub fn view(&self) -> ClusterView {
+        self.world.borrow().view.clone()
+    }
+}
+
+impl Cluster for InMemory {
+    fn nodes(&self) -> &[NodeId] {
+        &self.nodes
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &self.clock
+    }
+
+    fn supports(&self, kind: FaultKind) -> bool {
+        !self.unsupported.contains(&kind)
+    }
+
+    fn set_up(&self, _: Seed) -> LocalBoxFuture<'_, io::Result<()>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn connect(&self, node: NodeId) -> LocalBoxFuture<'_, io::Result<Connection>> {
+        Box::pin(async move {
+            self.clock.sleep(Duration::from_micros(200)).await;
+            let mut world = self.world.borrow_mut();
+            if world.view.node(node).is_none_or(|node| !node.up) {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            world.connections += 1;
+            let (number, boot) = (world.connections, world.boots.get(&node).copied().unwrap_or(0));
+            let world = Rc::clone(&self.world);
+            let stream = Stream::new(world, self.clock.clone(), number, (node, boot));
+            Ok(Box::new(stream) as Connection)
+        })
+    }
+
+    fn inject<'a>(&'a self, fault: &'a Fault) -> LocalBoxFuture<'a, Result<(), FaultError>> {
+        Box::pin(ready(self.world.borrow_mut().inject(fault)))
+    }
+
+    fn leaders(&self) -> LocalBoxFuture<'_, Vec<NodeId>> {
+        let world = self.world.borrow();
+        let serving = world.view.which(|node| node.acts() && world.serves(node.id));
+        Box::pin(ready(serving.into_iter().take(1).collect()))
+    }
+
+    fn tear_down(&self) -> LocalBoxFuture<'_, Artifacts> {
+        let effects = self.world.borrow().effects.clone();
+        Box::pin(ready(Artifacts { effects, ..Artifacts::default() }))
+    }
+}
+
+impl World {
+    fn inject(&mut self, fault: &Fault) -> Result<(), FaultError> {
+        self.effects.push(u64::from(self.view.can_act(fault)));
+        if let Fault::Kill(node) | Fault::PowerOff(node) = fault
+            && let Some(boot) = self.boots.get_mut(node)
+        {
+            *boot += 1;
+        }
+        self.view.apply(fault);
+        std::mem::take(&mut self.waiting).into_values().for_each(Waker::wake);
+        Ok(())
+    }
+
+    /// Whether the node sees a majority of running nodes both ways.
+    fn serves(&self, node: NodeId) -> bool {
+        let sees = |other: &NodeView| {
+            let cut = |from, to| self.view.cuts.contains(&(from, to));
+            other.acts() && !cut(node, other.id) && !cut(other.id, node)
+        };
+        self.view.which(sees).len() > self.view.nodes.len() / 2
+    }
+}

@@ -1,0 +1,335 @@
+//! Whole runs on the cluster in memory: phases, verdict, words, folder.
+
+use bytes::Bytes;
+use harness::catalog;
+use harness::checker::Verdict;
+use harness::cluster::{Artifacts, Finding, NodeId};
+use harness::fault::FaultKind;
+use harness::history::{Kind, Process};
+use harness::in_memory::clock::VirtualClock;
+use harness::in_memory::{Answer, InMemory};
+use harness::op::Mop;
+use harness::options::Options;
+use harness::report::Report;
+use harness::run::{Judgement, Phase, Run, RunError, judge, run};
+use harness::seed::Seed;
+use harness::store;
+use harness::test::Test;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+fn test() -> Test {
+    catalog::find("redis-append").expect("it is in the catalog")
+}
+
+fn options(seconds: u64) -> Options {
+    Options { time: Duration::from_secs(seconds), ..Options::defaults_of(&test()) }
+}
+
+fn ran(
+    options: &Options,
+    seed: u64,
+    script: impl FnMut(NodeId, &[Bytes]) -> Answer + 'static,
+) -> Run {
+    let clock = VirtualClock::default();
+    let cluster = InMemory::new(options.nodes, clock.clone()).scripted(script);
+    let run = clock.run(run(&test(), options, &cluster, Seed(seed)));
+    run.expect("only time is waited for").expect("the cluster is set up")
+}
+
+fn served(_: NodeId, _: &[Bytes]) -> Answer {
+    Answer::Serve
+}
+
+fn reasons(judgement: &Judgement) -> Vec<String> {
+    match &judgement.verdict {
+        Verdict::Unknown(reasons) => reasons.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_store_that_keeps_its_word_is_valid_under_every_fault() {
+    for seed in 0..10 {
+        let options = options(30);
+        let run = ran(&options, seed, served);
+        let judgement = judge(&test(), &options, &run);
+        assert_eq!(judgement.verdict, Verdict::Valid, "seed {seed}");
+        assert!(judgement.summary.total.ok > 1000, "{}", judgement.summary);
+        assert!(!judgement.summary.faults.is_empty());
+        let phases: Vec<Phase> = run.phases.iter().map(|(phase, _)| *phase).collect();
+        use Phase::{Disturb, Heal, ReadBack, SetUp, TearDown};
+        assert_eq!(phases, [SetUp, Disturb, Heal, ReadBack, TearDown]);
+        assert_eq!(run.artifacts.effects.len(), run.injections.len());
+    }
+}
+
+#[test]
+fn a_seed_is_a_run_and_another_seed_another() {
+    let options = options(10);
+    assert_eq!(ran(&options, 7, served), ran(&options, 7, served));
+    assert_ne!(ran(&options, 7, served).history, ran(&options, 8, served).history);
+}
+
+#[test]
+fn what_is_broken_does_not_shift_what_is_asked() {
+    let asked = |faults: Vec<FaultKind>| {
+        let options = Options { faults, clients: 200, ..options(2) };
+        let run = ran(&options, 7, served);
+        let invoked = run.history.events.into_iter().filter(|event| event.kind == Kind::Invoke);
+        invoked.map(|event| event.op).take(100).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(Vec::new()), asked(vec![FaultKind::Clock]));
+}
+
+#[test]
+fn every_key_is_read_at_the_end_through_every_node() {
+    let options = Options { faults: Vec::new(), ..options(20) };
+    let run = ran(&options, 1, served);
+    let from = run.phases.iter().find(|(phase, _)| *phase == Phase::ReadBack).map(|(_, at)| *at);
+    let from = from.expect("there is such a phase");
+    let last =
+        run.history.events.iter().filter(|event| event.time >= from && event.kind == Kind::Ok);
+    let mut read: Vec<(NodeId, u64)> =
+        last.map(|event| (event.node.expect("a client's"), event.op.mops()[0].key())).collect();
+    read.sort();
+    let keys = harness::workload::keys_used(&run.history);
+    assert!(keys.len() > 12);
+    let expected: Vec<(NodeId, u64)> =
+        run.nodes.iter().flat_map(|node| keys.iter().map(|key| (*node, *key))).collect();
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn an_append_done_twice_is_invalid_and_the_report_says_where() {
+    let mut pushes = 0;
+    let options = options(20);
+    let run = ran(&options, 3, move |_, words| {
+        pushes += usize::from(words[0] == "RPUSH");
+        if pushes == 200 && words[0] == "RPUSH" { Answer::ServeTwice } else { Answer::Serve }
+    });
+    let judgement = judge(&test(), &options, &run);
+    let Verdict::Invalid(anomalies) = &judgement.verdict else { panic!("{:?}", judgement.verdict) };
+    assert!(anomalies.iter().any(|anomaly| anomaly.name == "duplicate-elements"));
+    let text = told(&options, &run, &judgement);
+    assert!(
+        text.starts_with("redis-append  INVALID   seed 0x3   commit a1b2c3d   5 nodes, "),
+        "{text}"
+    );
+    assert!(text.contains("  duplicate-elements: key "), "{text}");
+    assert!(
+        text.contains("  replay:      cargo sim replay redis-append 0x3 --time 20\n"),
+        "{text}"
+    );
+    assert!(text.contains("  folder:      store/redis-append/0x3\n"), "{text}");
+}
+
+#[test]
+fn what_the_world_found_is_invalid_and_told_with_what_happened_around_it() {
+    let options = Options { faults: vec![FaultKind::Kill], ..options(30) };
+    let mut run = ran(&options, 3, served);
+    let kill = run.injections[0].time;
+    let text = "node n3 panicked: index out of bounds".to_owned();
+    run.artifacts.findings.push(Finding { time: kill, name: "node-panic".into(), text });
+    let judgement = judge(&test(), &options, &run);
+    let text = told(&options, &run, &judgement);
+    assert_eq!(judgement.verdict.name(), "invalid");
+    assert!(text.contains("node-panic: node n3 panicked: index out of bounds, at "), "{text}");
+    let first = format!("{:.1} s kill n", kill.as_secs_f64());
+    assert!(text.contains("  around it:   ") && text.contains(&first), "{text}");
+}
+
+#[test]
+fn a_valid_run_is_told_in_one_line() {
+    let options = Options { faults: Vec::new(), ..options(2) };
+    let run = ran(&options, 0x2a, served);
+    let text = told(&options, &run, &judge(&test(), &options, &run));
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(
+        text.starts_with(
+            "redis-append  valid   seed 0x2a   commit a1b2c3d   5 nodes, no faults, 2."
+        )
+    );
+}
+
+#[test]
+fn a_kind_of_fault_that_never_acted_makes_a_run_unknown() {
+    let options = Options { faults: vec![FaultKind::Pause], ..options(20) };
+    let mut run = ran(&options, 1, served);
+    assert_eq!(judge(&test(), &options, &run).verdict, Verdict::Valid);
+    run.artifacts.effects.fill(0);
+    let reasons = reasons(&judge(&test(), &options, &run));
+    assert!(reasons.len() == 1 && reasons[0].starts_with("pause was injected"), "{reasons:?}");
+}
+
+#[test]
+fn a_run_that_read_nothing_back_is_unknown() {
+    let options = Options { final_limit: Duration::from_secs(1), ..options(5) };
+    let mut calls = 0;
+    let run = ran(&options, 1, move |node, _| {
+        calls += 1;
+        if node == NodeId(2) && calls > 300 {
+            return Answer::Bytes(b"-NOTLEADER leader not found\r\n".to_vec());
+        }
+        Answer::Serve
+    });
+    let reasons = reasons(&judge(&test(), &options, &run));
+    assert!(
+        reasons.iter().any(|reason| reason.starts_with("n2 did not serve within 30s")),
+        "{reasons:?}"
+    );
+    assert!(reasons.iter().any(|reason| reason.contains("final reads through n2")), "{reasons:?}");
+}
+
+#[test]
+fn a_cluster_that_never_serves_is_unknown_and_its_findings_count() {
+    let options = options(5);
+    let mut run = ran(&options, 1, |_, _| Answer::Swallow);
+    assert!(run.history.events.is_empty());
+    assert!(reasons(&judge(&test(), &options, &run))[0].contains("phase `set up`"));
+    let text = "node n1 panicked: at once".to_owned();
+    run.artifacts = Artifacts {
+        findings: vec![Finding { time: Duration::ZERO, name: "node-panic".into(), text }],
+        ..run.artifacts
+    };
+    assert_eq!(judge(&test(), &options, &run).verdict.exit_code(), 1);
+}
+
+fn told(options: &Options, run: &Run, judgement: &Judgement) -> String {
+    let folder = Path::new("store/redis-append").join(run.seed.to_string());
+    let report = Report {
+        test: &test(),
+        options,
+        run,
+        judgement,
+        world: "simulated",
+        commit: Some("a1b2c3d"),
+        replay: "cargo sim replay",
+        folder: Some(&folder),
+    };
+    report.to_string()
+}
+
+/// A folder of this test's own below cargo's.
+fn fresh(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).expect("it is ours");
+    }
+    folder
+}
+
+#[test]
+fn a_run_folder_is_read_back_whole_and_never_replaced() {
+    let store = fresh("run-folder");
+    let options = Options { nodes: 3, ..options(5) };
+    let run = ran(&options, 0x2a, served);
+    let judgement = judge(&test(), &options, &run);
+    let save =
+        || store::save(&store, &options, &run, &judgement, "words\n").expect("it is written");
+    let first = save();
+    assert_eq!(first, store.join("redis-append/0x2a"));
+    let loaded = store::load(&first).expect("it is read");
+    assert_eq!(loaded.run, run);
+    assert_eq!((loaded.options, loaded.judgement), (options.clone(), judgement.clone()));
+    assert_eq!((loaded.test.as_str(), loaded.seed), ("redis-append", Seed(0x2a)));
+    let before = std::fs::read(first.join("history.bin")).expect("it is there");
+    assert_eq!(save(), store.join("redis-append/0x2a-2"));
+    assert_eq!(save(), store.join("redis-append/0x2a-3"));
+    assert_eq!(std::fs::read(first.join("history.bin")).expect("it is there"), before);
+    let folders = std::fs::read_dir(store.join("redis-append")).expect("it is there").count();
+    assert_eq!(folders, 3, "no drafts are left");
+}
+
+#[test]
+fn a_damaged_folder_is_refused_with_a_sentence() {
+    let store = fresh("damaged-folder");
+    let options = Options { faults: Vec::new(), ..options(1) };
+    let run = ran(&options, 1, served);
+    let judgement = judge(&test(), &options, &run);
+    let folder = store::save(&store, &options, &run, &judgement, "").expect("it is written");
+    let file = folder.join("history.bin");
+    let mut bytes = std::fs::read(&file).expect("it is there");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).expect("it is ours");
+    let sentence = store::load(&folder).expect_err("it is damaged").to_string();
+    assert!(sentence.contains("history.bin: the checksum is"), "{sentence}");
+    let sentence = store::load(&store.join("nowhere")).expect_err("it is not there").to_string();
+    assert!(sentence.contains("nowhere"), "{sentence}");
+}
+
+#[test]
+fn history_lines_are_jepsens_op_maps() {
+    let options = Options { faults: vec![FaultKind::Kill], ..options(10) };
+    let run = ran(&options, 1, served);
+    let mut lines = Vec::new();
+    store::write_lines(&run.history, &mut lines).expect("memory takes everything");
+    let text = String::from_utf8(lines).expect("JSON is UTF-8");
+    assert_eq!(text.lines().count(), run.history.events.len());
+    for (line, event) in text.lines().zip(&run.history.events) {
+        let map: serde_json::Value = serde_json::from_str(line).expect("each line is JSON");
+        assert_eq!(map["time"], event.time.as_nanos() as u64);
+        match event.process {
+            Process::Client(number) => {
+                assert_eq!((&map["process"], &map["f"]), (&number.into(), &"txn".into()));
+                let first = &map["value"][0];
+                match &event.op.mops()[0] {
+                    Mop::Append { key, value } => {
+                        assert_eq!(*first, serde_json::json!(["append", key, value]));
+                    }
+                    Mop::Read { key, values } => {
+                        assert_eq!(*first, serde_json::json!(["r", key, values]));
+                    }
+                }
+            }
+            Process::Nemesis => {
+                assert_eq!((&map["process"], &map["type"]), (&"nemesis".into(), &"info".into()))
+            }
+        }
+    }
+}
+
+#[test]
+fn fewer_clients_than_nodes_disturb_alone_and_still_all_nodes_are_read_back() {
+    let options = Options { clients: 2, faults: Vec::new(), ..options(5) };
+    let run = ran(&options, 1, served);
+    assert_eq!(judge(&test(), &options, &run).verdict, Verdict::Valid);
+    let last = run.phases.iter().find(|(phase, _)| *phase == Phase::ReadBack).map(|(_, at)| *at);
+    let busy: Vec<Option<NodeId>> = run
+        .history
+        .events
+        .iter()
+        .filter(|event| last.is_some_and(|last| event.time < last))
+        .map(|event| event.node)
+        .collect();
+    assert!(busy.iter().all(|node| *node <= Some(NodeId(2))));
+}
+
+#[test]
+fn faults_that_a_cluster_cannot_enact_are_left_out_and_told() {
+    let ran = |faults: Vec<FaultKind>| {
+        let clock = VirtualClock::default();
+        let cluster = InMemory::new(3, clock.clone()).without(FaultKind::Power);
+        let options = Options { faults, ..options(20) };
+        let run = clock.run(run(&test(), &options, &cluster, Seed(1)));
+        run.expect("only time is waited for")
+    };
+    let both = ran(vec![FaultKind::Kill, FaultKind::Power]).expect("one of them can");
+    assert_eq!(both.unsupported, [FaultKind::Power]);
+    let kinds: Vec<Option<FaultKind>> =
+        both.injections.iter().map(|injection| injection.fault.kind()).collect();
+    assert!(kinds.contains(&Some(FaultKind::Kill)) && !kinds.contains(&Some(FaultKind::Power)));
+    let error = ran(vec![FaultKind::Power]).expect_err("none can");
+    assert!(matches!(error, RunError::Unsupported(_)));
+    assert!(error.to_string().contains("power"), "{error}");
+}
+
+#[test]
+fn an_unknown_test_is_refused_with_the_names_of_all() {
+    let sentence = catalog::find("redis").err().expect("there is none");
+    assert!(sentence.contains("`redis`") && sentence.contains("redis-append-calm"), "{sentence}");
+    for test in catalog::catalog() {
+        assert_eq!(catalog::find(test.name).map(|found| found.name), Ok(test.name));
+    }
+}
