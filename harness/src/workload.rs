@@ -6,7 +6,6 @@ use crate::op::{Key, Mop, Op};
 use std::collections::BTreeSet;
 
 pub mod append;
-pub mod elements;
 pub mod final_reads;
 
 /// Every key that a client ever named, in order.

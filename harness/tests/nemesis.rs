@@ -7,10 +7,11 @@ use harness::nemesis::compose::{Composed, Interval};
 use harness::nemesis::partition::{Cuts, Shape, majorities_ring};
 use harness::nemesis::process::{End, Processes, Target};
 use harness::nemesis::script::Script;
-use harness::nemesis::{ClusterView, Family, Nemesis};
+use harness::nemesis::{ClusterView, Family, Nemesis, Timed};
 use harness::seed::{Seed, Stream};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -250,4 +251,40 @@ fn a_script_injects_each_fault_at_its_time() {
     view.now = 2 * SECOND;
     assert_eq!(script.next(&view, &mut rng(1)), Some(kill));
     assert_eq!(script.due(), None);
+}
+
+/// Cuts one link at each strike; only the first cut is to be healed, ten seconds later.
+#[derive(Default)]
+struct HealOnce {
+    struck: Cell<bool>,
+}
+
+impl Family for HealOnce {
+    fn strike(&self, _: &ClusterView, _: &mut ChaCha8Rng) -> Vec<Timed> {
+        let cuts = vec![(NodeId(1), NodeId(2))];
+        let mut timed = vec![Timed::now(Fault::Partition { shape: "one link".into(), cuts })];
+        if !self.struck.replace(true) {
+            timed.push(Timed::after(10 * SECOND, Fault::HealNetwork));
+        }
+        timed
+    }
+}
+
+#[test]
+fn the_heal_of_an_old_partition_does_not_end_a_new_one() {
+    let interval = Interval { min: 4 * SECOND, max: 4 * SECOND };
+    let families: Vec<(u64, Box<dyn Family>)> = vec![(1, Box::new(HealOnce::default()))];
+    let mut rng = rng(1);
+    let mut nemesis = Composed::new(families, interval, Duration::ZERO, &mut rng);
+    let mut view = ClusterView::new(&nodes(2));
+    let mut told = Vec::new();
+    for second in 0..30 {
+        view.now = SECOND * second;
+        while let Some(fault) = nemesis.next(&view, &mut rng) {
+            view.apply(&fault);
+            told.push(fault);
+        }
+    }
+    assert_eq!(told.len(), 7);
+    assert!(told.iter().all(|fault| fault.kind() == Some(FaultKind::Partition)), "{told:?}");
 }

@@ -127,6 +127,10 @@ fn a_transaction_of_which_some_may_have_happened_is_unknown() {
         ("+OK\r\n+QUEUED\r\n+QUEUED\r\n+OK\r\n", false),
         ("+OK\r\n+QUEUED\r\n+QUEUED\r\n-NOTLEADER leader not found\r\n", false),
         ("-ERR MULTI calls can not be nested\r\n:1\r\n*0\r\n-ERR EXEC without MULTI\r\n", false),
+        (
+            "-ERR unsupported command 'MULTI'\r\n:1\r\n*0\r\n-ERR unsupported command 'EXEC'\r\n",
+            false,
+        ),
         ("+OK\r\n+QUEUED\r\n", false),
         ("+OK\r\n+QUEUED\r\n+QUEUED\r\n!\r\n", false),
         ("", false),

@@ -4,7 +4,7 @@
 use crate::clock::SimClock;
 use crate::disk::DiskImage;
 use crate::env::{SimEnv, yield_now};
-use crate::invariants::{self, Invariant};
+use crate::invariants;
 use crate::params::WorldParams;
 use crate::stream::Dial;
 use crate::timers::Timers;
@@ -56,21 +56,11 @@ pub struct SimCluster {
 }
 
 impl SimCluster {
-    /// A cluster with the invariants of [`invariants::all`]. Must be made inside a madsim runtime, on a
-    /// thread that has no world; [`crate::simulate`] does both.
+    /// A cluster watched by the invariants of [`invariants::all`]. Must be made inside a madsim runtime, on a thread
+    /// that has no world; [`crate::simulate`] does both.
     pub fn new(seed: Seed, params: WorldParams, nodes: u16, guest: Rc<dyn Guest>) -> SimCluster {
-        SimCluster::with_invariants(seed, params, nodes, guest, invariants::all())
-    }
-
-    /// A cluster watched by these invariants.
-    pub fn with_invariants(
-        seed: Seed,
-        params: WorldParams,
-        nodes: u16,
-        guest: Rc<dyn Guest>,
-        invariants: Vec<Box<dyn Invariant>>,
-    ) -> SimCluster {
-        let world = Rc::new(World::new(seed, params, nodes, guest, invariants));
+        let world = Rc::new(World::new(seed, params, nodes, guest));
+        invariants::all().into_iter().for_each(|invariant| world.register(invariant));
         world::enter(&world);
         world.hosts.borrow_mut()[0].start();
         let driver = madsim::task::spawn_local(Timers::drive(world.clone()));

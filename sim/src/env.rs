@@ -101,8 +101,7 @@ impl Env for SimEnv {
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
         let env = *self;
-        let until = world::get().map_or(0, |world| world.now()) as u128 + duration.as_nanos();
-        let mut sleep = Sleep::until(until.min(u64::MAX.into()) as u64);
+        let mut sleep = Sleep::after(world::get().map_or(0, |world| world.now()), duration);
         poll_fn(move |cx| match env.world() {
             Some(_) => sleep.poll_unpin(cx),
             None => Poll::Pending,
@@ -111,6 +110,13 @@ impl Env for SimEnv {
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         let Some(world) = self.world() else { return };
+        let process = world.hosts.borrow()[usize::from(self.node)].process;
+        // Elsewhere it would outlive the node's kill, and the kill would wait for it for ever.
+        let here = Some(madsim::plugin::node());
+        assert!(
+            process.is_none_or(|_| process == here),
+            "a node's tasks are spawned inside the node"
+        );
         madsim::task::spawn_local(self.catch(task));
         if world.spawned().is_multiple_of(SPAWNS_PER_SWEEP) {
             madsim::runtime::Handle::current().metrics().num_tasks();
@@ -174,7 +180,7 @@ impl Env for SimEnv {
 
     fn reached(&self, mark: &'static str) {
         if let Some(world) = self.world() {
-            world.count(mark);
+            world.reached(self.node, mark);
         }
     }
 

@@ -69,7 +69,7 @@ pub struct World {
     trace: RefCell<Trace>,
     draws: RefCell<Vec<NodeDraws>>,
     invariants: RefCell<Vec<Watch>>,
-    watches_sends: bool,
+    watches_sends: Cell<bool>,
     findings: RefCell<Vec<Finding>>,
     counters: RefCell<BTreeMap<&'static str, u64>>,
     effects: RefCell<Vec<u64>>,
@@ -90,13 +90,7 @@ struct Watch {
 }
 
 impl World {
-    pub(crate) fn new(
-        seed: Seed,
-        params: WorldParams,
-        nodes: u16,
-        guest: Rc<dyn Guest>,
-        invariants: Vec<Box<dyn Invariant>>,
-    ) -> World {
+    pub(crate) fn new(seed: Seed, params: WorldParams, nodes: u16, guest: Rc<dyn Guest>) -> World {
         World {
             seed,
             guest: RefCell::new(Some(guest)),
@@ -108,10 +102,8 @@ impl World {
             wall: RefCell::new(WallClocks::new(seed, nodes)),
             trace: RefCell::new(Trace::new(params.record)),
             draws: RefCell::new((0..=nodes).map(|node| NodeDraws::new(seed, node)).collect()),
-            watches_sends: invariants.iter().any(|invariant| invariant.watches_sends()),
-            invariants: RefCell::new(
-                invariants.into_iter().map(|i| Watch { invariant: i, broken: false }).collect(),
-            ),
+            watches_sends: Cell::new(false),
+            invariants: RefCell::default(),
             findings: RefCell::default(),
             counters: RefCell::default(),
             effects: RefCell::default(),
@@ -135,7 +127,7 @@ impl World {
     }
 
     pub(crate) fn sleep(&self, duration: Duration) -> Sleep {
-        Sleep::until(self.now().saturating_add(duration.as_nanos() as u64))
+        Sleep::after(self.now(), duration)
     }
 
     /// A timer fires.
@@ -157,6 +149,12 @@ impl World {
     /// The run's trace so far.
     pub fn trace(&self) -> Ref<'_, Trace> {
         self.trace.borrow()
+    }
+
+    /// A node touched something.
+    pub(crate) fn reached(&self, node: u16, mark: &'static str) {
+        self.event(node, Kind::Mark, &[], mark.as_bytes());
+        self.count(mark);
     }
 
     pub(crate) fn count(&self, mark: &'static str) {
@@ -258,9 +256,15 @@ impl World {
         self.watch(|invariant| invariant.observe(node, boot, fact));
     }
 
+    /// One more invariant watches this run, from now on.
+    pub fn register(&self, invariant: Box<dyn Invariant>) {
+        self.watches_sends.set(self.watches_sends.get() || invariant.watches_sends());
+        self.invariants.borrow_mut().push(Watch { invariant, broken: false });
+    }
+
     /// A datagram is about to leave a node: nothing of it has reached anyone.
     pub(crate) fn invariants_sent(&self, node: u16, to: u16, lane: Lane, message: &Bytes) {
-        if !self.watches_sends {
+        if !self.watches_sends.get() {
             return;
         }
         let boot = self.hosts.borrow()[usize::from(node)].boot;

@@ -159,3 +159,12 @@ fn recording_a_window_of_events_changes_nothing_and_shows_the_first_divergence()
     let first = lines.iter().zip(&other).position(|(a, b)| a != b).expect("they diverge");
     assert!(first > 300, "{}", lines[first]);
 }
+
+#[test]
+fn every_kind_of_world_takes_every_fault_without_a_finding_and_replays() {
+    for seed in (0..30).map(Seed) {
+        let (first, _) = run(seed, WorldParams::from_seed(seed));
+        assert_eq!(first.findings, [], "seed {seed}");
+        assert_eq!(first, run(seed, WorldParams::from_seed(seed)).0, "seed {seed}");
+    }
+}

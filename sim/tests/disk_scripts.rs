@@ -2,7 +2,8 @@
 //! power cut may leave of each kind of change is in the disk's own tests.
 #![cfg(madsim)]
 
-use elastickv::env::{Disk, Env};
+use bytes::Bytes;
+use elastickv::env::{self as layer, Disk, Env, Fact};
 use futures_util::future::{FutureExt, LocalBoxFuture, pending};
 use futures_util::select_biased;
 use harness::cluster::{Cluster, NodeId};
@@ -11,6 +12,7 @@ use harness::seed::Seed;
 use sim::cluster::SimCluster;
 use sim::disk::SimDisk;
 use sim::env::SimEnv;
+use sim::invariants::{Invariant, Sent};
 use sim::params::WorldParams;
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -186,6 +188,59 @@ fn a_rename_without_a_folder_sync_may_be_undone_by_a_power_cut() {
     let loose: BTreeSet<Vec<u8>> = (0..40).map(|seed| left(seed, false)).collect();
     assert_eq!(loose, [b"12".to_vec(), b"new".to_vec()].into());
     assert!((0..20).all(|seed| left(seed, true) == b"new"));
+}
+
+/// What is sent must be what `log` durably ends with.
+struct SentIsSynced;
+
+impl Invariant for SentIsSynced {
+    fn name(&self) -> &'static str {
+        "sent-is-synced"
+    }
+
+    fn observe(&mut self, _: u16, _: u64, _: &Fact) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn watches_sends(&self) -> bool {
+        true
+    }
+
+    fn sent(&mut self, sent: &Sent<'_>) -> Result<(), String> {
+        let synced = sent.disk.synced_image("log").unwrap_or_default();
+        if synced.ends_with(sent.message) {
+            return Ok(());
+        }
+        Err(format!("n{} sent {:?} to n{} on {:?}", sent.node, sent.message, sent.to, sent.lane))
+    }
+}
+
+#[test]
+fn an_invariant_sees_the_durable_disk_when_a_message_leaves_and_is_found_broken_once() {
+    let findings = play(1, async |cluster| {
+        cluster.world().register(Box::new(SentIsSynced));
+        with_log(&cluster).await;
+        let promise = |text: &'static [u8]| {
+            cluster.env(N1).send(layer::NodeId(2), layer::Lane::Normal, Bytes::from_static(text));
+        };
+        promise(b"12");
+        disk(&cluster).append("log", b"3").await.unwrap();
+        promise(b"3");
+        promise(b"3");
+        let restored = Fact::Recovered {
+            boot: 1,
+            applied: 0,
+            state_hash: 0,
+            last_commit_ts: 1,
+            newest_version: 2,
+        };
+        cluster.env(N1).observe(restored);
+        cluster.tear_down().await.findings
+    });
+    let texts: Vec<(&str, &str)> = findings.iter().map(|f| (&f.name[..], &f.text[..])).collect();
+    let stamp = "n1 in boot 1 has last commit timestamp 1, below its newest version 2";
+    let sent = "n1 sent b\"3\" to n2 on Normal";
+    assert_eq!(texts, [("sent-is-synced", sent), ("restart-timestamps", stamp)]);
 }
 
 #[test]

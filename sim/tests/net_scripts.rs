@@ -3,12 +3,12 @@
 #![cfg(madsim)]
 
 use bytes::Bytes;
-use elastickv::env::{Env, Lane, Listener, NodeId, Port};
+use elastickv::env::{Draw, Env, Lane, Listener, NodeId, Port};
 use futures_util::future::{FutureExt, LocalBoxFuture, pending};
 use futures_util::{AsyncReadExt, AsyncWriteExt, select_biased};
 use harness::cluster::{self, Cluster};
 use harness::fault::Fault;
-use harness::seed::Seed;
+use harness::seed::{Draw as _, Seed, Stream};
 use sim::cluster::SimCluster;
 use sim::env::SimEnv;
 use sim::params::WorldParams;
@@ -585,4 +585,101 @@ fn a_client_is_never_cut_off_and_its_messages_take_time() {
         let took = (stage.now() - began).as_micros();
         assert!((4000..4050).contains(&took), "two round trips of 2 ms: {took} us");
     });
+}
+
+/// Every node streams a pattern to the next one, over and over, and panics if it reads anything but the pattern.
+fn stream_pattern(env: SimEnv) -> LocalBoxFuture<'static, ()> {
+    async move {
+        env.spawn(write_pattern(env));
+        let mut listener = env.listen(PORT).await.expect("nobody else listens");
+        while let Ok(socket) = listener.accept().await {
+            env.spawn(read_pattern(env, socket));
+        }
+    }
+    .boxed_local()
+}
+
+const PATTERN_BYTES: usize = 200_000;
+
+async fn write_pattern(env: SimEnv) {
+    let pattern: Vec<u8> = (0..PATTERN_BYTES).map(|i| (i % 251) as u8).collect();
+    loop {
+        if let Ok(mut socket) = env.connect(NodeId(env.node % 2 + 1), PORT).await {
+            let mut rest = &pattern[..];
+            while !rest.is_empty() {
+                let size = (env.draw(Draw::Backoff) % 20_000 + 1) as usize;
+                let (chunk, after) = rest.split_at(size.min(rest.len()));
+                if socket.write_all(chunk).await.is_err() {
+                    break;
+                }
+                rest = after;
+                env.yield_point("between writes").await;
+            }
+        }
+        env.sleep(Duration::from_millis(env.draw(Draw::Backoff) % 100)).await;
+    }
+}
+
+async fn read_pattern(env: SimEnv, mut socket: SimSocket) {
+    let (mut read, mut chunk) = (0, vec![0; 7000]);
+    loop {
+        match socket.read(&mut chunk).await {
+            Ok(0) if read == PATTERN_BYTES => return env.reached("a whole pattern"),
+            Ok(0) => return env.reached("an early end"),
+            Err(_) => return env.reached("a broken stream"),
+            Ok(count) => {
+                let right = |(i, byte): (usize, &u8)| *byte == ((read + i) % 251) as u8;
+                assert!(chunk[..count].iter().enumerate().all(right), "wrong bytes after {read}");
+                read += count;
+            }
+        }
+        env.yield_point("between reads").await;
+    }
+}
+
+/// A run of the pattern under thirty drawn faults.
+fn pattern_run(seed: Seed) -> cluster::Artifacts {
+    let program: Program = stream_pattern;
+    let params = WorldParams::from_seed(seed);
+    sim::simulate(
+        seed,
+        params,
+        2,
+        move || Rc::new(program),
+        async move |cluster| {
+            cluster.set_up(seed).await.expect("a simulated cluster starts");
+            let mut rng = seed.stream(Stream::Nemesis);
+            for _ in 0..30 {
+                let node = *rng.pick(cluster.nodes());
+                let cuts =
+                    rng.pick(&[vec![(N1, N2)], vec![(N2, N1)], vec![(N1, N2), (N2, N1)]]).clone();
+                let fault = match rng.range(0, 8) {
+                    0 | 1 => Fault::Partition { shape: "drawn".into(), cuts },
+                    2 | 3 => Fault::HealNetwork,
+                    4 => Fault::Pause(node),
+                    5 => Fault::Resume(node),
+                    6 if rng.chance(0.5) => Fault::Kill(node),
+                    6 => Fault::PowerOff(node),
+                    _ => Fault::Restart(node),
+                };
+                cluster.inject(&fault).await.expect("a fault of a known node");
+                let wait = Duration::from_millis(rng.log_uniform(100, 4_000));
+                cluster.clock().sleep(wait).await;
+            }
+            cluster.tear_down().await
+        },
+    )
+}
+
+#[test]
+fn a_stream_delivers_a_prefix_of_what_was_written_whatever_happens() {
+    let (mut whole, mut broken) = (0, 0);
+    for seed in (0..30).map(Seed) {
+        let artifacts = pattern_run(seed);
+        assert_eq!(artifacts.findings, [], "seed {seed}");
+        whole += artifacts.counters.get("a whole pattern").unwrap_or(&0);
+        broken += artifacts.counters.get("a broken stream").unwrap_or(&0);
+        assert_eq!(artifacts.counters.get("an early end"), None, "seed {seed}");
+    }
+    assert!(whole > 100 && broken > 0, "{whole} whole, {broken} broken");
 }

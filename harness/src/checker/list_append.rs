@@ -6,8 +6,8 @@
 //! - the verdict is a function of the history alone: no timeout decides, no order of hashing;
 //! - polynomial: near linear for a history without cycles.
 //!
-//! Differs from Elle: an element that nobody appended is an anomaly (`garbage-read`), not an exception; an
-//! operation that never completed takes part once one of its appends was seen; `*-cycle-exists` does not
+//! Differs from Elle: an element that nobody appended is an anomaly (`garbage-read`), not an exception; two
+//! appends of one transaction in the wrong order are one, too (`reordered-appends`); an operation that never completed takes part once one of its appends was seen; `*-cycle-exists` does not
 //! occur, since the search for cycles is complete; where Elle leaves the order of two different longest reads
 //! of equal length to chance, the first counts; a model that prohibits nothing a list can show is `Unknown`.
 //!

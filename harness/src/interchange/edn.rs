@@ -262,8 +262,8 @@ impl<'a> Parser<'a> {
     /// Up to the next delimiter.
     fn word(&mut self) -> &'a str {
         let rest = &self.text[self.at..];
-        let ends = |letter: char| letter.is_whitespace() || "()[]{}\",;".contains(letter);
-        let word = &rest[..rest.find(ends).unwrap_or(rest.len())];
+        let ends = |byte: &u8| byte.is_ascii_whitespace() || b"()[]{}\",;".contains(byte);
+        let word = &rest[..rest.as_bytes().iter().position(ends).unwrap_or(rest.len())];
         self.at += word.len();
         word
     }
@@ -279,6 +279,9 @@ fn wrong<T>(at: usize, message: impl Into<String>) -> Result<T, Wrong> {
 
 fn number(word: &str) -> Option<Datum<'static>> {
     let integer = word.strip_suffix('N').unwrap_or(word);
+    if let Ok(number) = integer.parse::<i64>() {
+        return Some(Datum::Int(number.into()));
+    }
     if let Ok(number) = integer.parse() {
         return Some(Datum::Int(number));
     }

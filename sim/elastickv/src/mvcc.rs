@@ -66,6 +66,18 @@ impl Store {
             .filter_map(move |(key, versions)| Some((key, visible(versions, ts)?.value.clone()?)))
     }
 
+    /// Keys from `first` to `last`, both included, that have a value at `ts`, in order.
+    pub fn range_at<'a>(
+        &'a self,
+        first: &Bytes,
+        last: &Bytes,
+        ts: u64,
+    ) -> impl Iterator<Item = (&'a Bytes, Bytes)> + 'a {
+        self.keys
+            .range(first.clone()..=last.clone())
+            .filter_map(move |(key, versions)| Some((key, visible(versions, ts)?.value.clone()?)))
+    }
+
     /// Timestamp of the key's newest version, 0 if it has none (`LatestCommitTS`).
     pub fn latest_commit_ts(&self, key: &[u8]) -> u64 {
         self.keys.get(key).and_then(|versions| versions.last()).map_or(0, |version| version.ts)

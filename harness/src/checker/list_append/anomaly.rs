@@ -1,7 +1,8 @@
 //! The anomalies that a list-append history can show, and which of them imply which.
 //!
 //! The names and the implications are Elle's (Adya's, extended to sessions and real time), restricted to
-//! what lists without predicates can show. `garbage-read` is ours: Elle stops with an exception there.
+//! what lists without predicates can show. Two are ours: `garbage-read`, where Elle stops with an exception,
+//! and `reordered-appends`, which Elle does not see.
 
 use std::fmt;
 
@@ -22,6 +23,8 @@ pub enum AnomalyType {
     DirtyUpdate,
     /// A transaction read its own append before making it.
     FutureRead,
+    /// A transaction's appends to a key stand in another order than it made them.
+    ReorderedAppends,
     /// A transaction disagrees with its own earlier reads and appends.
     Internal,
     /// Two transactions read one version of a key and both appended to it.
@@ -62,7 +65,7 @@ use AnomalyType::*;
 
 impl AnomalyType {
     /// Every type; the ones seen without a cycle first.
-    pub const ALL: [AnomalyType; 24] = [
+    pub const ALL: [AnomalyType; 25] = [
         GarbageRead,
         DuplicateElements,
         IncompatibleOrder,
@@ -70,6 +73,7 @@ impl AnomalyType {
         G1b,
         DirtyUpdate,
         FutureRead,
+        ReorderedAppends,
         Internal,
         LostUpdate,
         G0,
@@ -99,6 +103,7 @@ impl AnomalyType {
             G1b => "G1b",
             DirtyUpdate => "dirty-update",
             FutureRead => "future-read",
+            ReorderedAppends => "reordered-appends",
             Internal => "internal",
             LostUpdate => "lost-update",
             G0 => "G0",

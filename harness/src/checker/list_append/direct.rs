@@ -178,6 +178,7 @@ impl<'h> Scan<'_, 'h> {
             if run.len() == 1 {
                 continue;
             }
+            self.reordered_appends(row, run.clone());
             let mut last_append: Option<Value> = None;
             for touch in &self.columns.touches[run.clone()] {
                 if let Mop::Append { value, .. } = touch.mop {
@@ -209,6 +210,26 @@ impl<'h> Scan<'_, 'h> {
                     }
                     expected = Expected::Exactly(values.as_deref(), Vec::new());
                 }
+            }
+        }
+    }
+
+    /// The order between transactions says nothing of it: its edges would lead from a transaction to itself.
+    fn reordered_appends(&mut self, row: usize, run: std::ops::Range<usize>) {
+        let Some(witness) = self.versions.keys[row].witness else { return };
+        let mut before: Option<(u32, Value)> = None;
+        for i in run {
+            let Mop::Append { value, .. } = self.columns.touches[i].mop else { continue };
+            let append = self.versions.append_of(self.columns, row, *value);
+            let position = append.map_or(NONE, |append| append.position);
+            if position == NONE {
+                continue;
+            }
+            if let Some((earlier, first)) = before.replace((position, *value))
+                && earlier > position
+            {
+                self.report(AnomalyType::ReorderedAppends, row, &[witness], &[first, *value]);
+                return;
             }
         }
     }

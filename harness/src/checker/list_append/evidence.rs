@@ -7,7 +7,11 @@ use super::graph::Edge;
 use super::versions::{Append, Seen};
 use super::words::{Told, Words, elided_list, seconds};
 use crate::op::{Mop, Value};
+use std::collections::BTreeMap;
 use std::fmt::Write;
+
+/// Of a longer cycle the middle is left out.
+const STEPS_SHOWN: usize = 12;
 
 /// What an edge was inferred from.
 struct Because {
@@ -18,49 +22,64 @@ struct Because {
 }
 
 impl Words<'_, '_> {
-    /// A cycle: its transactions, then its edges, the last as the contradiction.
+    /// A cycle: its transactions, then its edges, the last as the contradiction. Of a long one the middle is
+    /// left out.
     pub fn cycle(self, cycle: &Cycle) -> Told {
         let steps = rotated(&cycle.steps);
-        let mut txns: Vec<u32> = Vec::new();
+        let mut numbers: BTreeMap<u32, usize> = BTreeMap::new();
         for (from, ..) in &steps {
-            if !txns.contains(from) {
-                txns.push(*from);
-            }
+            let next = numbers.len() + 1;
+            numbers.entry(*from).or_insert(next);
         }
-        let name = |txn: u32| {
-            let position = txns.iter().position(|other| *other == txn);
-            format!("T{}", position.map_or(0, |position| position + 1))
+        let left_out = match steps.len() {
+            0..=STEPS_SHOWN => 0..0,
+            length => STEPS_SHOWN - 2..length - 2,
         };
-        let reasons: Vec<Because> =
-            steps.iter().map(|step| self.because(*step, &name(step.0), &name(step.2))).collect();
-        let values: Vec<Value> = reasons.iter().flat_map(|b| b.values.iter().copied()).collect();
-        let mut text = format!("{}: a cycle of {} transactions\nLet:\n", cycle.anomaly, txns.len());
-        for txn in &txns {
-            let line = self.line(&self.columns.txns[*txn as usize], &values);
-            let _ = writeln!(text, "  {} = {line}", name(*txn));
-        }
-        text.push_str("Then:\n");
-        for (i, ((from, _, to), because)) in steps.iter().zip(&reasons).enumerate() {
-            let last = i + 1 == steps.len();
-            let (however, end) = if last { ("However, ", ": a contradiction!") } else { ("", ".") };
-            let (from, to) = (name(*from), name(*to));
-            let _ = write!(text, "  - {however}{from} < {to}, because {}{end}", because.text);
-            if !last {
-                text.push('\n');
+        let shown = steps.iter().enumerate().filter(|(i, _)| !left_out.contains(i));
+        let shown: Vec<(u32, Edge, u32)> = shown.map(|(_, step)| *step).collect();
+        let name = |txn: u32| format!("T{}", numbers[&txn]);
+        let because = |step: &(u32, Edge, u32)| self.because(*step, &name(step.0), &name(step.2));
+        let reasons: Vec<Because> = shown.iter().map(because).collect();
+
+        let count = numbers.len();
+        let mut text = format!("{}: a cycle of {count} transactions\n", cycle.anomaly);
+        let txns = shown.iter().flat_map(|step| [step.0, step.2]);
+        let txns: BTreeMap<usize, u32> = txns.map(|txn| (numbers[&txn], txn)).collect();
+        self.introduce(&mut text, &txns, &reasons);
+        for (i, (step, because)) in shown.iter().zip(&reasons).enumerate() {
+            if !left_out.is_empty() && i == left_out.start {
+                let _ = writeln!(text, "  - … and so on, {} steps more …", left_out.len());
             }
+            let last = i + 1 == shown.len();
+            let (however, end) =
+                if last { ("However, ", ": a contradiction!") } else { ("", ".\n") };
+            let (from, to) = (name(step.0), name(step.2));
+            let _ = write!(text, "  - {however}{from} < {to}, because {}{end}", because.text);
         }
         if cycle.capped {
-            let _ = write!(
-                text,
-                "\n(there may be a shorter one: the search for it was cut off after {STEPS_MAX} edges)"
-            );
+            let _ = write!(text, "\n(the search for a shorter one ended after {STEPS_MAX} edges)");
         }
+        Told { text, events: self.events(&txns, reasons) }
+    }
+
+    fn introduce(self, text: &mut String, txns: &BTreeMap<usize, u32>, reasons: &[Because]) {
+        let values: Vec<Value> = reasons.iter().flat_map(|b| b.values.iter().copied()).collect();
+        text.push_str("Let:\n");
+        for (number, txn) in txns {
+            let line = self.line(&self.columns.txns[*txn as usize], &values);
+            let _ = writeln!(text, "  T{number} = {line}");
+        }
+        text.push_str("Then:\n");
+    }
+
+    /// What the text names: the transactions, and what their order was inferred from.
+    fn events(self, txns: &BTreeMap<usize, u32>, reasons: Vec<Because>) -> Vec<usize> {
+        let txns = txns.values().map(|txn| self.columns.txns[*txn as usize].event);
         let mut events: Vec<usize> =
-            txns.iter().map(|txn| self.columns.txns[*txn as usize].event).collect();
-        events.extend(reasons.into_iter().flat_map(|because| because.events));
+            txns.chain(reasons.into_iter().flat_map(|because| because.events)).collect();
         events.sort_unstable();
         events.dedup();
-        Told { text, events }
+        events
     }
 
     fn because(self, (from, edge, to): (u32, Edge, u32), a: &str, b: &str) -> Because {

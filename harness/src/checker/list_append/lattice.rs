@@ -188,7 +188,7 @@ pub(super) static MODELS: [Row; 36] = [
         friendly: "read-atomic",
         alias: None,
         implies: &["monotonic-atomic-view"],
-        prohibits: &[Internal],
+        prohibits: &[Internal, ReorderedAppends],
     },
     Row {
         canonical: "read-your-writes",

@@ -199,12 +199,11 @@ impl<'h> Versions<'h> {
 
     /// What a key that nobody read holds: its only append, if there is one that may have happened.
     fn only_append(&self, columns: &Columns, appends: Range<usize>) -> Vec<Value> {
-        let counts = |append: &&Append| {
-            matches!(columns.txns[append.txn as usize].outcome, Outcome::Ok | Outcome::Info)
-        };
-        let mut happened = self.appends[appends].iter().filter(counts);
-        match (happened.next(), happened.next()) {
-            (Some(only), None) => vec![only.value],
+        let outcome = |append: &&Append| columns.txns[append.txn as usize].outcome;
+        let mut possible =
+            self.appends[appends].iter().filter(|append| outcome(append) != Outcome::Fail);
+        match (possible.next(), possible.next()) {
+            (Some(only), None) if counts(outcome(&only)) => vec![only.value],
             _ => Vec::new(),
         }
     }

@@ -69,16 +69,34 @@ impl<'h> Words<'_, 'h> {
                 self.element(finding),
                 elided(read.mop, &finding.values),
             ),
-            LostUpdate => self.lost_update(finding, &touches),
-            _ => format!(
-                "internal contradiction: {} read {}, which does not follow from what it had read and \
-                 appended before: {}",
+            ReorderedAppends => format!(
+                "reordered appends: {} appended {} and then {} to key {}, but {} read them the other way \
+                 round: {}",
+                self.writer_name(&writers),
+                finding.values[0],
+                finding.values[1],
+                self.key(finding),
                 self.who(read),
-                elided(read.mop, &[]),
-                self.mops(self.columns.txn(read), &[]),
+                elided(read.mop, &finding.values),
             ),
+            LostUpdate => self.lost_update(finding, &touches),
+            _ => self.internal(read),
         };
         Told { text, events }
+    }
+
+    fn internal(self, read: &Touch) -> String {
+        let txn = self.columns.txn(read);
+        let before = txn.mops[..read.index as usize].iter().rev();
+        let before = before.filter(|mop| mop.key() == read.mop.key()).find_map(read_values);
+        let around = differing(before.unwrap_or(&[]), read_values(read.mop).unwrap_or(&[]));
+        format!(
+            "internal contradiction: {} read {}, which does not follow from what it had read and appended \
+             before: {}",
+            self.name(txn),
+            elided(read.mop, &around),
+            self.mops(txn, &around),
+        )
     }
 
     fn duplicate(self, finding: &Finding, read: &Touch, writers: &[&Txn]) -> String {
@@ -100,8 +118,7 @@ impl<'h> Words<'_, 'h> {
     fn incompatible(self, finding: &Finding, touches: &[&Touch]) -> String {
         let [shorter, longer] = touches else { return String::new() };
         let lists = [shorter, longer].map(|touch| read_values(touch.mop).unwrap_or(&[]));
-        let differ = lists[0].iter().zip(lists[1]).find(|(a, b)| a != b);
-        let around: Vec<Value> = differ.into_iter().flat_map(|(a, b)| [*a, *b]).collect();
+        let around = differing(lists[0], lists[1]);
         format!(
             "incompatible order: key {} was read as {} by {} and as {} by {}: the first should be a \
              prefix of the second",
@@ -197,6 +214,12 @@ impl<'h> Words<'_, 'h> {
     }
 }
 
+/// The elements at the first place where two lists differ.
+fn differing(a: &[Value], b: &[Value]) -> Vec<Value> {
+    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    [a.get(same), b.get(same)].into_iter().flatten().copied().collect()
+}
+
 /// `18.204 s`.
 pub(super) fn seconds(time: Duration) -> String {
     format!("{}.{:03} s", time.as_secs(), time.subsec_millis())
@@ -246,6 +269,13 @@ fn shown_positions(values: &[Value], around: &[Value]) -> BTreeSet<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_differ_where_one_has_another_element_or_none() {
+        assert_eq!(differing(&[1, 2, 3], &[1, 5, 3]), [2, 5]);
+        assert_eq!(differing(&[1, 2], &[1, 2, 3]), [3]);
+        assert!(differing(&[1, 2], &[1, 2]).is_empty());
+    }
 
     #[test]
     fn a_long_list_is_shown_at_its_ends_and_around_what_matters() {

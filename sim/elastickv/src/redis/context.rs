@@ -11,8 +11,9 @@ use crate::mvcc::Store;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Deltas of one list that a push folds into the base record (upstream: the background DeltaCompactor).
-const FOLD_AT: usize = 64;
+/// Deltas of one list that a push folds into the base record. Upstream's DeltaCompactor does it in the background, from 64 on; and
+/// every read of the list scans them.
+const FOLD_AT: usize = 32;
 /// Largest read set of one transaction (`maxReadKeys`).
 const READ_KEYS_MAX: usize = 10_000;
 
@@ -132,16 +133,32 @@ impl<'a> Context<'a> {
     }
 
     /// The items `from..=to`, counted from the front.
-    pub fn list_items(&mut self, key: &[u8], meta: ListMeta, from: i64, to: i64) -> Vec<Bytes> {
+    pub fn list_items(&self, key: &[u8], meta: ListMeta, from: i64, to: i64) -> Vec<Bytes> {
+        if to < from {
+            return Vec::new();
+        }
         // The fence stands for the items in the read set: whoever changes one writes it.
-        let item = |at: i64| {
-            let item_key = keys::list_item(key, meta.head + at);
-            match self.writes.get(&item_key) {
-                Some(written) => written.clone(),
-                None => self.store.get_at(&item_key, self.ts),
-            }
-        };
-        (from..=to).filter_map(item).collect()
+        let (first, last) =
+            (keys::list_item(key, meta.head + from), keys::list_item(key, meta.head + to));
+        // Items of a longer, binary key may lie between those of this one.
+        let ours = |item: &&Bytes| item.len() == first.len();
+        let stored = self.store.range_at(&first, &last, self.ts).filter(|(item, _)| ours(item));
+        let mut written = self
+            .writes
+            .range(first.clone()..=last.clone())
+            .filter(|(item, _)| ours(item))
+            .peekable();
+        if written.peek().is_none() {
+            return stored.map(|(_, value)| value).collect();
+        }
+        let mut items: BTreeMap<&Bytes, Bytes> = stored.collect();
+        for (item, value) in written {
+            match value {
+                Some(value) => items.insert(item, value.clone()),
+                None => items.remove(item),
+            };
+        }
+        items.into_values().collect()
     }
 
     /// Adds items before the first or after the last; the new length.
@@ -201,5 +218,169 @@ impl<'a> Context<'a> {
         self.put(keys::list_fence(key), Bytes::new());
         self.lists.insert(Bytes::copy_from_slice(key), List::default());
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::Command;
+    use super::super::resp::Reply;
+    use super::*;
+
+    /// A store and the transactions run on it, each at once, as one client would see it.
+    #[derive(Default)]
+    struct Solo {
+        store: Store,
+        ts: u64,
+    }
+
+    impl Solo {
+        fn exec(&mut self, commands: &[&str]) -> Vec<Reply> {
+            let mut context = Context::new(&self.store, self.ts.max(1));
+            let mut run = |line: &str| {
+                let args = line.split(' ').map(|w| Bytes::copy_from_slice(w.as_bytes())).collect();
+                let done = Command::parse(args).and_then(|command| command.apply(&mut context));
+                done.unwrap_or_else(|error| Reply::Error(error.to_string()))
+            };
+            let replies = commands.iter().map(|line| run(line)).collect();
+            if !context.is_read_only() {
+                let mut txn = context.into_txn(RequestId::default(), self.ts);
+                self.ts += 10;
+                txn.commit_ts = self.ts;
+                self.store.write(&txn.mutations(), self.ts, self.ts);
+            }
+            replies
+        }
+
+        fn one(&mut self, command: &str) -> Reply {
+            self.exec(&[command]).remove(0)
+        }
+
+        fn list(&mut self, key: &str) -> String {
+            match self.one(&format!("LRANGE {key} 0 -1")) {
+                Reply::Array(items) => {
+                    let text = |item: &Reply| match item {
+                        Reply::Bulk(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                        other => format!("{other:?}"),
+                    };
+                    items.iter().map(text).collect::<Vec<_>>().join(" ")
+                }
+                other => format!("{other:?}"),
+            }
+        }
+    }
+
+    fn wrong_type() -> Reply {
+        Reply::Error(CommandError::WrongType.to_string())
+    }
+
+    #[test]
+    fn pushes_go_to_both_ends_and_ranges_are_read_in_order() {
+        let mut redis = Solo::default();
+        assert_eq!(redis.one("RPUSH k a b"), Reply::Integer(2));
+        assert_eq!(redis.one("LPUSH k c d"), Reply::Integer(4));
+        assert_eq!(redis.list("k"), "d c a b");
+        assert_eq!(redis.one("LLEN k"), Reply::Integer(4));
+        assert_eq!(
+            redis.one("LRANGE k -2 -1"),
+            Reply::Array(vec![Reply::Bulk("a".into()), Reply::Bulk("b".into())])
+        );
+    }
+
+    #[test]
+    fn a_transaction_sees_its_own_writes() {
+        let mut redis = Solo::default();
+        redis.one("RPUSH k 1");
+        let replies = redis.exec(&[
+            "RPUSH k 2",
+            "LPUSH k 0",
+            "LRANGE k 0 -1",
+            "DEL k",
+            "RPUSH k 9",
+            "LLEN k",
+        ]);
+        let items = ["0", "1", "2"].map(|item| Reply::Bulk(item.into())).to_vec();
+        let expected = [
+            Reply::Integer(2),
+            Reply::Integer(3),
+            Reply::Array(items),
+            Reply::Integer(1),
+            Reply::Integer(1),
+            Reply::Integer(1),
+        ];
+        assert_eq!(replies, expected);
+        assert_eq!(redis.list("k"), "9");
+    }
+
+    #[test]
+    fn a_list_outlives_any_number_of_foldings() {
+        let mut redis = Solo::default();
+        for n in 0..3 * FOLD_AT as i64 {
+            assert_eq!(redis.one(&format!("RPUSH k {n}")), Reply::Integer(n + 1));
+        }
+        let deltas = redis.store.scan_at(&keys::list_delta_prefix(b"k"), u64::MAX).count();
+        assert!(deltas <= FOLD_AT, "{deltas} deltas are left");
+        let expected: Vec<String> = (0..3 * FOLD_AT).map(|n| n.to_string()).collect();
+        assert_eq!(redis.list("k"), expected.join(" "));
+    }
+
+    #[test]
+    fn a_key_has_one_type_and_set_and_del_change_it() {
+        let mut redis = Solo::default();
+        redis.one("SET s v");
+        redis.one("RPUSH l 1");
+        assert_eq!(redis.one("RPUSH s 1"), wrong_type());
+        assert_eq!(redis.one("GET l"), wrong_type());
+        assert_eq!(redis.one("INCR l"), wrong_type());
+        assert_eq!(redis.one("EXISTS s l none"), Reply::Integer(2));
+        assert_eq!(redis.one("SET l x"), Reply::ok());
+        assert_eq!(redis.one("GET l"), Reply::Bulk("x".into()));
+        assert_eq!(redis.one("DEL l s none"), Reply::Integer(2));
+        assert_eq!(redis.one("GET l"), Reply::NullBulk);
+        assert_eq!(redis.list("l"), "");
+        assert_eq!(redis.one("RPUSH l 2"), Reply::Integer(1));
+        assert_eq!(redis.list("l"), "2", "nothing of the old list comes back");
+    }
+
+    #[test]
+    fn counters_count_and_refuse_what_is_no_number() {
+        let mut redis = Solo::default();
+        assert_eq!(redis.exec(&["INCR n", "INCR n"]), [Reply::Integer(1), Reply::Integer(2)]);
+        assert_eq!(redis.one("GET n"), Reply::Bulk("2".into()));
+        redis.one("SET n x");
+        assert_eq!(redis.one("INCR n"), Reply::Error(CommandError::NotAnInteger.to_string()));
+        redis.one(&format!("SET n {}", i64::MAX));
+        assert_eq!(redis.one("INCR n"), Reply::Error(CommandError::Overflow.to_string()));
+    }
+
+    #[test]
+    fn items_of_a_longer_binary_key_are_not_read_with_those_of_a_shorter() {
+        let mut redis = Solo::default();
+        redis.one("RPUSH k 1 2");
+        let longer = [&b"k"[..], &(1u64 << 63).to_be_bytes()].concat();
+        let mut context = Context::new(&redis.store, redis.ts);
+        context.push(&longer, &["intruder".into()], false).unwrap();
+        let mutations = context.into_txn(RequestId::default(), redis.ts).mutations();
+        redis.ts += 10;
+        redis.store.write(&mutations, redis.ts, redis.ts);
+        assert_eq!(redis.list("k"), "1 2");
+    }
+
+    #[test]
+    fn what_a_write_read_is_in_its_read_set() {
+        let store = Store::default();
+        let mut context = Context::new(&store, 1);
+        context.push(b"k", &["1".into()], false).unwrap();
+        context.string(b"other").unwrap();
+        let txn = context.into_txn(RequestId::default(), 1);
+        for key in [
+            keys::string(b"k"),
+            keys::list_fence(b"k"),
+            keys::string(b"other"),
+            keys::list_fence(b"other"),
+        ] {
+            assert!(txn.read_keys.contains(&key), "{key:?}");
+        }
+        assert!(txn.elems.iter().any(|elem| elem.key == keys::list_fence(b"k")));
     }
 }

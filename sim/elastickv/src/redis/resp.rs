@@ -3,6 +3,7 @@
 //! Parsing is incremental and bounded: a length above the limits is an error before any memory is asked for.
 
 use bytes::{Buf, Bytes, BytesMut};
+use std::io::Write;
 
 const BULK_MAX: usize = 64 << 20;
 const ARRAY_MAX: usize = 1 << 20;
@@ -39,12 +40,12 @@ impl Reply {
         match self {
             Reply::Simple(text) => write_line(out, b'+', text.as_bytes()),
             Reply::Error(text) => write_line(out, b'-', text.as_bytes()),
-            Reply::Integer(number) => write_line(out, b':', number.to_string().as_bytes()),
+            Reply::Integer(number) => write_number(out, b':', *number),
             Reply::NullBulk => write_line(out, b'$', b"-1"),
             Reply::NullArray => write_line(out, b'*', b"-1"),
             Reply::Bulk(bytes) => write_bulk(out, bytes),
             Reply::Array(items) => {
-                write_line(out, b'*', items.len().to_string().as_bytes());
+                write_number(out, b'*', items.len() as i64);
                 for item in items {
                     item.write(out);
                 }
@@ -60,15 +61,21 @@ fn write_line(out: &mut Vec<u8>, kind: u8, text: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+fn write_number(out: &mut Vec<u8>, kind: u8, number: i64) {
+    out.push(kind);
+    // Err: a Vec takes every write.
+    let _ = write!(out, "{number}\r\n");
+}
+
 fn write_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
-    write_line(out, b'$', bytes.len().to_string().as_bytes());
+    write_number(out, b'$', bytes.len() as i64);
     out.extend_from_slice(bytes);
     out.extend_from_slice(b"\r\n");
 }
 
 /// Adds a request to a buffer.
 pub fn write_command(out: &mut Vec<u8>, args: &[Bytes]) {
-    write_line(out, b'*', args.len().to_string().as_bytes());
+    write_number(out, b'*', args.len() as i64);
     for arg in args {
         write_bulk(out, arg);
     }

@@ -1,0 +1,103 @@
+//! The detection table, row by row: the bug is caught by the checker named beside it, and the clean profile passes the same
+//! seed under the same parameters.
+
+use elastickv::bug::Bug;
+use harness::catalog;
+use harness::checker::Verdict;
+use harness::seed::Seed;
+use sim::bugs;
+use sim::execute::Case;
+
+/// A seed of `redis-append` that shows the bug within so many seconds.
+fn seen(bug: Bug) -> (Seed, &'static str) {
+    match bug {
+        Bug::StartTsFromHlcNext => (Seed(1), "10"),
+        Bug::ReadKeysNotInLog => (Seed(1), "20"),
+        Bug::ExecOnFollower | Bug::LrangeLocalOnFollower => (Seed(1), "10"),
+        Bug::ProposalIdProcessCounter => (Seed(0xa), "15"),
+        Bug::AckBeforeFsync | Bug::VoteNotPersisted => (Seed(1), "5"),
+        Bug::HlcUnfencedNext => (Seed(2), "10"),
+        Bug::LastCommitTsNosync => (Seed(2), "15"),
+    }
+}
+
+fn verdict(bug: Bug, on: bool) -> Verdict {
+    let (seed, time) = seen(bug);
+    let test = catalog::find("redis-append").expect("it is in the catalog");
+    let mut case = Case::new(test, seed).with_bug(bug).expect("a row's options are options");
+    case.options.set("time", time).expect("a time");
+    if !on {
+        // The row's parameters stay.
+        case.bug = None;
+    }
+    case.execute().expect("the simulation always runs").judgement.verdict
+}
+
+fn is_caught_and_the_clean_profile_passes(bug: Bug) {
+    let finder = bugs::row(bug).found_by;
+    match verdict(bug, true) {
+        Verdict::Invalid(anomalies) => {
+            let found: Vec<&str> = anomalies.iter().map(|a| a.found_by.as_str()).collect();
+            assert!(found.contains(&finder), "{bug}: {finder} did not find it, {found:?} did");
+        }
+        other => panic!("{bug} was not caught: {other:?}"),
+    }
+    let clean = verdict(bug, false);
+    assert!(!matches!(clean, Verdict::Invalid(_)), "{bug} is off and still: {clean:?}");
+}
+
+#[test]
+fn start_ts_from_hlc_next() {
+    is_caught_and_the_clean_profile_passes(Bug::StartTsFromHlcNext);
+}
+
+#[test]
+fn read_keys_not_in_log() {
+    is_caught_and_the_clean_profile_passes(Bug::ReadKeysNotInLog);
+}
+
+#[test]
+fn exec_on_follower() {
+    is_caught_and_the_clean_profile_passes(Bug::ExecOnFollower);
+}
+
+#[test]
+fn lrange_local_on_follower() {
+    is_caught_and_the_clean_profile_passes(Bug::LrangeLocalOnFollower);
+}
+
+#[test]
+fn proposal_id_process_counter() {
+    is_caught_and_the_clean_profile_passes(Bug::ProposalIdProcessCounter);
+}
+
+#[test]
+fn ack_before_fsync() {
+    is_caught_and_the_clean_profile_passes(Bug::AckBeforeFsync);
+}
+
+#[test]
+fn vote_not_persisted() {
+    is_caught_and_the_clean_profile_passes(Bug::VoteNotPersisted);
+}
+
+#[test]
+fn hlc_unfenced_next() {
+    is_caught_and_the_clean_profile_passes(Bug::HlcUnfencedNext);
+}
+
+#[test]
+fn last_commit_ts_nosync() {
+    is_caught_and_the_clean_profile_passes(Bug::LastCommitTsNosync);
+}
+
+#[test]
+fn every_bug_has_a_row_whose_finder_exists() {
+    let invariants: Vec<String> =
+        sim::invariants::all().iter().map(|i| format!("invariant:{}", i.name())).collect();
+    for bug in Bug::ALL {
+        let finder = bugs::row(bug).found_by;
+        let exists = finder == bugs::CLIENT || invariants.iter().any(|name| name == finder);
+        assert!(exists, "{bug} is to be found by {finder}, which does not exist");
+    }
+}
