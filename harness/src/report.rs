@@ -42,6 +42,8 @@ pub struct Report<'a> {
     pub commit: Option<&'a str>,
     /// What replays it, without test, seed and options: `cargo sim replay`.
     pub replay: &'a str,
+    /// What the world was told beyond the options, as words: `--bug NAME`.
+    pub extra: &'a [String],
     /// Where it is kept.
     pub folder: Option<&'a Path>,
 }
@@ -51,6 +53,7 @@ impl Report<'_> {
     pub fn replay_line(&self) -> String {
         let mut words =
             vec![self.replay.to_owned(), self.test.name.to_owned(), self.run.seed.to_string()];
+        words.extend_from_slice(self.extra);
         words.extend(self.options.replay_args(self.test));
         words.join(" ")
     }

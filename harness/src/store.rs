@@ -63,8 +63,26 @@ pub struct Params {
     pub seed: String,
     /// All options, defaults too: defaults change.
     pub options: Options,
+    /// What the world was told beyond the options: a planted bug.
+    #[serde(default)]
+    pub extra: BTreeMap<String, String>,
     /// What the world drew from the seed.
     pub drawn: BTreeMap<String, String>,
+}
+
+/// What a run folder is made of.
+#[derive(Clone, Copy)]
+pub struct Kept<'a> {
+    /// All options.
+    pub options: &'a Options,
+    /// What the world was told beyond the options.
+    pub extra: &'a BTreeMap<String, String>,
+    /// What happened.
+    pub run: &'a Run,
+    /// What was made of it.
+    pub judgement: &'a Judgement,
+    /// The words.
+    pub report: &'a str,
 }
 
 /// A run folder read back.
@@ -76,6 +94,8 @@ pub struct Stored {
     pub seed: Seed,
     /// All options.
     pub options: Options,
+    /// What the world was told beyond the options.
+    pub extra: BTreeMap<String, String>,
     /// What happened.
     pub run: Run,
     /// What was made of it then.
@@ -83,13 +103,8 @@ pub struct Stored {
 }
 
 /// Writes a run and returns its folder.
-pub fn save(
-    store: &Path,
-    options: &Options,
-    run: &Run,
-    judgement: &Judgement,
-    report: &str,
-) -> Result<PathBuf, StoreError> {
+pub fn save(store: &Path, kept: Kept) -> Result<PathBuf, StoreError> {
+    let run = kept.run;
     let tests = store.join(&run.test);
     fs::create_dir_all(&tests).map_err(|error| io_error(&tests, error))?;
     let mut attempt = 1u32;
@@ -101,7 +116,7 @@ pub fn save(
         let (folder, draft) = (tests.join(&name), tests.join(format!(".{name}.part")));
         // Whoever makes the draft owns the name; a folder that is there already keeps it.
         if !folder.exists() && fs::create_dir(&draft).is_ok() {
-            fill(&draft, options, run, judgement, report)?;
+            fill(&draft, kept)?;
             if fs::rename(&draft, &folder).is_ok() {
                 return Ok(folder);
             }
@@ -122,20 +137,17 @@ pub fn load(folder: &Path) -> Result<Stored, StoreError> {
         .map_err(|error| StoreError::Codec { path: folder.join("history.bin"), error })?;
     let params: Params = json(&folder.join("params.json"))?;
     let judgement = json(&folder.join("verdict.json"))?;
-    Ok(Stored { test: params.test, seed: run.seed, options: params.options, run, judgement })
+    let Params { test, options, extra, .. } = params;
+    Ok(Stored { test, seed: run.seed, options, extra, run, judgement })
 }
 
-fn fill(
-    folder: &Path,
-    options: &Options,
-    run: &Run,
-    judgement: &Judgement,
-    report: &str,
-) -> Result<(), StoreError> {
+fn fill(folder: &Path, kept: Kept) -> Result<(), StoreError> {
+    let Kept { options, extra, run, judgement, report } = kept;
     let params = Params {
         test: run.test.clone(),
         seed: run.seed.to_string(),
         options: options.clone(),
+        extra: extra.clone(),
         drawn: run.artifacts.params.clone(),
     };
     write(&folder.join("history.jsonl"), |file| write_lines(&run.history, file))?;

@@ -13,8 +13,9 @@ use harness::options::Options;
 use harness::report::Report;
 use harness::run::{Judgement, Phase, Run, RunError, judge, run};
 use harness::seed::Seed;
-use harness::store;
+use harness::store::{self, Kept};
 use harness::test::Test;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -205,6 +206,7 @@ fn told(options: &Options, run: &Run, judgement: &Judgement) -> String {
         world: "simulated",
         commit: Some("a1b2c3d"),
         replay: "cargo sim replay",
+        extra: &[],
         folder: Some(&folder),
     };
     report.to_string()
@@ -225,13 +227,21 @@ fn a_run_folder_is_read_back_whole_and_never_replaced() {
     let options = Options { nodes: 3, ..options(5) };
     let run = ran(&options, 0x2a, served);
     let judgement = judge(&test(), &options, &run);
-    let save =
-        || store::save(&store, &options, &run, &judgement, "words\n").expect("it is written");
+    let extra = BTreeMap::from([("bug".to_owned(), "one".to_owned())]);
+    let kept = Kept {
+        options: &options,
+        extra: &extra,
+        run: &run,
+        judgement: &judgement,
+        report: "words\n",
+    };
+    let save = || store::save(&store, kept).expect("it is written");
     let first = save();
     assert_eq!(first, store.join("redis-append/0x2a"));
     let loaded = store::load(&first).expect("it is read");
     assert_eq!(loaded.run, run);
     assert_eq!((loaded.options, loaded.judgement), (options.clone(), judgement.clone()));
+    assert_eq!(loaded.extra, extra);
     assert_eq!((loaded.test.as_str(), loaded.seed), ("redis-append", Seed(0x2a)));
     let before = std::fs::read(first.join("history.bin")).expect("it is there");
     assert_eq!(save(), store.join("redis-append/0x2a-2"));
@@ -247,7 +257,10 @@ fn a_damaged_folder_is_refused_with_a_sentence() {
     let options = Options { faults: Vec::new(), ..options(1) };
     let run = ran(&options, 1, served);
     let judgement = judge(&test(), &options, &run);
-    let folder = store::save(&store, &options, &run, &judgement, "").expect("it is written");
+    let extra = BTreeMap::new();
+    let kept =
+        Kept { options: &options, extra: &extra, run: &run, judgement: &judgement, report: "" };
+    let folder = store::save(&store, kept).expect("it is written");
     let file = folder.join("history.bin");
     let mut bytes = std::fs::read(&file).expect("it is there");
     let middle = bytes.len() / 2;

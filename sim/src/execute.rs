@@ -4,6 +4,7 @@ use crate::bugs;
 use crate::node::Elastickv;
 use crate::params::WorldParams;
 use crate::run::{on_fresh_thread, simulate_here};
+use crate::trace::Window;
 use elastickv::bug::{Bug, Bugs};
 use elastickv::env::NodeId;
 use elastickv::options::{Options as NodeOptions, Wiring};
@@ -12,6 +13,7 @@ use harness::options::Options;
 use harness::run::{Run, RunError, run};
 use harness::seed::Seed;
 use harness::test::Test;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// What a run is made of. Equal cases give equal trace hashes.
@@ -30,6 +32,10 @@ pub struct Case {
     /// What the seed makes of the world, unless a test says otherwise.
     pub world: Option<WorldParams>,
 }
+
+/// What the world was told beyond the options, as [`harness::store`] keeps it.
+const BUG: &str = "bug";
+const WIRING: &str = "wiring";
 
 /// A run that is over and judged.
 pub struct Outcome {
@@ -72,25 +78,91 @@ impl Case {
         }
     }
 
+    /// The test with the options that this case starts from, the bug's row included, as its defaults: what differs
+    /// from them must be said on a command line.
+    pub fn base(&self) -> Test {
+        let plain = Case::new(self.test.clone(), self.seed);
+        let base = match self.bug {
+            Some(bug) => plain.with_bug(bug).expect("the rows of the detection table are options"),
+            None => plain,
+        };
+        Test { defaults: base.options, ..base.test }
+    }
+
+    /// What the case says beyond test, seed and options, as words: `--bug NAME`.
+    pub fn extra_words(&self) -> Vec<String> {
+        self.bug.map(|bug| vec!["--bug".to_owned(), bug.to_string()]).unwrap_or_default()
+    }
+
+    /// The words that make this case again on a command line: test, seed, bug, options that differ.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec![self.test.name.to_owned(), self.seed.to_string()];
+        words.extend(self.extra_words());
+        words.extend(self.options.replay_args(&self.base()));
+        words
+    }
+
+    /// What a run folder keeps of the case beyond its options.
+    pub fn extra(&self) -> BTreeMap<String, String> {
+        let wiring = match self.wiring {
+            Wiring::Verified => "verified",
+            Wiring::Direct => "direct",
+        };
+        let bug = self.bug.map(|bug| (BUG.to_owned(), bug.to_string()));
+        bug.into_iter().chain([(WIRING.to_owned(), wiring.to_owned())]).collect()
+    }
+
+    /// The case of a run folder.
+    pub fn stored(
+        test: Test,
+        seed: Seed,
+        options: Options,
+        extra: &BTreeMap<String, String>,
+    ) -> Result<Case, String> {
+        let wiring = match extra.get(WIRING).map(String::as_str) {
+            None | Some("verified") => Wiring::Verified,
+            Some("direct") => Wiring::Direct,
+            Some(other) => {
+                return Err(format!("`{other}` is not a wiring: it is verified or direct"));
+            }
+        };
+        let bug = extra.get(BUG).map(|name| name.parse()).transpose()?;
+        Ok(Case { test, options, bug, wiring, seed, world: None })
+    }
+
     /// Runs it on a fresh thread and judges it there, when the runtime is gone.
     pub fn execute(self) -> Result<Outcome, RunError> {
+        self.perform(None).map(|(outcome, _)| outcome)
+    }
+
+    /// [`Case::execute`], with the events of a window as text.
+    pub fn execute_recorded(self, window: Window) -> Result<(Outcome, Vec<String>), RunError> {
+        self.perform(Some(window))
+    }
+
+    fn perform(self, record: Option<Window>) -> Result<(Outcome, Vec<String>), RunError> {
         on_fresh_thread(move || {
             let before = thread_cpu_ms();
             let world = self.world.clone().unwrap_or_else(|| WorldParams::from_seed(self.seed));
+            let record = record.or(world.record);
+            let world = WorldParams { record, ..world };
             let guest = Rc::new(Elastickv::new(self.node_options(&world)));
             let (test, options, seed) = (self.test.clone(), self.options.clone(), self.seed);
-            let done = simulate_here(seed, world, options.nodes, guest, |cluster| async move {
-                run(&test, &options, &*cluster, seed).await
-            })?;
+            let walk = simulate_here(seed, world, options.nodes, guest, |cluster| async move {
+                let done = run(&test, &options, &*cluster, seed).await?;
+                let lines = cluster.world().trace().lines().to_vec();
+                Ok::<_, RunError>((done, lines))
+            });
+            let (done, lines) = walk?;
             let judgement = judge(&self.test, &self.options, &done);
             let cpu_ms = thread_cpu_ms() - before;
-            Ok(Outcome { case: self, run: done, judgement, cpu_ms })
+            Ok((Outcome { case: self, run: done, judgement, cpu_ms }, lines))
         })
     }
 }
 
 /// CPU time of this thread so far; 0 where the system does not say.
-fn thread_cpu_ms() -> f64 {
+pub fn thread_cpu_ms() -> f64 {
     let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanos = schedstat.split(' ').next().and_then(|first| first.parse::<u64>().ok());
     nanos.unwrap_or(0) as f64 / 1e6

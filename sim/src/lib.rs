@@ -28,6 +28,8 @@ pub mod clock;
 #[cfg(madsim)]
 pub mod cluster;
 #[cfg(madsim)]
+pub mod determinism;
+#[cfg(madsim)]
 pub mod disk;
 #[cfg(madsim)]
 pub mod env;
@@ -48,9 +50,13 @@ mod observer;
 #[cfg(madsim)]
 pub mod params;
 #[cfg(madsim)]
+pub mod record;
+#[cfg(madsim)]
 mod run;
 #[cfg(madsim)]
 pub mod stream;
+#[cfg(madsim)]
+pub mod sweep;
 #[cfg(madsim)]
 mod timers;
 #[cfg(madsim)]

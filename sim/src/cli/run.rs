@@ -1,0 +1,76 @@
+//! `run`: one seed, told in full and kept.
+
+use super::output::{Output, note};
+use super::setup::{Setup, row_in_words};
+use super::{keep, output};
+use harness::checker::Verdict;
+use harness::seed::Seed;
+use sim::execute::{Case, Outcome};
+use sim::record::Record;
+use sim::sweep;
+use std::path::PathBuf;
+
+/// Runs a test once and keeps the run in a new folder
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo sim run redis-append
+  cargo sim run redis-append --seed 0x2a --nodes 3 --faults partition,kill --time 30
+  cargo sim run redis-append --bug exec_on_follower --json")]
+pub struct Run {
+    /// Which test: `cargo sim list` has their names
+    test: String,
+    /// What the run is made of, in hex or decimal
+    #[arg(long, default_value = "1", allow_negative_numbers = true)]
+    seed: String,
+    /// Where the run's folder is made
+    #[arg(long, value_name = "DIR", default_value = keep::STORE)]
+    out: PathBuf,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    setup: Setup,
+}
+
+impl Run {
+    pub fn act(self) -> anyhow::Result<u8> {
+        let seed: Seed = self.seed.parse().map_err(anyhow::Error::msg)?;
+        let case = self.setup.case(&self.test, seed).map_err(anyhow::Error::msg)?;
+        announce(&case);
+        let outcome = sweep::ran(&case).map_err(anyhow::Error::msg)?;
+        let folder = keep::save(&self.out, &outcome)?;
+        let mut record = Record::of(&outcome);
+        record.folder = Some(folder.display().to_string());
+        let mut out = Output::default();
+        if self.json {
+            out.object(&record)?;
+        } else {
+            out.text(keep::report(&outcome, Some(&folder)))?;
+            numbers(&mut out, &outcome)?;
+            if outcome.judgement.verdict == Verdict::Valid {
+                out.text(format_args!("  folder:      {}\n", folder.display()))?;
+            }
+        }
+        Ok(record.verdict.exit_code())
+    }
+}
+
+/// Says what is about to run, before anything can fail.
+pub fn announce(case: &Case) {
+    let seed = case.seed;
+    note(format_args!("{}  seed {seed} ({})", case.test.name, seed.0));
+    if let Some(bug) = case.bug {
+        note(format_args!("planted bug {}", row_in_words(bug)));
+    }
+}
+
+/// How much was tested, a line each.
+pub fn numbers(out: &mut output::Output, outcome: &Outcome) -> anyhow::Result<()> {
+    for line in outcome.judgement.summary.to_string().lines() {
+        out.text(format_args!("  {line}\n"))?;
+    }
+    let hash = outcome.run.artifacts.trace_hash;
+    out.text(format_args!("  trace hash   {}\n", sim::record::hash_text(hash)))?;
+    Ok(())
+}
