@@ -7,6 +7,7 @@
 pub mod bug;
 pub mod codec;
 pub mod env;
+pub mod files;
 pub mod hlc;
 pub mod kv;
 pub mod mvcc;

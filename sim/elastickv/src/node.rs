@@ -4,8 +4,9 @@
 //! rebuilds every node after a run to compare its state.
 
 use crate::bug::Bug;
-use crate::codec::{Reader, Writer, frame_at, frame_into};
+use crate::codec::{Reader, frame_at, frame_into};
 use crate::env::{Disk, Env, Fact};
+use crate::files::{read_whole, write_whole};
 use crate::hlc::Hlc;
 use crate::kv::coordinator::Coordinator;
 use crate::kv::forward;
@@ -22,7 +23,6 @@ use std::future::Future;
 use std::io;
 use std::rc::Rc;
 
-const BOOT_FOLDER: &str = "meta";
 const BOOT_FILE: &str = "meta/boot";
 
 /// Runs a node until its world ends it. Returns only with an error of its disk.
@@ -137,27 +137,17 @@ pub async fn rebuild<D: Disk + Clone>(disk: &D, options: &Options) -> io::Result
 
 /// The number of this start, from 1; durable when this returns, so that no two starts share it.
 async fn count_boot<D: Disk>(disk: &D) -> io::Result<u32> {
-    let boot = 1 + match disk.read_at(BOOT_FILE, 0, 64).await {
-        Ok(file) => frame_at(&file, 0)
-            .and_then(|(bytes, _)| Reader::new(bytes).u32().ok())
-            .ok_or_else(|| {
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!("{BOOT_FILE} fails its checksum"),
-                )
-            })?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(error),
+    let broken =
+        || io::Error::new(io::ErrorKind::InvalidData, format!("{BOOT_FILE} fails its checksum"));
+    let last = match read_whole(disk, BOOT_FILE).await? {
+        Some(file) => {
+            frame_at(&file, 0).and_then(|(n, _)| Reader::new(n).u32().ok()).ok_or_else(broken)?
+        }
+        None => 0,
     };
-    let mut number = Writer::new();
-    number.u32(boot);
+    let boot = last + 1;
     let mut content = Vec::new();
-    frame_into(&mut content, &number.finish());
-    let temporary = format!("{BOOT_FILE}.new");
-    disk.create(&temporary).await?;
-    disk.append(&temporary, &content).await?;
-    disk.sync(&temporary).await?;
-    disk.rename(&temporary, BOOT_FILE).await?;
-    disk.sync_dir(BOOT_FOLDER).await?;
+    frame_into(&mut content, &boot.to_le_bytes());
+    write_whole(disk, BOOT_FILE, &content).await?;
     Ok(boot)
 }

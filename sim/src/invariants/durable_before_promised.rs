@@ -62,7 +62,7 @@ impl Invariant for DurableBeforePromised {
 impl Log {
     fn read_on(&mut self, disk: DiskView<'_>) {
         let Some(newest) =
-            disk.synced_paths().filter(|path| wal::segment_number(path).is_some()).max()
+            disk.synced_paths().filter(|path| wal::FORMAT.segment_number(path).is_some()).max()
         else {
             return;
         };
@@ -73,7 +73,8 @@ impl Log {
         let news = Bytes::copy_from_slice(bytes.get(self.read..).unwrap_or_default());
         let mut at = 0;
         while let Some((record, next)) = frame_at(&news, at) {
-            if self.image.take(record).is_err() {
+            let header = self.read + at == 0;
+            if !header && self.image.take(record).is_err() {
                 return;
             }
             at = next;

@@ -9,13 +9,13 @@
 //! replayed from the store's applied index.
 
 use super::{Mutation, Store, read_value, write_value};
-use crate::codec::{FRAME_HEADER, Malformed, Reader, Writer, frame_at, frame_into};
+use crate::codec::{FRAME_HEADER, Malformed, Reader, Writer, frame_into};
 use crate::env::Disk;
+use crate::files::{Format, FrameLog};
 use bytes::Bytes;
 use std::io;
 
-const FOLDER: &str = "store";
-const HEADER: &[u8] = b"elastickv store 1";
+const FORMAT: Format = Format { folder: "store", header: "elastickv store 1" };
 /// Only written where a planted bug keeps `last_commit_ts` apart from its batch.
 const LAST_COMMIT_TS: &str = "store-meta/last_commit_ts";
 
@@ -34,8 +34,8 @@ pub enum LastCommitTs {
 
 /// The open file.
 pub struct Journal<D> {
+    log: FrameLog<D>,
     disk: D,
-    number: u64,
     keep: LastCommitTs,
 }
 
@@ -63,95 +63,41 @@ fn framed(payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn path(number: u64) -> String {
-    format!("{FOLDER}/{number:08}.log")
-}
-
-fn number_of(path: &str) -> Option<u64> {
-    path.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_suffix(".log")?.parse().ok()
-}
-
-impl<D: Disk> Journal<D> {
+impl<D: Disk + Clone> Journal<D> {
     /// Opens the newest file, or makes the first, and returns the state it holds.
     pub async fn open(disk: D, keep: LastCommitTs) -> io::Result<(Journal<D>, Store)> {
-        let newest = disk.list(FOLDER).await?.iter().filter_map(|p| number_of(p)).max();
-        let journal = Journal { disk, number: newest.unwrap_or(1), keep };
-        let mut store = match newest {
-            Some(_) => journal.recover().await?,
-            None => {
-                journal.create(&framed(HEADER)).await?;
-                Store::default()
+        let (mut log, frames) = FrameLog::open(disk.clone(), FORMAT).await?;
+        let mut store = Store::default();
+        match frames {
+            None => log.start(&[]).await?,
+            Some(frames) => {
+                for frame in frames {
+                    replay(&mut store, frame).map_err(|Malformed| log.broken())?;
+                }
             }
-        };
-        journal.remove_others().await?;
+        }
+        let journal = Journal { log, disk, keep };
         if keep == LastCommitTs::OwnFileUnsynced {
             store.set_last_commit_ts(journal.read_own_file().await?);
         }
         Ok((journal, store))
     }
 
-    async fn create(&self, content: &[u8]) -> io::Result<()> {
-        let (temporary, name) = (format!("{FOLDER}/{:08}.new", self.number), path(self.number));
-        self.disk.create(&temporary).await?;
-        self.disk.append(&temporary, content).await?;
-        self.disk.sync(&temporary).await?;
-        self.disk.rename(&temporary, &name).await?;
-        self.disk.sync_dir(FOLDER).await
-    }
-
-    async fn recover(&self) -> io::Result<Store> {
-        let name = path(self.number);
-        let len = self.disk.len(&name).await?;
-        let file = self.disk.read_at(&name, 0, len as usize).await?;
-        let broken = || {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{name} is not a store of this version"),
-            )
-        };
-        let (header, mut offset) = frame_at(&file, 0).ok_or_else(broken)?;
-        if header != HEADER {
-            return Err(broken());
-        }
-        let mut store = Store::default();
-        while let Some((payload, next)) = frame_at(&file, offset) {
-            replay(&mut store, payload).map_err(|_| broken())?;
-            offset = next;
-        }
-        if (offset as u64) < len {
-            self.disk.truncate(&name, offset as u64).await?;
-            self.disk.sync(&name).await?;
-        }
-        Ok(store)
-    }
-
-    async fn remove_others(&self) -> io::Result<()> {
-        for other in self.disk.list(FOLDER).await? {
-            if number_of(&other) != Some(self.number) {
-                self.disk.remove(&other).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Adds batches; they are durable when this returns.
     pub async fn append(&self, batches: &[u8], last_commit_ts: u64) -> io::Result<()> {
-        self.disk.append(&path(self.number), batches).await?;
+        self.log.append(batches).await?;
         if self.keep == LastCommitTs::OwnFileUnsynced {
             self.write_own_file(last_commit_ts).await?;
         }
-        self.disk.sync(&path(self.number)).await
+        self.log.sync().await
     }
 
     /// Replaces everything by a state; durable when this returns.
     pub async fn replace(&mut self, state: &[u8]) -> io::Result<()> {
-        self.number += 1;
-        let mut payload = vec![STATE];
+        let mut payload = Vec::with_capacity(state.len() + 1);
+        payload.push(STATE);
         payload.extend_from_slice(state);
-        let mut content = framed(HEADER);
-        frame_into(&mut content, &payload);
-        self.create(&content).await?;
-        self.remove_others().await
+        self.log.start(&framed(&payload)).await
     }
 
     async fn write_own_file(&self, ts: u64) -> io::Result<()> {

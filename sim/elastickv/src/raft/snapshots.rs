@@ -2,6 +2,7 @@
 
 use crate::codec::{frame_at, frame_into};
 use crate::env::Disk;
+use crate::files::{read_whole, write_whole};
 use bytes::Bytes;
 use std::io;
 
@@ -14,14 +15,9 @@ fn path(index: u64) -> String {
 
 /// Writes the state as of `index`; durable when this returns. Older files than the newest three go.
 pub async fn save<D: Disk>(disk: &D, index: u64, state: &[u8]) -> io::Result<()> {
-    let temporary = format!("{FOLDER}/{index:020}.new");
     let mut content = Vec::with_capacity(state.len() + crate::codec::FRAME_HEADER);
     frame_into(&mut content, state);
-    disk.create(&temporary).await?;
-    disk.append(&temporary, &content).await?;
-    disk.sync(&temporary).await?;
-    disk.rename(&temporary, &path(index)).await?;
-    disk.sync_dir(FOLDER).await?;
+    write_whole(disk, &path(index), &content).await?;
     let files: Vec<String> =
         disk.list(FOLDER).await?.into_iter().filter(|f| f.ends_with(".fsm")).collect();
     for old in &files[..files.len().saturating_sub(KEPT)] {
@@ -33,8 +29,7 @@ pub async fn save<D: Disk>(disk: &D, index: u64, state: &[u8]) -> io::Result<()>
 /// Reads the state as of `index`.
 pub async fn load<D: Disk>(disk: &D, index: u64) -> io::Result<Bytes> {
     let name = path(index);
-    let len = disk.len(&name).await?;
-    let file = disk.read_at(&name, 0, len as usize).await?;
+    let file = read_whole(disk, &name).await?.unwrap_or_default();
     match frame_at(&file, 0) {
         Some((state, end)) if end == file.len() => Ok(state),
         _ => Err(io::Error::new(io::ErrorKind::InvalidData, format!("{name} fails its checksum"))),

@@ -1,20 +1,19 @@
 //! The Raft log on disk (`raftengine/etcd/wal_store.go`): append-only segments of CRC-framed records.
 //!
-//! A segment `wal/<number>.log` begins with a header and the snapshot that its entries stand on. Later records override earlier
-//! ones: entries cut off the log from their first index. A snapshot starts the next segment under a temporary name,
-//! synced, renamed, and only then is the old one removed. A torn tail is cut off at recovery.
+//! A segment ([`FrameLog`]) begins with the snapshot that its entries stand on. Later records override earlier ones: entries cut
+//! off the log from their first index. A snapshot starts the next segment.
 //!
 //! [`Image`] is what a prefix of a segment means; the simulation's durability check reads disks with it too.
 
 use super::message::{ConfState, Entry, EntryKind, HardState, SnapshotMeta};
-use crate::codec::{Malformed, Reader, Writer, frame_at, frame_into};
+use crate::codec::{Malformed, Reader, Writer, frame_into};
 use crate::env::Disk;
+use crate::files::{Format, FrameLog};
 use bytes::Bytes;
 use std::io;
 
-/// The folder of the segments.
-pub const FOLDER: &str = "wal";
-const HEADER: &[u8] = b"elastickv wal 1";
+/// Where the log is and what its segments begin with.
+pub const FORMAT: Format = Format { folder: "wal", header: "elastickv wal 1" };
 
 const SNAPSHOT: u8 = 1;
 const HARD_STATE: u8 = 2;
@@ -34,9 +33,6 @@ pub struct Image {
 impl Image {
     /// Takes one record.
     pub fn take(&mut self, record: Bytes) -> Result<(), Malformed> {
-        if record == HEADER {
-            return Ok(());
-        }
         let mut r = Reader::new(record);
         match r.u8()? {
             SNAPSHOT => {
@@ -83,62 +79,29 @@ impl Image {
     }
 }
 
-/// The number of the segment at `path`.
-pub fn segment_number(path: &str) -> Option<u64> {
-    path.strip_prefix(FOLDER)?.strip_prefix('/')?.strip_suffix(".log")?.parse().ok()
-}
-
-fn path(number: u64) -> String {
-    format!("{FOLDER}/{number:08}.log")
-}
-
 /// The open segment.
-pub struct Wal<D> {
-    disk: D,
-    number: u64,
-}
+pub struct Wal<D>(FrameLog<D>);
 
 impl<D: Disk> Wal<D> {
     /// Opens the newest segment and reads it, or makes the first one, standing on `bootstrap`.
     pub async fn open(disk: D, bootstrap: &SnapshotMeta) -> io::Result<(Wal<D>, Image)> {
-        let newest = disk.list(FOLDER).await?.iter().filter_map(|p| segment_number(p)).max();
-        let mut wal = Wal { disk, number: newest.unwrap_or(0) };
-        let image = match newest {
-            Some(_) => wal.recover().await?,
-            None => {
-                let start = HardState { term: bootstrap.term, vote: 0, commit: bootstrap.index };
-                wal.cut(bootstrap, &start, &[]).await?;
-                Image { hard_state: start, snapshot: bootstrap.clone(), entries: Vec::new() }
-            }
-        };
-        wal.remove_others().await?;
-        Ok((wal, image))
-    }
-
-    async fn recover(&self) -> io::Result<Image> {
-        let name = path(self.number);
-        let len = self.disk.len(&name).await?;
-        let file = self.disk.read_at(&name, 0, len as usize).await?;
-        let broken = || {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{name} is not a log of this version"),
-            )
-        };
-        let (header, mut offset) = frame_at(&file, 0).ok_or_else(broken)?;
-        if header != HEADER {
-            return Err(broken());
-        }
+        let (log, records) = FrameLog::open(disk, FORMAT).await?;
+        let mut wal = Wal(log);
         let mut image = Image::default();
-        while let Some((record, next)) = frame_at(&file, offset) {
-            image.take(record).map_err(|_| broken())?;
-            offset = next;
+        match records {
+            Some(records) => {
+                for record in records {
+                    image.take(record).map_err(|Malformed| wal.0.broken())?;
+                }
+            }
+            None => {
+                image.hard_state =
+                    HardState { term: bootstrap.term, vote: 0, commit: bootstrap.index };
+                image.snapshot = bootstrap.clone();
+                wal.cut(bootstrap, &image.hard_state, &[]).await?;
+            }
         }
-        if (offset as u64) < len {
-            self.disk.truncate(&name, offset as u64).await?;
-            self.disk.sync(&name).await?;
-        }
-        Ok(image)
+        Ok((wal, image))
     }
 
     /// Adds records; not durable before [`Wal::sync`].
@@ -154,15 +117,12 @@ impl<D: Disk> Wal<D> {
         if let Some(hard_state) = hard_state {
             frame_into(&mut frames, &hard_state_record(hard_state));
         }
-        if frames.is_empty() {
-            return Ok(());
-        }
-        self.disk.append(&path(self.number), &frames).await
+        if frames.is_empty() { Ok(()) } else { self.0.append(&frames).await }
     }
 
     /// What was appended is durable when this returns.
     pub async fn sync(&self) -> io::Result<()> {
-        self.disk.sync(&path(self.number)).await
+        self.0.sync().await
     }
 
     /// Starts the next segment on a snapshot; durable when this returns.
@@ -172,30 +132,13 @@ impl<D: Disk> Wal<D> {
         hard_state: &HardState,
         entries: &[Entry],
     ) -> io::Result<()> {
-        let mut content = Vec::new();
-        frame_into(&mut content, HEADER);
-        frame_into(&mut content, &snapshot_record(snapshot));
-        frame_into(&mut content, &hard_state_record(hard_state));
+        let mut frames = Vec::new();
+        frame_into(&mut frames, &snapshot_record(snapshot));
+        frame_into(&mut frames, &hard_state_record(hard_state));
         if !entries.is_empty() {
-            frame_into(&mut content, &entries_record(entries));
+            frame_into(&mut frames, &entries_record(entries));
         }
-        self.number += 1;
-        let temporary = format!("{FOLDER}/{:08}.new", self.number);
-        self.disk.create(&temporary).await?;
-        self.disk.append(&temporary, &content).await?;
-        self.disk.sync(&temporary).await?;
-        self.disk.rename(&temporary, &path(self.number)).await?;
-        self.disk.sync_dir(FOLDER).await?;
-        self.remove_others().await
-    }
-
-    async fn remove_others(&self) -> io::Result<()> {
-        for other in self.disk.list(FOLDER).await? {
-            if segment_number(&other) != Some(self.number) {
-                self.disk.remove(&other).await?;
-            }
-        }
-        Ok(())
+        self.0.start(&frames).await
     }
 }
 

@@ -1,0 +1,126 @@
+//! Files that survive a crash at any moment, on any [`Disk`].
+//!
+//! [`write_whole`] replaces a file so that its name holds either the old content or the new. [`FrameLog`] is an append-only log
+//! of CRC frames in numbered segments, `<folder>/<number>.log`: what was synced is read back in order, a torn tail is cut off, and a new
+//! segment takes the old one's place in one step.
+
+use crate::codec::{frame_at, frame_into};
+use crate::env::Disk;
+use bytes::Bytes;
+use std::io;
+
+/// Writes a file under a temporary name, syncs it and gives it its name; durable when this returns.
+pub async fn write_whole<D: Disk>(disk: &D, path: &str, content: &[u8]) -> io::Result<()> {
+    let temporary = format!("{path}.new");
+    disk.create(&temporary).await?;
+    disk.append(&temporary, content).await?;
+    disk.sync(&temporary).await?;
+    disk.rename(&temporary, path).await?;
+    disk.sync_dir(path.rsplit_once('/').map_or("", |(folder, _)| folder)).await
+}
+
+/// The whole file; `None` if there is none.
+pub async fn read_whole<D: Disk>(disk: &D, path: &str) -> io::Result<Option<Bytes>> {
+    match disk.len(path).await {
+        Ok(len) => disk.read_at(path, 0, len as usize).await.map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a log is called and what its segments begin with.
+#[derive(Clone, Copy, Debug)]
+pub struct Format {
+    /// Where its segments are.
+    pub folder: &'static str,
+    /// The first frame of each: name and version.
+    pub header: &'static str,
+}
+
+impl Format {
+    /// The number of the segment at `path`; `None` for any other file.
+    pub fn segment_number(self, path: &str) -> Option<u64> {
+        path.strip_prefix(self.folder)?.strip_prefix('/')?.strip_suffix(".log")?.parse().ok()
+    }
+
+    fn path(self, number: u64) -> String {
+        format!("{}/{number:08}.log", self.folder)
+    }
+}
+
+/// The open segment.
+pub struct FrameLog<D> {
+    disk: D,
+    format: Format,
+    number: u64,
+}
+
+impl<D: Disk> FrameLog<D> {
+    /// Opens the newest segment and returns its frames after the header; `None` if there is no segment yet: then
+    /// [`FrameLog::start`] makes the first.
+    pub async fn open(disk: D, format: Format) -> io::Result<(FrameLog<D>, Option<Vec<Bytes>>)> {
+        let segments = disk.list(format.folder).await?;
+        let newest = segments.iter().filter_map(|path| format.segment_number(path)).max();
+        let log = FrameLog { disk, format, number: newest.unwrap_or(0) };
+        let frames = match newest {
+            Some(_) => Some(log.recover().await?),
+            None => None,
+        };
+        log.remove_others().await?;
+        Ok((log, frames))
+    }
+
+    async fn recover(&self) -> io::Result<Vec<Bytes>> {
+        let path = self.format.path(self.number);
+        let file = read_whole(&self.disk, &path).await?.unwrap_or_default();
+        let (header, mut offset) = frame_at(&file, 0).ok_or_else(|| self.broken())?;
+        if header != self.format.header.as_bytes() {
+            return Err(self.broken());
+        }
+        let mut frames = Vec::new();
+        while let Some((frame, next)) = frame_at(&file, offset) {
+            frames.push(frame);
+            offset = next;
+        }
+        if offset < file.len() {
+            self.disk.truncate(&path, offset as u64).await?;
+            self.disk.sync(&path).await?;
+        }
+        Ok(frames)
+    }
+
+    /// The error for a segment that cannot be read as what it should be.
+    pub fn broken(&self) -> io::Error {
+        let (path, header) = (self.format.path(self.number), self.format.header);
+        io::Error::new(io::ErrorKind::InvalidData, format!("{path} is not a whole `{header}` file"))
+    }
+
+    /// Begins the next segment with these frames and removes the old one; durable when this returns.
+    pub async fn start(&mut self, frames: &[u8]) -> io::Result<()> {
+        self.number += 1;
+        let mut content = Vec::with_capacity(frames.len() + 64);
+        frame_into(&mut content, self.format.header.as_bytes());
+        content.extend_from_slice(frames);
+        write_whole(&self.disk, &self.format.path(self.number), &content).await?;
+        self.remove_others().await
+    }
+
+    /// Adds frames; not durable before [`FrameLog::sync`].
+    pub async fn append(&self, frames: &[u8]) -> io::Result<()> {
+        self.disk.append(&self.format.path(self.number), frames).await
+    }
+
+    /// What was appended before the call is durable when this returns.
+    pub async fn sync(&self) -> io::Result<()> {
+        self.disk.sync(&self.format.path(self.number)).await
+    }
+
+    async fn remove_others(&self) -> io::Result<()> {
+        for path in self.disk.list(self.format.folder).await? {
+            if self.format.segment_number(&path) != Some(self.number) {
+                self.disk.remove(&path).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! What a node makes of its disk after a crash: a prefix of what was written, however the tail was torn; and a sentence where the
+//! bytes are not its own.
+
+use elastickv::env::{Disk, NodeId as Name};
+use elastickv::node::recover;
+use elastickv::options::Options;
+use futures_util::FutureExt;
+use harness::cluster::Cluster;
+use harness::redis::connection::Redis;
+use harness::seed::Seed;
+use sim::disk::DiskImage;
+use sim::node::Elastickv;
+use sim::params::WorldParams;
+use std::rc::Rc;
+use std::time::Duration;
+
+type Files = Vec<(String, Vec<u8>)>;
+
+fn options() -> Options {
+    Options::new(vec![Name(1)])
+}
+
+/// The files of a lone node after forty writes.
+fn written() -> Files {
+    let guest = || -> Rc<dyn sim::cluster::Guest> { Rc::new(Elastickv::new(options())) };
+    sim::simulate(Seed(1), WorldParams::calm(), 1, guest, async |cluster| {
+        cluster.set_up(Seed(1)).await.expect("a simulated cluster starts");
+        cluster.clock().sleep(Duration::from_secs(10)).await;
+        let mut redis =
+            Redis::new(cluster.connect(cluster.nodes()[0]).await.expect("a node that is up"));
+        for n in 0..40 {
+            redis.ask(&[b"RPUSH", b"list", n.to_string().as_bytes()]).await.expect("a reply");
+        }
+        let disk = cluster.world().durable_disk(1);
+        let mut files = Files::new();
+        for folder in ["wal", "store", "meta"] {
+            for path in disk.list(folder).now_or_never().unwrap().unwrap() {
+                let bytes = disk.read_at(&path, 0, usize::MAX / 2).now_or_never().unwrap().unwrap();
+                files.push((path, bytes.to_vec()));
+            }
+        }
+        files
+    })
+}
+
+/// (last log index, applied index) of the node on these files.
+fn recovered(files: Files) -> Result<(u64, u64), String> {
+    let disk = DiskImage::of(files);
+    let state =
+        recover(&disk, &options()).now_or_never().expect("a disk in memory answers at once");
+    state
+        .map(|state| (state.log.last_index(), state.fsm.applied()))
+        .map_err(|error| error.to_string())
+}
+
+fn with(files: &Files, folder: &str, change: impl Fn(&mut Vec<u8>)) -> Files {
+    let mut files = files.clone();
+    files
+        .iter_mut()
+        .filter(|(path, _)| path.starts_with(folder))
+        .for_each(|(_, bytes)| change(bytes));
+    files
+}
+
+fn len(files: &Files, folder: &str) -> usize {
+    files.iter().find(|(path, _)| path.starts_with(folder)).map_or(0, |(_, bytes)| bytes.len())
+}
+
+#[test]
+fn a_torn_tail_leaves_a_prefix_that_grows_with_what_is_left() {
+    let files = written();
+    let whole = recovered(files.clone()).expect("whole files");
+    assert!(whole.0 >= 40 && whole.1 >= 40, "{whole:?}");
+    for (folder, of) in [("wal", 0), ("store", 1)] {
+        let total = len(&files, folder);
+        let mut last = 0;
+        // From where header and first record are whole; those were synced before the file had its name.
+        for cut in (300..=total).step_by(7) {
+            let (log, applied) = recovered(with(&files, folder, |bytes| bytes.truncate(cut)))
+                .unwrap_or_else(|error| panic!("{folder} cut to {cut} of {total} bytes: {error}"));
+            let now = [log, applied][of];
+            assert!(now >= last, "{folder}: more bytes, fewer entries");
+            last = now;
+        }
+        assert!(last > 30, "{folder}: {last}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_ends_the_log_before_it() {
+    let files = written();
+    let whole = recovered(files.clone()).expect("whole files");
+    let total = len(&files, "wal");
+    for at in (400..total).step_by(101) {
+        let (log, _) = recovered(with(&files, "wal", |bytes| bytes[at] ^= 1)).expect("a prefix");
+        assert!(log < whole.0, "byte {at}");
+    }
+}
+
+#[test]
+fn a_file_of_another_kind_or_version_is_refused_with_its_name() {
+    for folder in ["wal", "store"] {
+        let other = with(&written(), folder, |bytes| {
+            bytes.clear();
+            elastickv::codec::frame_into(bytes, b"elastickv wal 99");
+        });
+        let sentence = recovered(other).unwrap_err();
+        assert!(sentence.starts_with(folder) && sentence.contains("is not a whole"), "{sentence}");
+    }
+}
