@@ -1,6 +1,7 @@
 //! The shape of the repository: the crates' arrows as ARCHITECTURE.md draws them, files about one idea, nothing
 //! left to do.
 
+use elastickv::bug::Bug;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -99,7 +100,8 @@ fn files_are_about_one_idea() {
 
 #[test]
 fn every_file_says_what_it_is() {
-    for (name, text) in sources() {
+    // The tests of a module in a file of their own are told by the module.
+    for (name, text) in sources().iter().filter(|(name, _)| !name.ends_with("/tests.rs")) {
         assert!(text.starts_with("//! "), "{name} does not open with what it is");
     }
 }
@@ -148,6 +150,18 @@ fn documents_lead_somewhere() {
                 root.join(target).exists(),
                 "{document} points to {target}, which is not there"
             );
+        }
+    }
+}
+
+#[test]
+fn the_readme_has_the_detection_table() {
+    let text = fs::read_to_string(root().join("README.md")).expect("it is there");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).skip(1).collect();
+    assert_eq!(rows.len(), Bug::ALL.len());
+    for (bug, row) in Bug::ALL.into_iter().zip(rows) {
+        for cell in [bug.name(), bug.origin(), sim::bugs::row(bug).found_by] {
+            assert!(row.contains(cell), "`{cell}` of {bug} is missing in: {row}");
         }
     }
 }
