@@ -100,6 +100,7 @@ fn a_wrong_word_is_refused_with_one_sentence() {
         (&["sweep", "--seeds", "0"], "`0`", "above 0"),
         (&["sweep", "--seeds", "2", "--start", "0xffffffffffffffff"], "`2`", "only 1"),
         (&["sweep", "--jobs", "0"], "`0`", "above 0"),
+        (&["sweep", "--jobs", "99999"], "`99999`", "from 1 to 1024"),
         (&["sweep", "--shard", "0/4"], "`0/4`", "from 1/4 to 4/4"),
         (&["sweep", "--shard", "5/4"], "`5/4`", "from 1/4 to 4/4"),
         (&["replay", "nowhere"], "`nowhere`", "run folder"),
