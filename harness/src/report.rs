@@ -81,9 +81,9 @@ impl Report<'_> {
     }
 
     fn evidence(&self, f: &mut fmt::Formatter<'_>, anomaly: &Anomaly) -> fmt::Result {
-        let mut lines = anomaly.text.lines();
-        let first = lines.next().unwrap_or_default();
-        writeln!(f, "  {}: {first}   [{}]", anomaly.name, anomaly.found_by)?;
+        let told = named(anomaly);
+        let mut lines = told.lines();
+        writeln!(f, "  {}   [{}]", lines.next().unwrap_or_default(), anomaly.found_by)?;
         for line in lines {
             writeln!(f, "    {line}")?;
         }
@@ -155,6 +155,13 @@ impl Report<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// An anomaly in words that begin with its name; a checker's own words may do so already.
+pub fn named(anomaly: &Anomaly) -> String {
+    let Anomaly { name, text, .. } = anomaly;
+    let is_named = text.strip_prefix(name).is_some_and(|rest| rest.starts_with(": "));
+    if is_named { text.clone() } else { format!("{name}: {text}") }
 }
 
 impl fmt::Display for Report<'_> {

@@ -70,9 +70,10 @@ impl Sweep {
     ) -> Tally {
         let mut tally = Tally::new(&self.case);
         let work = |index: u64| self.one(index, confirm);
-        in_order(self.seeds.len(), self.jobs, work, |finished| {
+        let last = |finished: &Finished| self.stop.at(&finished.record);
+        in_order(self.seeds.len(), self.jobs, work, last, |finished| {
             tally.add(&finished.record);
-            let stops = self.stop.at(&finished.record);
+            let stops = last(&finished);
             tell(&tally, finished)?;
             if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });

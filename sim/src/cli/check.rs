@@ -4,6 +4,7 @@ use super::output::Output;
 use anyhow::{Context, bail};
 use harness::checker::list_append::{self, Model, Report, Validity};
 use harness::interchange::{self, Format};
+use harness::report;
 use serde_json::{Value, json};
 use sim::record::Ending;
 use std::path::PathBuf;
@@ -48,9 +49,9 @@ impl Check {
         let cpu_ms = sim::execute::thread_cpu_ms() - before;
         let mut out = Output::default();
         if self.json {
-            out.object(&object(&report, model, cpu_ms))?;
+            out.object(&object(&report, &self.model, cpu_ms))?;
         } else {
-            out.text(words(&report, model))?;
+            out.text(words(&report, &self.model))?;
             for (key, name) in &imported.key_names {
                 out.text(format_args!("  key {key} is {name} in the file\n"))?;
             }
@@ -67,7 +68,7 @@ fn ending(report: &Report) -> Ending {
     }
 }
 
-fn object(report: &Report, model: Model, cpu_ms: f64) -> Value {
+fn object(report: &Report, model: &str, cpu_ms: f64) -> Value {
     let (valid, reason) = match &report.valid {
         Validity::True => (json!(true), None),
         Validity::False => (json!(false), None),
@@ -84,7 +85,7 @@ fn object(report: &Report, model: Model, cpu_ms: f64) -> Value {
     json!({
         "valid": valid,
         "reason": reason,
-        "model": model.friendly(),
+        "model": model,
         "anomaly_types": report.anomaly_types,
         "counts": report.counts,
         "not": report.not,
@@ -102,7 +103,7 @@ fn object(report: &Report, model: Model, cpu_ms: f64) -> Value {
     })
 }
 
-fn words(report: &Report, model: Model) -> String {
+fn words(report: &Report, model: &str) -> String {
     let coverage = &report.coverage;
     let tested = format!(
         "{} ok, {} fail, {} info, {} keys, {} of {} appends observed",
@@ -120,8 +121,8 @@ fn words(report: &Report, model: Model) -> String {
     }
     let mut text = format!("INVALID   {model}   {tested}\n");
     for anomaly in &report.anomalies {
-        let told = anomaly.text.replace('\n', "\n    ");
-        text.push_str(&format!("  {}: {told}\n", anomaly.name));
+        let told = report::named(anomaly).replace('\n', "\n    ");
+        text.push_str(&format!("  {told}\n"));
     }
     text.push_str(&format!("  not:      {}\n", report.not.join(", ")));
     text.push_str(&format!("  also not: {}\n", report.also_not.join(", ")));

@@ -18,6 +18,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 
+/// More threads than any machine runs at once.
+const JOBS_MAX: u64 = 1024;
+
 /// Runs many seeds and sums up what they reached; without a test, all of them
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -78,8 +81,11 @@ impl Sweep {
         let seeds = Seeds::new(start, above_zero("seeds", &self.seeds)?, shard)?;
         let jobs = match &self.jobs {
             Some(jobs) => above_zero("jobs", jobs)?,
-            None => available_parallelism().map_or(1, |jobs| jobs.get() as u64),
+            None => available_parallelism().map_or(1, |jobs| jobs.get() as u64).min(JOBS_MAX),
         };
+        if jobs > JOBS_MAX {
+            return Err(format!("`{jobs}` does not fit --jobs: from 1 to {JOBS_MAX}"));
+        }
         let jobs = NonZeroUsize::new(jobs as usize).unwrap_or(NonZeroUsize::MIN);
         let stop = match self.setup.bug()? {
             Some(bug) if !self.all => Stop::AtFirstFoundBy(bugs::row(bug).found_by),
@@ -92,7 +98,16 @@ impl Sweep {
 
     fn tests(&self) -> Vec<String> {
         let all = || catalog().iter().map(|test| test.name.to_owned()).collect();
-        if self.tests.is_empty() { all() } else { self.tests.clone() }
+        if self.tests.is_empty() {
+            return all();
+        }
+        let mut tests: Vec<String> = Vec::new();
+        for test in &self.tests {
+            if !tests.contains(test) {
+                tests.push(test.clone());
+            }
+        }
+        tests
     }
 
     fn summary(&self, sweeps: &[Runs]) -> anyhow::Result<Summary> {
@@ -149,7 +164,8 @@ impl Told<'_> {
         if let Some(outcome) = &outcome {
             let folder = keep::save(&self.sweep.out, outcome)?;
             record.folder = Some(folder.display().to_string());
-            if !self.sweep.json {
+            // What did not replay is no finding.
+            if !self.sweep.json && record.verdict != Ending::Error {
                 self.out.text(keep::report(outcome, Some(&folder)))?;
             }
         }

@@ -6,25 +6,32 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
-/// Does `work` for 0 to `count` - 1 on `jobs` threads and tells the results in order, until `tell` breaks.
+/// Does `work` for 0 to `count` - 1 on `jobs` threads and tells the results in order, until `tell` breaks. After a
+/// result that is `last`, which `tell` should break at, nothing greater is begun.
 pub fn in_order<T: Send>(
     count: u64,
     jobs: NonZeroUsize,
     work: impl Fn(u64) -> T + Sync,
+    last: impl Fn(&T) -> bool + Sync,
     mut tell: impl FnMut(T) -> ControlFlow<()>,
 ) {
     let next = AtomicU64::new(0);
-    let over = AtomicBool::new(false);
+    let end = AtomicU64::new(count);
     let (done, results) = mpsc::channel();
-    let worker = |done: mpsc::Sender<(u64, T)>| {
-        while !over.load(Ordering::Relaxed) {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= count || done.send((number, work(number))).is_err() {
-                return;
-            }
+    let worker = |done: mpsc::Sender<(u64, T)>| loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= end.load(Ordering::Relaxed) {
+            return;
+        }
+        let result = work(number);
+        if last(&result) {
+            end.fetch_min(number, Ordering::Relaxed);
+        }
+        if done.send((number, result)).is_err() {
+            return;
         }
     };
     std::thread::scope(|scope| {
@@ -40,7 +47,7 @@ pub fn in_order<T: Send>(
             while let Some(result) = early.remove(&told) {
                 told += 1;
                 if tell(result).is_break() {
-                    over.store(true, Ordering::Relaxed);
+                    end.store(0, Ordering::Relaxed);
                     return;
                 }
             }
@@ -55,8 +62,10 @@ mod tests {
     fn told(count: u64, jobs: usize, last: u64) -> Vec<u64> {
         let mut told = Vec::new();
         // Later numbers are done first: each works less than the one before it.
-        let work = |number: u64| (0..(count - number) * 1000).fold(number, |a, b| a ^ (b & 0));
-        in_order(count, NonZeroUsize::new(jobs).unwrap(), work, |number| {
+        let work = |number: u64| (0..(count - number) * 1000).fold(number, |a, _| a.rotate_left(1));
+        let work = |number: u64| (number, std::hint::black_box(work(number)));
+        let is_last = |(number, _): &(u64, u64)| *number == last;
+        in_order(count, NonZeroUsize::new(jobs).unwrap(), work, is_last, |(number, _)| {
             told.push(number);
             if number == last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });

@@ -60,7 +60,8 @@ impl Seeds {
 
     /// How many belong to the shard.
     pub fn len(&self) -> u64 {
-        (self.count + self.shard.of - self.shard.number) / self.shard.of
+        let after_the_first = self.count.checked_sub(self.shard.number);
+        after_the_first.map_or(0, |rest| rest / self.shard.of + 1)
     }
 
     /// Whether none does.
@@ -70,7 +71,7 @@ impl Seeds {
 
     /// The shard's seed of this index, below [`Seeds::len`].
     pub fn seed(&self, index: u64) -> Seed {
-        Seed(self.start.0 + self.shard.number - 1 + index * self.shard.of)
+        Seed(self.start.0 + (self.shard.number - 1) + index * self.shard.of)
     }
 }
 
@@ -112,6 +113,8 @@ mod tests {
         assert!(Seeds::new(Seed(u64::MAX), 2, Shard::WHOLE).unwrap_err().contains("only 1"));
         let last = Seeds::new(Seed(u64::MAX), 1, Shard::WHOLE).unwrap();
         assert_eq!(last.seed(0), Seed(u64::MAX));
+        let most = Seeds::new(Seed(0), u64::MAX, Shard { number: 3, of: u64::MAX }).unwrap();
+        assert_eq!((most.len(), most.seed(0)), (1, Seed(2)));
     }
 
     #[test]

@@ -1,0 +1,459 @@
+//! The command line, driven as a person or a script drives it.
+
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A run that takes a fraction of a second.
+const SMALL: [&str; 4] = ["--time", "5", "--nodes", "3"];
+/// A planted bug that seed 1 shows at once.
+const BUG: &str = "lrange_local_on_follower";
+
+/// An empty directory of the test's own.
+fn room(name: &str) -> PathBuf {
+    let room = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli").join(name);
+    let _ = fs::remove_dir_all(&room);
+    fs::create_dir_all(&room).expect("cargo's directory for tests is ours");
+    room
+}
+
+fn sim(room: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
+    command.current_dir(room).stdin(Stdio::null());
+    command
+}
+
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Said {
+        Said {
+            code: output.status.code().expect("no signal ended it"),
+            out: String::from_utf8(output.stdout).expect("it is text"),
+            err: String::from_utf8(output.stderr).expect("it is text"),
+        }
+    }
+
+    /// Standard output, a JSON object a line.
+    fn objects(&self) -> Vec<Value> {
+        let line =
+            |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        self.out.lines().map(line).collect()
+    }
+}
+
+fn say(room: &Path, words: &[&str]) -> Said {
+    Said::of(sim(room).args(words).output().expect("the binary is there"))
+}
+
+/// Refused with one sentence that names the value and says what would be right, before anything ran.
+fn refused(room: &Path, words: &[&str], value: &str, right: &str) {
+    let said = say(room, words);
+    assert_eq!(said.code, 3, "{words:?}: {}{}", said.out, said.err);
+    assert_eq!(said.out, "", "{words:?}");
+    let lines: Vec<&str> = said.err.lines().collect();
+    let [line] = lines[..] else { panic!("{words:?}: not one line: {}", said.err) };
+    assert!(line.starts_with("error: ") && !line.ends_with('.'), "{line}");
+    assert!(line.contains(value) && line.contains(right), "{words:?}: {line}");
+    assert!(!line.contains("panicked"), "{line}");
+}
+
+#[test]
+fn a_wrong_word_is_refused_with_one_sentence() {
+    let room = room("wrong_words");
+    let all: &[(&[&str], &str, &str)] = &[
+        (&[], "a command is missing", "sweep"),
+        (&["frobnicate"], "`frobnicate`", "list, run, sweep, replay or check"),
+        (&["run"], "<TEST>", "--help"),
+        (&["run", "no-such-test"], "`no-such-test`", "redis-append"),
+        (&["sweep", "no-such-test"], "`no-such-test`", "redis-append"),
+        (&["replay", "no-such-test", "1"], "`no-such-test`", "redis-append"),
+        (&["run", "redis-append", "--bug", "moth"], "`moth`", "exec_on_follower"),
+        (&["sweep", "--bug", "moth"], "`moth`", "exec_on_follower"),
+        (&["run", "redis-append", "--faults", "kill,fire"], "`fire`", "partition, kill"),
+        (&["run", "redis-append", "--seed", "many"], "`many`", "decimal"),
+        (&["run", "redis-append", "--seed", "-1"], "`-1`", "decimal"),
+        (
+            &["run", "redis-append", "--seed", "18446744073709551616"],
+            "`18446744073709551616`",
+            "2^64",
+        ),
+        (&["replay", "redis-append", "0xzz"], "`0xzz`", "hex"),
+        (&["replay", "redis-append"], "`redis-append`", "a seed is missing"),
+        (&["sweep", "--start", "soon"], "`soon`", "decimal"),
+        (&["run", "redis-append", "--nodes", "0"], "`0`", "above 0"),
+        (&["run", "redis-append", "--nodes", "-3"], "`-3`", "above 0"),
+        (&["run", "redis-append", "--nodes", "65"], "`65`", "from 1 to 64"),
+        (&["run", "redis-append", "--nodes", "99999"], "`99999`", "--nodes"),
+        (&["run", "redis-append", "--clients", "0"], "`0`", "above 0"),
+        (&["run", "redis-append", "--rate", "0"], "`0`", "above 0"),
+        (&["run", "redis-append", "--time", "soon"], "`soon`", "seconds"),
+        (&["run", "redis-append", "--classify", "nobody"], "`nobody`", "jepsen"),
+        (&["run", "redis-append", "--time"], "--time", "value"),
+        (&["run", "redis-append", "--node", "3"], "'--node'", "--nodes"),
+        (&["sweep", "--seeds", "0"], "`0`", "above 0"),
+        (&["sweep", "--seeds", "2", "--start", "0xffffffffffffffff"], "`2`", "only 1"),
+        (&["sweep", "--jobs", "0"], "`0`", "above 0"),
+        (&["sweep", "--jobs", "99999"], "`99999`", "from 1 to 1024"),
+        (&["sweep", "--shard", "0/4"], "`0/4`", "from 1/4 to 4/4"),
+        (&["sweep", "--shard", "5/4"], "`5/4`", "from 1/4 to 4/4"),
+        (&["replay", "nowhere"], "`nowhere`", "run folder"),
+        (&["check", "elle", "history.edn"], "`elle`", "list-append"),
+        (&["check", "list-append", "nowhere.edn"], "nowhere.edn", "No such file"),
+        (
+            &["check", "list-append", "x", "--model", "serialisable"],
+            "`serialisable`",
+            "serializable",
+        ),
+        (&["check", "list-append", "x", "--format", "xml"], "`xml`", "edn"),
+    ];
+    for (words, value, right) in all {
+        refused(&room, words, value, right);
+    }
+    assert_eq!(fs::read_dir(&room).expect("it is there").count(), 0, "nothing was written");
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    let room = room("help");
+    for words in [&["--help"][..], &["--version"], &["help", "run"]] {
+        let said = say(&room, words);
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{words:?}");
+    }
+    for command in ["list", "run", "sweep", "replay", "check"] {
+        let said = say(&room, &[command, "--help"]);
+        assert_eq!(said.code, 0);
+        assert!(said.out.contains("Examples:"), "{command} --help has no examples");
+    }
+}
+
+#[test]
+fn a_malformed_history_is_refused_with_its_place() {
+    let room = room("malformed");
+    let whole = "{:type :invoke, :process 0, :value [[:append 1 1]], :time 1}\n";
+    let json = r#"{"type":"invoke","process":0,"value":[["append",1,1]],"time":1}"#;
+    for (name, text, place) in [
+        ("truncated.edn", &whole[..40], "line 1"),
+        ("second_line.edn", &format!("{whole}{{:type :maybe, :process 0}}\n"), "line 2"),
+        ("truncated.jsonl", &json[..30], "line 1"),
+        ("second_line.jsonl", &format!("{json}\n{{\"type\":\"maybe\",\"process\":0}}\n"), "line 2"),
+        ("noise.edn", "\u{0}\u{1}\u{2}", "line 1"),
+    ] {
+        fs::write(room.join(name), text).expect("the room is ours");
+        refused(&room, &["check", "list-append", name], name, place);
+        refused(&room, &["check", "list-append", name, "--json"], name, place);
+    }
+    fs::write(room.join("noise.bin"), [0xff, 0xfe, 0x00, 0x80]).expect("the room is ours");
+    refused(&room, &["check", "list-append", "noise.bin"], "noise.bin", "line 1");
+    refused(&room, &["check", "list-append", "."], ".", "directory");
+}
+
+/// Two reads that see two appends in opposite orders.
+const CONTRADICTION: &str = "\
+{:type :invoke, :process 0, :value [[:append 1 1]], :time 1}
+{:type :ok, :process 0, :value [[:append 1 1]], :time 2}
+{:type :invoke, :process 0, :value [[:append 1 2]], :time 3}
+{:type :ok, :process 0, :value [[:append 1 2]], :time 4}
+{:type :invoke, :process 1, :value [[:r 1 nil]], :time 5}
+{:type :ok, :process 1, :value [[:r 1 [1 2]]], :time 6}
+{:type :invoke, :process 1, :value [[:r 1 nil]], :time 7}
+{:type :ok, :process 1, :value [[:r 1 [1]]], :time 8}
+";
+
+#[test]
+fn check_reads_edn_and_json_lines_and_says_what_it_finds() {
+    let room = room("check");
+    fs::write(room.join("bad.edn"), CONTRADICTION).expect("the room is ours");
+    let said = say(&room, &["check", "list-append", "bad.edn", "--json"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    let [object] = &said.objects()[..] else { panic!("not one line: {}", said.out) };
+    assert_eq!(object["valid"], false);
+    let types: Vec<&str> =
+        object["anomaly_types"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(types, ["G-single-item-realtime"]);
+    assert_eq!(object["not"][0], "strong-snapshot-isolation");
+    assert!(object["also_not"].is_array() && object["cpu_ms"].is_number(), "{object}");
+    let words = say(&room, &["check", "list-append", "bad.edn"]);
+    assert_eq!(words.code, 1);
+    assert!(words.out.starts_with("INVALID   strict-serializable"), "{}", words.out);
+    assert!(words.out.contains("not:"), "{}", words.out);
+    let weaker = say(&room, &["check", "list-append", "bad.edn", "--model", "serializable"]);
+    assert_eq!(weaker.code, 0, "a stale read is serializable: {}{}", weaker.out, weaker.err);
+
+    let json = r#"{"type":"invoke","process":0,"f":"txn","value":[["append",1,1]],"time":1}
+{"type":"ok","process":0,"f":"txn","value":[["append",1,1]],"time":2}
+{"type":"invoke","process":0,"f":"txn","value":[["r",1,null]],"time":3}
+{"type":"ok","process":0,"f":"txn","value":[["r",1,[1]]],"time":4}
+"#;
+    fs::write(room.join("good.jsonl"), json).expect("the room is ours");
+    let good = say(&room, &["check", "list-append", "good.jsonl", "--json"]);
+    assert_eq!((good.code, &good.objects()[0]["valid"]), (0, &Value::from(true)));
+
+    fs::write(room.join("empty.edn"), "").expect("the room is ours");
+    let empty = say(&room, &["check", "list-append", "empty.edn", "--json"]);
+    assert_eq!((empty.code, &empty.objects()[0]["valid"]), (2, &Value::from("unknown")));
+}
+
+#[test]
+fn list_names_every_test_and_every_bug() {
+    let room = room("list");
+    let said = say(&room, &["list"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    for test in harness::catalog::catalog() {
+        assert!(said.out.contains(test.name), "{} is not listed", test.name);
+    }
+    for bug in elastickv::bug::Bug::ALL {
+        assert!(said.out.contains(bug.name()) && said.out.contains(bug.origin()), "{bug}");
+    }
+    let objects = say(&room, &["list", "--json"]).objects();
+    let bugs: Vec<&Value> = objects.iter().filter(|object| object["bug"].is_string()).collect();
+    assert_eq!(bugs.len(), elastickv::bug::Bug::ALL.len());
+    assert!(bugs.iter().all(|bug| bug["found_by"].is_string() && bug["origin"].is_string()));
+}
+
+/// `run` or `replay` with these words, as its one object.
+fn object(room: &Path, words: &[&str]) -> (i32, Value) {
+    let said = say(room, words);
+    let objects = said.objects();
+    let [object] = &objects[..] else { panic!("{words:?}: {}{}", said.out, said.err) };
+    (said.code, object.clone())
+}
+
+#[test]
+fn a_run_says_all_that_a_machine_wants_to_know_and_is_kept() {
+    let room = room("run");
+    let said =
+        say(&room, &[&["run", "redis-append", "--seed", "0x2a", "--json"], &SMALL[..]].concat());
+    assert!(said.err.starts_with("redis-append  seed 0x2a (42)\n"), "{}", said.err);
+    let run = &said.objects()[0];
+    assert_eq!(said.code, 0, "{run}");
+    assert_eq!((&run["test"], &run["seed"]), (&"redis-append".into(), &"0x2a".into()));
+    assert_eq!((&run["verdict"], &run["anomalies"]), (&"valid".into(), &Value::Array(Vec::new())));
+    assert!(run["trace_hash"].as_str().is_some_and(|hash| hash.len() == 18), "{run}");
+    assert!(run["simulated_ms"].as_u64() > Some(5000) && run["cpu_ms"].is_number(), "{run}");
+    assert!(run["ops"]["ok"].as_u64() > Some(0) && run["ops"]["info"].is_u64(), "{run}");
+    assert!(run["faults"].is_object() && run["found_by"].is_array(), "{run}");
+    assert_eq!(run["folder"], "store/redis-append/0x2a");
+
+    let folder = room.join("store/redis-append/0x2a");
+    let before = fs::read(folder.join("history.bin")).expect("it is kept");
+    let (_, again) =
+        object(&room, &[&["run", "redis-append", "--seed", "42", "--json"], &SMALL[..]].concat());
+    assert_eq!(again["folder"], "store/redis-append/0x2a-2", "a run folder is never replaced");
+    assert_eq!(again["trace_hash"], run["trace_hash"]);
+    assert_eq!(fs::read(folder.join("history.bin")).expect("it is kept"), before);
+
+    let (code, replayed) = object(&room, &["replay", "store/redis-append/0x2a", "--json"]);
+    assert_eq!((code, &replayed["trace_hash"]), (0, &run["trace_hash"]));
+    let checked = say(&room, &["check", "list-append", "store/redis-append/0x2a/history.jsonl"]);
+    assert_eq!(checked.code, 0, "{}{}", checked.out, checked.err);
+    refused(
+        &room,
+        &["replay", "store/redis-append/0x2a", "--nodes", "4"],
+        "run folder",
+        "leave out",
+    );
+}
+
+#[test]
+fn a_damaged_run_folder_is_refused() {
+    let room = room("damaged");
+    say(&room, &[&["run", "redis-append"], &SMALL[..]].concat());
+    let folder = room.join("store/redis-append/0x1");
+    let whole = fs::read(folder.join("history.bin")).expect("it is kept");
+    fs::write(folder.join("history.bin"), &whole[..whole.len() / 2]).expect("it is ours");
+    refused(&room, &["replay", "store/redis-append/0x1"], "history.bin", "");
+    fs::write(folder.join("history.bin"), whole).expect("it is ours");
+    fs::write(folder.join("params.json"), "{\"test\": 1}").expect("it is ours");
+    refused(&room, &["replay", "store/redis-append/0x1"], "params.json", "");
+}
+
+#[test]
+fn a_folder_whose_hash_another_build_would_not_give_is_told_apart() {
+    let room = room("other_build");
+    say(&room, &[&["run", "redis-append"], &SMALL[..]].concat());
+    let params = room.join("store/redis-append/0x1/params.json");
+    let text = fs::read_to_string(&params).expect("it is kept");
+    let other = text.replace("\"rate\": 100", "\"rate\": 90");
+    assert_ne!(text, other);
+    fs::write(&params, other).expect("it is ours");
+    let said = say(&room, &["replay", "store/redis-append/0x1"]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(said.err.contains("did not replay"), "{}", said.err);
+}
+
+#[test]
+fn the_replay_line_of_a_failure_gives_the_same_failure() {
+    let room = room("replay_line");
+    let words = [
+        "run",
+        "redis-append",
+        "--bug",
+        BUG,
+        "--time",
+        "8",
+        "--rate",
+        "150",
+        "--interval",
+        "1-2.5",
+    ];
+    let said = say(&room, &words);
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    assert!(said.err.contains(&format!("planted bug {BUG}")), "{}", said.err);
+    assert!(said.out.contains("INVALID") && said.out.contains("folder:"), "{}", said.out);
+    let line =
+        said.out.lines().find_map(|line| line.trim().strip_prefix("replay:")).unwrap().trim();
+    let expected = format!("redis-append 0x1 --bug {BUG} --rate 150 --time 8 --interval 1-2.5");
+    assert_eq!(line, format!("cargo sim replay {expected}"));
+
+    let (_, first) = object(&room, &[&words[..], &["--json"]].concat());
+    let typed: Vec<&str> = line.split(' ').skip(2).chain(["--json"]).collect();
+    let (code, second) = object(&room, &typed);
+    assert_eq!(code, 1);
+    for field in ["verdict", "anomalies", "found_by", "trace_hash", "ops", "faults", "replay"] {
+        assert_eq!(first[field], second[field], "{field}");
+    }
+    let (code, third) = object(&room, &["replay", first["folder"].as_str().unwrap(), "--json"]);
+    assert_eq!((code, &third["trace_hash"]), (1, &first["trace_hash"]));
+    assert_eq!(third["replay"], first["replay"]);
+}
+
+#[test]
+fn what_a_bugs_row_wants_is_not_repeated_in_the_replay_line_and_can_be_overruled() {
+    let room = room("rows");
+    let bug = "last_commit_ts_nosync";
+    let (_, row) = object(&room, &["run", "redis-append", "--bug", bug, "--time", "5", "--json"]);
+    assert_eq!(row["replay"], format!("cargo sim replay redis-append 0x1 --bug {bug} --time 5"));
+    let words = ["run", "redis-append", "--bug", bug, "--time", "5", "--faults", "none", "--json"];
+    let (_, overruled) = object(&room, &words);
+    let line = format!("cargo sim replay redis-append 0x1 --bug {bug} --time 5 --faults none");
+    assert_eq!(overruled["replay"], line);
+    assert_eq!(overruled["faults"], serde_json::json!({}));
+}
+
+/// A sweep's runs and its summary.
+fn sweep(room: &Path, words: &[&str]) -> (i32, Vec<Value>, Value) {
+    let said = say(room, &[&["sweep"], words, &["--json"]].concat());
+    let mut objects = said.objects();
+    let last = objects.pop().unwrap_or_else(|| panic!("{words:?}: {}", said.err));
+    (said.code, objects, last["summary"].clone())
+}
+
+fn field(runs: &[Value], name: &str) -> Vec<String> {
+    runs.iter().map(|run| run[name].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn a_sweep_says_the_same_with_any_number_of_jobs_and_its_shards_part_it() {
+    let room = room("jobs_and_shards");
+    let small = [&["redis-append", "--seeds", "5"], &SMALL[..]].concat();
+    let (code, alone, one) = sweep(&room, &[&small[..], &["--jobs", "1"]].concat());
+    assert_eq!(code, 0, "{one}");
+    let (_, together, three) = sweep(&room, &[&small[..], &["--jobs", "3"]].concat());
+    assert_eq!(field(&alone, "seed"), ["0x1", "0x2", "0x3", "0x4", "0x5"]);
+    assert_eq!(field(&alone, "seed"), field(&together, "seed"));
+    assert_eq!(field(&alone, "trace_hash"), field(&together, "trace_hash"));
+    let numbers = |summary: &Value| {
+        let mut test = summary["tests"]["redis-append"].clone();
+        test["cpu_ms"].take();
+        test
+    };
+    assert_eq!(numbers(&one), numbers(&three));
+    assert_eq!(numbers(&one)["runs"], 5);
+    let mut parts = Vec::new();
+    for shard in ["1/2", "2/2"] {
+        let (_, runs, summary) = sweep(&room, &[&small[..], &["--shard", shard]].concat());
+        assert_eq!(summary["shard"], shard);
+        parts.push(field(&runs, "seed"));
+    }
+    assert_eq!(parts, [vec!["0x1", "0x3", "0x5"], vec!["0x2", "0x4"]]);
+    assert!(!room.join("store").exists(), "valid runs of a sweep are not kept");
+}
+
+#[test]
+fn a_sweep_with_a_bug_stops_at_the_first_finding_with_any_number_of_jobs() {
+    let room = room("bug_sweep");
+    // Slow enough that not every seed shows it.
+    let small = ["--seeds", "30", "--time", "5", "--nodes", "3", "--rate", "20"];
+    let words = [&["redis-append", "--bug", BUG], &small[..]].concat();
+    let (code, alone, summary) = sweep(&room, &[&words[..], &["--jobs", "1"]].concat());
+    assert_eq!((code, &summary["verdict"]), (1, &"invalid".into()), "{summary}");
+    let (_, together, same) = sweep(&room, &[&words[..], &["--jobs", "4"]].concat());
+    assert_eq!(field(&alone, "trace_hash"), field(&together, "trace_hash"));
+    assert_eq!(summary["findings"][0]["seed"], same["findings"][0]["seed"]);
+    assert!((2..30).contains(&alone.len()), "it went on and it stopped: {}", alone.len());
+    let last = alone.last().unwrap();
+    assert_eq!(last["found_by"], serde_json::json!(["list-append"]));
+    assert!(room.join(last["folder"].as_str().unwrap()).join("report.txt").is_file());
+    let (_, all, _) = sweep(&room, &[&words[..], &["--all"]].concat());
+    assert_eq!(all.len(), 30, "--all goes on");
+}
+
+#[test]
+fn a_sweep_in_words_has_a_table_and_points_to_its_folders() {
+    let room = room("words");
+    let words =
+        ["sweep", "redis-append", "--bug", BUG, "--seeds", "30", "--time", "5", "--out", "kept"];
+    let said = say(&room, &words);
+    assert_eq!(said.code, 1, "{}", said.err);
+    for part in
+        ["INVALID", "replay:", "folder:      kept/redis-append/", "operations", "lease read"]
+    {
+        assert!(said.out.contains(part), "`{part}` is missing in {}", said.out);
+    }
+    assert!(!room.join("store").exists());
+}
+
+#[test]
+fn a_run_that_tests_nothing_is_unknown() {
+    let room = room("nothing");
+    let words =
+        ["run", "redis-append", "--nodes", "1", "--time", "0", "--faults", "none", "--json"];
+    let (code, run) = object(&room, &words);
+    assert_eq!((code, &run["verdict"]), (2, &"unknown".into()));
+    assert!(run["reasons"][0].is_string(), "{run}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let room = room("broken_pipe");
+    let words = [&["sweep", "redis-append", "--seeds", "200", "--json"], &SMALL[..]].concat();
+    let mut child = sim(&room)
+        .args(words)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary is there");
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
+    out.read_line(&mut line).expect("a line comes");
+    drop(out);
+    let said = Said::of(child.wait_with_output().expect("it ends"));
+    assert!(line.starts_with('{'));
+    assert_eq!(said.code, 3, "the sweep was cut short: {}", said.err);
+    assert!(!said.err.contains("panicked"), "{}", said.err);
+
+    let mut list = sim(&room).arg("list").stdout(Stdio::piped()).spawn().expect("it is there");
+    drop(list.stdout.take());
+    assert_eq!(list.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn an_output_place_that_cannot_be_is_an_error_and_nothing_is_overwritten() {
+    let room = room("no_place");
+    fs::write(room.join("file"), "mine").expect("the room is ours");
+    let said = say(&room, &[&["run", "redis-append", "--out", "file"], &SMALL[..]].concat());
+    assert_eq!(said.code, 3);
+    assert!(said.err.contains("error: file"), "{}", said.err);
+    let words = [&["replay", "redis-append", "1", "--events", "file"], &SMALL[..]].concat();
+    let said = say(&room, &words);
+    assert_eq!(said.code, 3);
+    assert!(said.err.contains("file: File exists"), "{}", said.err);
+    assert_eq!(fs::read_to_string(room.join("file")).expect("it is there"), "mine");
+}
