@@ -3,8 +3,8 @@
 //! A clause begins and ends on a whole cluster whose nodes answer PING. It speaks to nodes in RESP, since
 //! whether a node is there shows only in its answers. Limits are generous: a clause says what happens, not how soon.
 //!
-//! Cannot see: whether a power cut really lost what was not synced, or a partition really cut: that is what
-//! [`crate::cluster::Artifacts::effects`] count.
+//! Cannot see: whether a power cut really lost what was not synced, or a partition really cut: for partitions that is what
+//! [`crate::cluster::Artifacts::effects`] count, for power cuts a world's own counters.
 
 use crate::cluster::{Cluster, NodeId};
 use crate::fault::{Fault, FaultKind};

@@ -4,6 +4,7 @@
 //! fault that was injected and never acted. What the world saw go wrong inside is `Invalid` beside what the checkers find.
 
 use crate::checker::{Anomaly, Verdict};
+use crate::interpreter::Injection;
 use crate::options::Options;
 use crate::run::Run;
 use crate::stats::{Summary, both_ways};
@@ -44,13 +45,28 @@ fn findings(run: &Run) -> Verdict {
     if anomalies.is_empty() { Verdict::Valid } else { Verdict::Invalid(anomalies) }
 }
 
+/// What was to be mended and, at the last attempt, could not be.
+fn unmended(run: &Run) -> Vec<String> {
+    let mending = run.injections.iter().filter(|injection| injection.fault.kind().is_none());
+    let mut last = Vec::new();
+    for injection in mending {
+        last.retain(|other: &&Injection| other.fault != injection.fault);
+        last.push(injection);
+    }
+    let failed = |injection: &Injection| {
+        let error = injection.error.as_ref()?;
+        Some(format!("`{}` could not be done: {error}", injection.fault))
+    };
+    last.into_iter().filter_map(failed).collect()
+}
+
 /// `Valid` if the run tested what it set out to test.
 fn enough(options: &Options, run: &Run, summary: &Summary) -> Verdict {
     let mut reasons = run.unready.clone();
     let (appended, read) = both_ways(&run.history);
     if summary.total.ok == 0 {
         reasons.push(format!("none of {} operations succeeded", summary.total.total()));
-    } else if !appended && options.append.read_percent < 100 {
+    } else if !appended {
         reasons.push("no append was acknowledged".to_owned());
     } else if !read {
         reasons.push("no read succeeded".to_owned());
@@ -64,5 +80,11 @@ fn enough(options: &Options, run: &Run, summary: &Summary) -> Verdict {
             reasons.push(format!("{kind} was injected {injected} times and never acted"));
         }
     }
+    if !options.faults.is_empty() && summary.faults.is_empty() && run.unready.is_empty() {
+        let asked: Vec<&str> = options.faults.iter().map(|kind| kind.name()).collect();
+        let asked = asked.join(", ");
+        reasons.push(format!("faults were asked for ({asked}) and none was injected"));
+    }
+    reasons.extend(unmended(run));
     if reasons.is_empty() { Verdict::Valid } else { Verdict::Unknown(reasons) }
 }

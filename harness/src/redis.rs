@@ -107,10 +107,10 @@ impl RedisClient {
         }
         let queued = &replies[1..replies.len() - 1];
         let completion = match exec {
-            Reply::Error(text) => self.refusal(op, text),
-            Reply::NullArray | Reply::Null => {
-                Completion::Fail("EXEC was aborted: null reply".into())
-            }
+            Reply::Error(text) if queued.iter().all(was_only_queued) => self.refusal(op, text),
+            Reply::Error(text) => undecided(op, text.clone()),
+            // The server knows no WATCH, so it has no reason to abort: nobody knows what this one means.
+            Reply::NullArray | Reply::Null => undecided(op, "EXEC was aborted: null reply".into()),
             Reply::Array(items) => match queued.iter().find(|reply| !reply.is_status("QUEUED")) {
                 Some(reply) => {
                     undecided(op, format!("EXEC ran although a command was answered with {reply}"))
@@ -147,6 +147,11 @@ impl Client for RedisClient {
 struct Reading {
     completion: Completion,
     outside_multi: bool,
+}
+
+/// Whether the command cannot have run before EXEC.
+fn was_only_queued(reply: &Reply) -> bool {
+    reply.is_status("QUEUED") || matches!(reply, Reply::Error(_))
 }
 
 /// EXEC's array. An error inside it is undecided: the other commands of the transaction did run.

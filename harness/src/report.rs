@@ -168,7 +168,10 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.title(f)?;
         match &self.judgement.verdict {
-            Verdict::Valid => return writeln!(f, "   {}", self.judgement.summary.total),
+            Verdict::Valid => {
+                writeln!(f, "   {}", self.judgement.summary.total)?;
+                return self.unsupported(f);
+            }
             Verdict::Unknown(reasons) => {
                 writeln!(f)?;
                 for reason in reasons {

@@ -3,8 +3,8 @@
 
 use crate::clock::SimClock;
 use crate::disk::DiskImage;
-use crate::env::{SimEnv, yield_now};
-use crate::invariants;
+use crate::env::{SimEnv, panic_text, yield_now};
+use crate::invariants::{self, View};
 use crate::params::WorldParams;
 use crate::stream::Dial;
 use crate::timers::Timers;
@@ -19,11 +19,15 @@ use madsim::runtime::Handle;
 use madsim::task::JoinHandle;
 use std::cell::RefCell;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
 /// Nodes are started within this time of each other.
 const STARTS_WITHIN_NS: u64 = 100_000_000;
+
+/// A whole cluster has this long to catch up at the end of a run.
+const CONVERGES_WITHIN_NS: u64 = 20_000_000_000;
 
 /// The clients' machine: one process that never dies.
 const CLIENTS: SimEnv = SimEnv { node: 0, boot: 1 };
@@ -105,23 +109,58 @@ impl SimCluster {
         yield_now().await;
     }
 
+    /// In a whole cluster every node catches up with what was acknowledged, though nobody asks it; one that does not is a finding.
+    async fn converge(&self) {
+        let limit = self.world.since_set_up() + CONVERGES_WITHIN_NS;
+        while let Some((node, applied, acknowledged)) = self.world.behind() {
+            if self.world.since_set_up() >= limit {
+                let text = format!(
+                    "n{node} is up and connected and has applied {applied} entries, but entry {acknowledged} was acknowledged"
+                );
+                return self.world.found("convergence", text);
+            }
+            self.world.sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Every node once more from the bytes on its disk: as the process left it, and as a power cut would have.
     fn rebuild_all(&self) {
         let Some(guest) = self.world.guest.borrow().clone() else { return };
         for node in self.nodes.iter().map(|node| node.0) {
-            for (view, disk) in [
-                ("kill", self.world.cached_disk(node)),
-                ("power cut", self.world.durable_disk(node)),
-            ] {
-                match guest.post_mortem(node, disk) {
-                    Ok(facts) => facts.iter().for_each(|fact| self.world.observe(node, 0, fact)),
-                    Err(error) => self.world.found(
-                        "rebuild",
-                        format!("n{node} cannot be rebuilt after a {view}: {error}"),
-                    ),
-                }
-                self.world.count("node rebuilt from its disk");
+            self.rebuild(&*guest, node, View::Kill, self.world.cached_disk(node));
+            self.rebuild(&*guest, node, View::PowerCut, self.world.durable_disk(node));
+        }
+    }
+
+    fn rebuild(&self, guest: &dyn Guest, node: u16, view: View, disk: DiskImage) {
+        let world = &self.world;
+        let rebuilt = catch_unwind(AssertUnwindSafe(|| guest.post_mortem(node, disk)));
+        let facts = match rebuilt {
+            Ok(Ok(facts)) => facts,
+            Ok(Err(error)) => {
+                return world.found(
+                    "rebuild",
+                    format!("n{node} cannot be rebuilt after a {view}: {error}"),
+                );
             }
+            Err(panic) => {
+                let text = panic_text(panic.as_ref());
+                return world.found(
+                    "rebuild",
+                    format!("n{node} panicked when it was rebuilt after a {view}: {text}"),
+                );
+            }
+        };
+        let mut reached = None;
+        for fact in &facts {
+            world.observe(node, 0, fact);
+            if let Fact::Applied { index, .. } | Fact::Recovered { applied: index, .. } = *fact {
+                reached = reached.max(Some(index));
+            }
+        }
+        if let Some(reached) = reached {
+            world.watch(|invariant| invariant.rebuilt(node, view, reached));
+            world.count("node rebuilt from its disk");
         }
     }
 
@@ -228,6 +267,7 @@ impl Cluster for SimCluster {
 
     fn tear_down(&self) -> LocalBoxFuture<'_, Artifacts> {
         async {
+            self.converge().await;
             self.stop().await;
             self.artifacts.borrow().clone().unwrap_or_default()
         }

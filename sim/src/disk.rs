@@ -161,17 +161,20 @@ impl Volume {
         }
     }
 
-    /// The power fails. What survives beyond the durable image is drawn.
-    pub(crate) fn power_cut(&mut self, rng: &mut impl Draw) {
+    /// The power fails. What survives beyond the durable image is drawn. Returns how many changes of names and of files did not
+    /// survive whole.
+    pub(crate) fn power_cut(&mut self, rng: &mut impl Draw) -> u64 {
         let kept = rng.range(0, self.journal.len() as u64 + 1) as usize;
         self.settle_names(kept);
-        self.settled += self.journal.len() as u64;
+        let mut lost = self.journal.len() as u64;
+        self.settled += lost;
         self.journal.clear();
         self.cached = self.durable.clone();
         self.forget_nameless();
         for file in self.files.values_mut() {
-            file.power_cut(rng);
+            lost += file.power_cut(rng);
         }
+        lost
     }
 
     /// The bytes of this name that no power cut can take; `None` if the name itself can be lost.
@@ -236,9 +239,9 @@ impl File {
         }
     }
 
-    fn power_cut(&mut self, rng: &mut impl Draw) {
+    fn power_cut(&mut self, rng: &mut impl Draw) -> u64 {
         if self.unsynced.is_empty() {
-            return;
+            return 0;
         }
         self.settle(rng.range(0, self.unsynced.len() as u64 + 1) as usize);
         if let Some(Change::Write { offset, bytes }) = self.unsynced.front() {
@@ -247,9 +250,11 @@ impl File {
                 Change::Write { offset: *offset, bytes: torn }.apply(&mut self.durable);
             }
         }
-        self.settled += self.unsynced.len() as u64;
+        let lost = self.unsynced.len() as u64;
+        self.settled += lost;
         self.unsynced.clear();
         self.cached.clone_from(&self.durable);
+        lost
     }
 }
 

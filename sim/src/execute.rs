@@ -4,7 +4,7 @@ use crate::bugs;
 use crate::node::Elastickv;
 use crate::params::WorldParams;
 use crate::run::{on_fresh_thread, simulate_here};
-use crate::trace::Window;
+use crate::trace::{self, Window};
 use elastickv::bug::{Bug, Bugs};
 use elastickv::env::NodeId;
 use elastickv::options::{Options as NodeOptions, Wiring};
@@ -12,6 +12,7 @@ use harness::judge::{Judgement, judge};
 use harness::options::Options;
 use harness::run::{Run, RunError, run};
 use harness::seed::Seed;
+use harness::store::write_lines;
 use harness::test::Test;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -153,12 +154,20 @@ impl Case {
                 let lines = cluster.world().trace().lines().to_vec();
                 Ok::<_, RunError>((done, lines))
             });
-            let (done, lines) = walk?;
+            let (mut done, lines) = walk?;
+            done.artifacts.trace_hash = with_history(&done);
             let judgement = judge(&self.test, &self.options, &done);
             let cpu_ms = thread_cpu_ms() - before;
             Ok((Outcome { case: self, run: done, judgement, cpu_ms }, lines))
         })
     }
+}
+
+/// The run's hash: what happened in the world, then what the clients saw.
+fn with_history(run: &Run) -> u64 {
+    let mut text = Vec::new();
+    write_lines(&run.history, &mut text).expect("memory takes every write");
+    trace::digest_bytes(run.artifacts.trace_hash, &text)
 }
 
 /// CPU time of this thread so far; 0 where the system does not say.

@@ -8,6 +8,7 @@ mod acknowledgements;
 mod commit_timestamps;
 mod durable_before_promised;
 mod equal_state;
+mod nothing_lost;
 mod one_leader_per_term;
 mod restart_timestamps;
 
@@ -15,12 +16,14 @@ pub use acknowledgements::Acknowledgements;
 pub use commit_timestamps::CommitTimestamps;
 pub use durable_before_promised::DurableBeforePromised;
 pub use equal_state::EqualState;
+pub use nothing_lost::NothingLost;
 pub use one_leader_per_term::OneLeaderPerTerm;
 pub use restart_timestamps::RestartTimestamps;
 
 use crate::disk::Volume;
 use bytes::Bytes;
 use elastickv::env::{Fact, Lane};
+use std::fmt;
 
 /// Something that holds in every run of a correct system. `Err` is one sentence with the values.
 pub trait Invariant {
@@ -40,9 +43,32 @@ pub trait Invariant {
         Ok(())
     }
 
+    /// A node was rebuilt from its disk after the run and reached this log index.
+    fn rebuilt(&mut self, _node: u16, _view: View, _reached: u64) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The run is over.
     fn finish(&mut self) -> Result<(), String> {
         Ok(())
+    }
+}
+
+/// Which of a disk's bytes a node is rebuilt from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// What its process wrote.
+    Kill,
+    /// What no power cut can take.
+    PowerCut,
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            View::Kill => "kill",
+            View::PowerCut => "power cut",
+        })
     }
 }
 
@@ -81,6 +107,7 @@ impl<'a> DiskView<'a> {
 /// Every invariant that a run is watched by.
 pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
+        Box::new(NothingLost::default()),
         Box::new(OneLeaderPerTerm::default()),
         Box::new(DurableBeforePromised::default()),
         Box::new(EqualState::default()),

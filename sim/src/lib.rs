@@ -50,6 +50,8 @@ mod observer;
 #[cfg(madsim)]
 pub mod params;
 #[cfg(madsim)]
+mod progress;
+#[cfg(madsim)]
 pub mod record;
 #[cfg(madsim)]
 mod run;

@@ -86,6 +86,10 @@ impl Net {
         self.cuts[self.index(from, to)]
     }
 
+    pub(crate) fn is_any_cut(&self) -> bool {
+        self.cuts.contains(&true)
+    }
+
     /// Draws the fate of the link's next message.
     pub(crate) fn trip(
         &mut self,
@@ -168,12 +172,13 @@ impl World {
     /// A datagram arrives at a kernel.
     pub(crate) fn deliver(&self, frame: Frame) {
         let Frame { from, to, lane, message } = frame;
-        if self.drops_cut(from, to, Kind::Drop) {
-            return;
-        }
         let words = [u64::from(from), lane as u64];
+        // Before the cut: what nobody could have received is not the partition's doing.
         if !self.hosts.borrow()[usize::from(to)].up {
             return self.event(to, Kind::Drop, &words, &[]);
+        }
+        if self.drops_cut(from, to, Kind::Drop) {
+            return;
         }
         self.event(to, Kind::Deliver, &words, &message);
         let mut hosts = self.hosts.borrow_mut();

@@ -12,7 +12,11 @@ pub(crate) fn words(fact: &Fact) -> [u64; 7] {
         }
         Fact::Leads { term } => [2, term, 0, 0, 0, 0, 0],
         Fact::Follows { term } => [3, term, 0, 0, 0, 0, 0],
-        Fact::Voted { term, candidate } => [4, term, u64::from(candidate), 0, 0, 0, 0],
+        Fact::Answered { request, entry, index } => {
+            let entry = entry.unwrap_or_default();
+            let (own, other) = (origin(request), origin(entry));
+            [4, own, request.counter, other, entry.counter, index, 0]
+        }
         Fact::Applied { index, term, state_hash } => [5, index, term, state_hash, 0, 0, 0],
         Fact::Committed { index, term, request, commit_ts, ref keys } => {
             [6, index, term, origin(request), request.counter, commit_ts, digest(keys)]

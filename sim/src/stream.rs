@@ -138,12 +138,12 @@ impl World {
         let streams = &mut *self.streams.borrow_mut();
         let Some(conn) = streams.conns.get_mut(&id) else { return };
         let (from, here) = (conn.hosts[1 - side], conn.hosts[side]);
-        if self.drops_cut(from, here, Kind::PacketDrop) {
-            return;
-        }
         let (words, bytes) = fingerprint(id, &body);
         if !self.hosts.borrow()[usize::from(here)].powered {
             return self.event(here, Kind::PacketDrop, &words, &[]);
+        }
+        if self.drops_cut(from, here, Kind::PacketDrop) {
+            return;
         }
         self.event(here, Kind::PacketIn, &words, bytes);
         match (&mut conn.ends[side], body) {

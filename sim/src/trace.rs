@@ -117,6 +117,11 @@ pub fn digest(words: &[u64]) -> u64 {
     payload(OFFSET, words, &[])
 }
 
+/// Bytes folded onto a hash.
+pub fn digest_bytes(hash: u64, bytes: &[u8]) -> u64 {
+    payload(hash, &[], bytes)
+}
+
 fn payload(hash: u64, words: &[u64], bytes: &[u8]) -> u64 {
     let hash = words.iter().fold(hash, |h, &word| step(h, word));
     let (whole, rest) = bytes.as_chunks::<8>();

@@ -13,6 +13,7 @@ use crate::invariants::{DiskView, Invariant, Sent};
 use crate::net::Net;
 use crate::observer;
 use crate::params::WorldParams;
+use crate::progress::Progress;
 use crate::stream::Streams;
 use crate::timers::{Event, Sleep, Timers};
 use crate::trace::{Kind, Trace};
@@ -71,6 +72,7 @@ pub struct World {
     invariants: RefCell<Vec<Watch>>,
     watches_sends: Cell<bool>,
     findings: RefCell<Vec<Finding>>,
+    progress: RefCell<Progress>,
     counters: RefCell<BTreeMap<&'static str, u64>>,
     effects: RefCell<Vec<u64>>,
     set_up_at: Cell<u64>,
@@ -105,6 +107,7 @@ impl World {
             watches_sends: Cell::new(false),
             invariants: RefCell::default(),
             findings: RefCell::default(),
+            progress: RefCell::default(),
             counters: RefCell::default(),
             effects: RefCell::default(),
             set_up_at: Cell::new(0),
@@ -217,8 +220,11 @@ impl World {
         self.event(node, Kind::Down, &[u64::from(how == Down::Power)], &[]);
         self.streams_down(node, how);
         if how == Down::Power {
-            self.disks[usize::from(node)].borrow_mut().power_cut();
-            self.event(node, Kind::PowerCut, &[], &[]);
+            let lost = self.disks[usize::from(node)].borrow_mut().power_cut();
+            self.event(node, Kind::PowerCut, &[lost], &[]);
+            if lost > 0 {
+                self.count("power cut lost unsynced changes");
+            }
         }
     }
 
@@ -253,6 +259,7 @@ impl World {
         if let Some(leads) = leads {
             self.hosts.borrow_mut()[usize::from(node)].leads = leads;
         }
+        self.progress.borrow_mut().observe(node, boot, fact);
         self.watch(|invariant| invariant.observe(node, boot, fact));
     }
 
@@ -279,7 +286,7 @@ impl World {
     }
 
     /// Asks every invariant that still holds.
-    fn watch(&self, mut ask: impl FnMut(&mut dyn Invariant) -> Result<(), String>) {
+    pub(crate) fn watch(&self, mut ask: impl FnMut(&mut dyn Invariant) -> Result<(), String>) {
         for watch in self.invariants.borrow_mut().iter_mut().filter(|watch| !watch.broken) {
             if let Err(text) = ask(watch.invariant.as_mut()) {
                 watch.broken = true;
@@ -288,11 +295,20 @@ impl World {
         }
     }
 
+    /// A node of a whole cluster that has not applied what was acknowledged: the node, how far it is, how far it should be.
+    /// `None` also where something is still broken.
+    pub(crate) fn behind(&self) -> Option<(u16, u64, u64)> {
+        let whole = !self.net.borrow().is_any_cut()
+            && self.hosts.borrow()[1..].iter().all(|host| host.up && !host.paused);
+        whole.then(|| self.progress.borrow().behind()).flatten()
+    }
+
     /// Something that must never happen did.
     pub(crate) fn found(&self, name: &str, text: String) {
         self.event(0, Kind::Finding, &[], name.as_bytes());
         let mut findings = self.findings.borrow_mut();
-        if findings.len() < FINDINGS_MAX {
+        // The first of each name always: a crash loop must not hide a broken invariant.
+        if findings.len() < FINDINGS_MAX || findings.iter().all(|finding| finding.name != name) {
             let time = Duration::from_nanos(self.since_set_up());
             findings.push(Finding { time, name: name.to_string(), text });
         }

@@ -66,12 +66,17 @@ fn len(files: &Files, folder: &str) -> usize {
     files.iter().find(|(path, _)| path.starts_with(folder)).map_or(0, |(_, bytes)| bytes.len())
 }
 
+/// The log alone, under a store that has applied nothing.
+fn log_only(files: Files) -> Files {
+    files.into_iter().filter(|(path, _)| !path.starts_with("store")).collect()
+}
+
 #[test]
 fn a_torn_tail_leaves_a_prefix_that_grows_with_what_is_left() {
-    let files = written();
-    let whole = recovered(files.clone()).expect("whole files");
+    let written = written();
+    let whole = recovered(written.clone()).expect("whole files");
     assert!(whole.0 >= 40 && whole.1 >= 40, "{whole:?}");
-    for (folder, of) in [("wal", 0), ("store", 1)] {
+    for (folder, of, files) in [("wal", 0, log_only(written.clone())), ("store", 1, written)] {
         let total = len(&files, folder);
         let mut last = 0;
         // From where header and first record are whole; those were synced before the file had its name.
@@ -88,13 +93,20 @@ fn a_torn_tail_leaves_a_prefix_that_grows_with_what_is_left() {
 
 #[test]
 fn a_flipped_bit_ends_the_log_before_it() {
-    let files = written();
+    let files = log_only(written());
     let whole = recovered(files.clone()).expect("whole files");
     let total = len(&files, "wal");
     for at in (400..total).step_by(101) {
         let (log, _) = recovered(with(&files, "wal", |bytes| bytes[at] ^= 1)).expect("a prefix");
         assert!(log < whole.0, "byte {at}");
     }
+}
+
+#[test]
+fn a_log_that_ends_before_its_store_is_refused() {
+    let torn = with(&written(), "wal", |bytes| bytes.truncate(bytes.len() / 2));
+    let sentence = recovered(torn).unwrap_err();
+    assert!(sentence.starts_with("the store holds entry"), "{sentence}");
 }
 
 #[test]

@@ -203,9 +203,33 @@ async fn clock_ahead_then_death(story: Teller) -> usize {
     writes
 }
 
+/// Processes are killed amid their syncs and are back at once, while a client writes. Returns what the world found.
+async fn killed_amid_syncs(story: Teller) -> Vec<String> {
+    story.leader_besides(&[]).await.expect("a leader");
+    for round in 0..30 {
+        let node = NodeId(1 + round % NODES);
+        story.push(NodeId(1 + (round + 2) % NODES), u64::from(round), 7).await;
+        story.inject(Fault::Kill(node)).await;
+        story.inject(Fault::Restart(node)).await;
+        // Long enough for the leader to send again what it has no answer for.
+        story.pass(500).await;
+    }
+    story.pass(10_000).await;
+    let artifacts = story.0.tear_down().await;
+    artifacts.findings.into_iter().map(|finding| finding.text).collect()
+}
+
 /// What was acknowledged and cannot be read back.
 fn lost((acknowledged, read): (Vec<u64>, Vec<u64>)) -> Vec<u64> {
     acknowledged.into_iter().filter(|value| !read.contains(value)).collect()
+}
+
+#[test]
+fn what_a_restarted_process_finds_in_the_page_cache_is_synced_before_it_is_promised() {
+    for seed in 0..12 {
+        let found = told(seed, everywhere(None), killed_amid_syncs);
+        assert!(found.is_empty(), "seed {seed}: {found:?}");
+    }
 }
 
 #[test]

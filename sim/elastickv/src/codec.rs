@@ -137,6 +137,10 @@ pub fn frame_at(file: &Bytes, offset: usize) -> Option<(Bytes, usize)> {
     let header = file.get(offset..offset + FRAME_HEADER)?;
     let len = u32::from_le_bytes(header[..4].try_into().ok()?) as usize;
     let crc = u32::from_le_bytes(header[4..].try_into().ok()?);
+    // Eight zero bytes would be a whole empty frame; file systems leave such tails after a power loss.
+    if len == 0 {
+        return None;
+    }
     let start = offset + FRAME_HEADER;
     let end = start.checked_add(len)?;
     let payload = file.get(start..end)?;
@@ -181,6 +185,7 @@ mod tests {
         *file.last_mut().unwrap() ^= 1;
         assert_eq!(frame_at(&Bytes::from(file), second), None);
         assert_eq!(frame_at(&whole, whole.len()), None);
+        assert_eq!(frame_at(&Bytes::from_static(&[0; 64]), 0), None);
     }
 
     #[test]

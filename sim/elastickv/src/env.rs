@@ -122,13 +122,6 @@ pub enum Fact {
         /// The term it is in now.
         term: u64,
     },
-    /// Its vote in a term.
-    Voted {
-        /// The term.
-        term: u64,
-        /// The candidate.
-        candidate: u16,
-    },
     /// An entry was applied to the store.
     Applied {
         /// Its log index.
@@ -165,7 +158,16 @@ pub enum Fact {
         /// 48 bits of milliseconds, 16 bits of counter.
         ts: u64,
     },
-    /// A proposal's waiter was told that its transaction committed.
+    /// A proposal's waiter was answered with what applying an entry came to.
+    Answered {
+        /// The waiter's own request.
+        request: RequestId,
+        /// The request that the entry carries, if it carries one.
+        entry: Option<RequestId>,
+        /// Log index of the entry.
+        index: u64,
+    },
+    /// A proposal's waiter was told that its transaction committed, by this entry.
     Acked {
         /// The waiter's own request.
         request: RequestId,

@@ -56,7 +56,7 @@ pub struct FrameLog<D> {
 }
 
 impl<D: Disk> FrameLog<D> {
-    /// Opens the newest segment and returns its frames after the header; `None` if there is no segment yet: then
+    /// Opens the newest segment and returns its frames after the header, all of them durable now; `None` if there is no segment yet: then
     /// [`FrameLog::start`] makes the first.
     pub async fn open(disk: D, format: Format) -> io::Result<(FrameLog<D>, Option<Vec<Bytes>>)> {
         let segments = disk.list(format.folder).await?;
@@ -84,8 +84,10 @@ impl<D: Disk> FrameLog<D> {
         }
         if offset < file.len() {
             self.disk.truncate(&path, offset as u64).await?;
-            self.disk.sync(&path).await?;
         }
+        // What was read may be in the page cache only: a killed process' last writes. From here on it counts as durable.
+        self.disk.sync(&path).await?;
+        self.disk.sync_dir(self.format.folder).await?;
         Ok(frames)
     }
 

@@ -39,8 +39,8 @@ impl Hlc {
         self.issue(self.successor(wall_ms))
     }
 
-    /// The next timestamp, unless it or the wall clock lies above the ceiling (`NextFenced`). Without a ceiling there
-    /// was no leader before and nothing to fence against.
+    /// The next timestamp, unless it or the wall clock lies above the ceiling (`NextFenced`). Without a ceiling nothing
+    /// is fenced, as upstream: none was applied here yet.
     pub fn next_fenced(&self, wall_ms: u64) -> Result<u64, CeilingExpired> {
         let ceiling = self.ceiling_ms.get();
         let next = self.successor(wall_ms);

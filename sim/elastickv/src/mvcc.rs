@@ -6,7 +6,8 @@
 //! a sum over its versions, so it is kept up to date by each write and can be computed anew from the versions alone.
 //!
 //! Differs from upstream: a key and its timestamp are separate (no byte concatenation, suspicion S14), and old versions are
-//! never compacted away.
+//! never compacted away, nor are the
+//! keys under which the state machine remembers requests.
 
 pub mod journal;
 

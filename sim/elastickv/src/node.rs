@@ -5,7 +5,7 @@
 
 use crate::bug::Bug;
 use crate::codec::{Reader, frame_at, frame_into};
-use crate::env::{Disk, Env, Fact};
+use crate::env::{Disk, Env, Fact, Port};
 use crate::files::{read_whole, write_whole};
 use crate::hlc::Hlc;
 use crate::kv::coordinator::Coordinator;
@@ -19,7 +19,6 @@ use crate::raft::snapshots;
 use crate::raft::wal::{Image, Wal};
 use crate::redis::server::Server;
 use std::cell::RefCell;
-use std::future::Future;
 use std::io;
 use std::rc::Rc;
 
@@ -42,31 +41,31 @@ pub async fn run<E: Env>(env: E, options: Options) -> io::Result<()> {
     let recovered = Recovered { boot, log: state.log, snapshot: state.snapshot, fsm };
     let engine = Engine::new(env.clone(), options.clone(), recovered);
     let coordinator = Coordinator::new(env.clone(), options.clone(), engine.clone(), boot);
-    env.spawn(stop_on_error(forward::serve(env.clone(), coordinator.clone())));
-    env.spawn(stop_on_error(Server::new(env.clone(), options.clone(), coordinator).serve()));
+    let internal = env.listen(Port::INTERNAL).await?;
+    let redis = env.listen(Port::REDIS).await?;
+    env.spawn(forward::serve(env.clone(), coordinator.clone(), internal));
+    env.spawn(Server::new(env.clone(), options.clone(), coordinator).serve(redis));
     env.spawn(renew_ceiling(env.clone(), options, engine.clone()));
     engine.run(Files { wal: state.wal, journal: state.journal }).await
 }
 
-/// A port that cannot be served any more ends the process, as upstream's errgroup does.
-async fn stop_on_error(port: impl Future<Output = io::Result<()>>) {
-    if let Err(error) = port.await {
-        panic!("port closed: {error}");
-    }
-}
-
-/// `RunHLCLeaseRenewal`: a leader asks for a higher ceiling once a second; and the gauge `hlc_wall_skew_seconds`, which every node keeps.
+/// `RunHLCLeaseRenewal`: a leader asks for a higher ceiling once a second.
 async fn renew_ceiling<E: Env>(env: E, options: Rc<Options>, engine: Engine<E>) {
     loop {
-        let ceiling_ms = engine.fsm().borrow().hlc.ceiling_ms();
-        if ceiling_ms > 0 && env.wall_ms() >= ceiling_ms {
-            env.reached("wall clock above the ceiling");
-        }
+        gauge_wall_skew(&env, &engine);
         if engine.is_leader() {
             // A renewal that fails is tried again at the next turn; the fence holds meanwhile.
             let _ = engine.renew_ceiling().await;
         }
         env.sleep(options.hlc_renewal).await;
+    }
+}
+
+/// The gauge `hlc_wall_skew_seconds`, which every node keeps: whether its wall clock has run past what Raft agreed on.
+fn gauge_wall_skew<E: Env>(env: &E, engine: &Engine<E>) {
+    let ceiling_ms = engine.fsm().borrow().hlc.ceiling_ms();
+    if ceiling_ms > 0 && env.wall_ms() >= ceiling_ms {
+        env.reached("wall clock above the ceiling");
     }
 }
 
@@ -101,12 +100,19 @@ pub async fn recover<D: Disk + Clone>(disk: &D, options: &Options) -> io::Result
         let data = snapshots::load(disk, log.snapshot.index).await?;
         let malformed = |_| io::Error::new(io::ErrorKind::InvalidData, "snapshot is malformed");
         if fsm.restore(log.snapshot.index, &data).map_err(malformed)? {
-            journal.replace(&fsm.store.export()).await?;
+            journal.replace(&fsm.store.export(), fsm.store.last_commit_ts()).await?;
         }
         snapshot = Some(Snapshot { meta: log.snapshot.clone(), data });
     }
     fsm.set_applied(log.snapshot.index);
     let applied = fsm.applied();
+    if applied > log.last_index() {
+        let last = log.last_index();
+        let text = format!(
+            "the store holds entry {applied}, but the log ends at entry {last}: part of it is gone"
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
     for entry in log.entries.iter().take_while(|entry| entry.index <= applied) {
         if let Some(payload) = payload_of(entry) {
             fsm.replay_volatile(payload);

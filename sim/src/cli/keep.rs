@@ -4,8 +4,6 @@ use harness::report::Report;
 use harness::store::{self, Kept};
 use sim::execute::Outcome;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
 
 /// Where run folders go if nobody says otherwise.
 pub const STORE: &str = "store";
@@ -38,15 +36,7 @@ pub fn save(store: &Path, outcome: &Outcome) -> anyhow::Result<PathBuf> {
     Ok(store::save(store, kept)?)
 }
 
-/// The commit of the sources, `-dirty` if they were changed since; `None` outside a repository.
+/// The commit that this program was built from, `-dirty` if the sources had been changed; `None` outside a repository.
 fn commit() -> Option<&'static str> {
-    static COMMIT: OnceLock<Option<String>> = OnceLock::new();
-    let ask = || {
-        let mut git = Command::new("git");
-        git.args(["-C", env!("CARGO_MANIFEST_DIR")]);
-        git.args(["describe", "--always", "--dirty", "--exclude=*"]);
-        let answer = git.output().ok().filter(|answer| answer.status.success())?;
-        String::from_utf8(answer.stdout).ok().map(|text| text.trim().to_owned())
-    };
-    COMMIT.get_or_init(ask).as_deref()
+    Some(env!("SIM_COMMIT")).filter(|commit| !commit.is_empty())
 }

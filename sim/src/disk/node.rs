@@ -46,9 +46,10 @@ impl NodeDisk {
         NodeDisk { volume: Volume::default(), rng, power_cuts: 0 }
     }
 
-    pub(crate) fn power_cut(&mut self) {
+    /// See [`Volume::power_cut`].
+    pub(crate) fn power_cut(&mut self) -> u64 {
         self.power_cuts += 1;
-        self.volume.power_cut(&mut self.rng);
+        self.volume.power_cut(&mut self.rng)
     }
 }
 

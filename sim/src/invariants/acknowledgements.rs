@@ -1,6 +1,6 @@
 //! What a waiter was told is what the log holds: the entry that was taken for a request carries that request and that
-//! timestamp, on every node and for ever. Catches a proposal that is matched with another's entry.
-//! Cannot see: an acknowledgement of a request that wrote nothing.
+//! timestamp, on every node and for ever; and whatever the answer, it was the answer to the entry that carries the request.
+//! Detects: `proposal_id_process_counter`. Cannot see: that a request found to be a repetition was told its first timestamp.
 
 use super::Invariant;
 use elastickv::env::{Fact, RequestId};
@@ -20,6 +20,13 @@ impl Invariant for Acknowledgements {
 
     fn observe(&mut self, node: u16, _boot: u64, fact: &Fact) -> Result<(), String> {
         match *fact {
+            Fact::Answered { request, entry, index } if entry != Some(request) => {
+                let entry = entry.map_or("nobody's".to_owned(), name);
+                let request = name(request);
+                Err(format!(
+                    "n{node} answered request {request} with the result of entry {index}, which is {entry}"
+                ))
+            }
             Fact::Acked { request, index, commit_ts } => {
                 self.acked.entry(index).or_default().push((request, commit_ts, node));
                 let committed = self.committed.get(&index);
@@ -70,6 +77,15 @@ fn name(request: RequestId) -> String {
 mod tests {
     use super::super::fed::violation;
     use super::*;
+
+    #[test]
+    fn an_answer_from_anothers_entry_is_found_whatever_it_says() {
+        let answered = |entry| Fact::Answered { request: request(1), entry, index: 7 };
+        assert_eq!(violation(Acknowledgements::default(), [(1, answered(Some(request(1))))]), None);
+        for entry in [Some(request(2)), None] {
+            assert!(violation(Acknowledgements::default(), [(1, answered(entry))]).is_some());
+        }
+    }
 
     fn request(counter: u64) -> RequestId {
         RequestId { node: 1, boot: 1, counter }

@@ -1,5 +1,5 @@
-//! Durable before promised (Raft §5, Figure 2 "updated on stable storage before responding to RPCs"): when a vote or an
-//! append response leaves a node, the term, the vote and the entries that it speaks for are on that node's disk where no power cut can
+//! Durable before promised (Raft §5, Figure 2 "updated on stable storage before responding to RPCs"): when a vote, a candidate's
+//! request for one (it has voted for itself) or an append response leaves a node, the term, the vote and the entries that it speaks for are on that node's disk where no power cut can
 //! take them.
 //!
 //! Detects: `ack_before_fsync`, `vote_not_persisted`. Cannot see: what a leader counts for itself; and nothing is promised by a rejection, a
@@ -46,7 +46,7 @@ impl Invariant for DurableBeforePromised {
 
     fn sent(&mut self, sent: &Sent<'_>) -> Result<(), String> {
         let kind = Message::kind_of(sent.message);
-        if !matches!(kind, Some(MessageKind::AppResp | MessageKind::VoteResp)) {
+        if !matches!(kind, Some(MessageKind::AppResp | MessageKind::VoteResp | MessageKind::Vote)) {
             return Ok(());
         }
         let Ok(message) = Message::decode(sent.message) else { return Ok(()) };
@@ -96,6 +96,12 @@ fn check(node: u16, to: u16, message: &Message, disk: &Image) -> Result<(), Stri
             let held = state.vote;
             Err(format!("n{node} votes for n{to} in term {term} but its disk holds vote {held}"))
         }
+        MessageKind::Vote if (state.term, state.vote) != (term, u64::from(node)) => {
+            let (held, vote) = (state.term, state.vote);
+            Err(format!(
+                "n{node} stands for term {term} but its disk holds term {held} and vote {vote}"
+            ))
+        }
         MessageKind::AppResp if disk.last_index() < message.index => {
             let (promised, held) = (message.index, disk.last_index());
             Err(format!("n{node} acknowledges entry {promised} but its disk ends at entry {held}"))
@@ -127,6 +133,13 @@ mod tests {
         let disk = image(3, 1, 5);
         assert_eq!(check(2, 1, &message(MessageKind::VoteResp, 3, 0), &disk), Ok(()));
         assert_eq!(check(2, 1, &message(MessageKind::AppResp, 3, 5), &disk), Ok(()));
+    }
+
+    #[test]
+    fn a_candidate_has_voted_for_itself_durably() {
+        assert_eq!(check(2, 1, &message(MessageKind::Vote, 3, 9), &image(3, 2, 5)), Ok(()));
+        assert!(check(2, 1, &message(MessageKind::Vote, 3, 9), &image(3, 0, 5)).is_err());
+        assert!(check(2, 1, &message(MessageKind::Vote, 4, 9), &image(3, 2, 5)).is_err());
     }
 
     #[test]

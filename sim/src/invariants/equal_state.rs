@@ -1,5 +1,5 @@
-//! State Machine Safety (Raft §5.4.3): nodes that have applied the same index have the same state, whether they applied
-//! entries, installed a snapshot or read it back from their disk.
+//! State Machine Safety (Raft §5.4.3): nodes that have applied the same index applied an entry of the same term there and have the
+//! same state, whether they applied entries, installed a snapshot or read it back from their disk.
 //! Cannot see: states that differ and hash alike (2^-64).
 
 use super::Invariant;
@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub struct EqualState {
     states: BTreeMap<u64, (u64, u16)>,
+    terms: BTreeMap<u64, (u64, u16)>,
 }
 
 impl Invariant for EqualState {
@@ -18,6 +19,14 @@ impl Invariant for EqualState {
     }
 
     fn observe(&mut self, node: u16, _boot: u64, fact: &Fact) -> Result<(), String> {
+        if let Fact::Applied { index, term, .. } = *fact {
+            let (first, by) = *self.terms.entry(index).or_insert((term, node));
+            if first != term {
+                return Err(format!(
+                    "n{node} applied an entry of term {term} at index {index}, but n{by} one of term {first}"
+                ));
+            }
+        }
         let (index, hash, how) = match *fact {
             Fact::Applied { index, state_hash, .. } => (index, state_hash, "after applying"),
             Fact::Recovered { applied, state_hash, .. } => (applied, state_hash, "recovered at"),
@@ -54,6 +63,13 @@ mod tests {
             let text = violation(EqualState::default(), [(1, applied(7, 8)), (2, fact)]);
             assert!(text.is_some_and(|text| text.contains("index 7") && text.contains("n1")));
         }
+    }
+
+    #[test]
+    fn entries_of_different_terms_at_an_index_are_found_although_the_states_are_equal() {
+        let other = Fact::Applied { index: 7, term: 2, state_hash: 8 };
+        let text = violation(EqualState::default(), [(1, applied(7, 8)), (2, other)]);
+        assert!(text.is_some_and(|text| text.contains("term 2") && text.contains("term 1")));
     }
 
     #[test]

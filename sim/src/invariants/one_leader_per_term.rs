@@ -1,4 +1,5 @@
-//! Election Safety (Raft §5.2): at most one node leads in a term.
+//! Election Safety (Raft §5.2): at most one node leads in a term, and no node twice with a restart between: it would have had to
+//! forget its term or its vote.
 //! Cannot see: a leader that never said so.
 
 use super::Invariant;
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 /// Who led each term.
 #[derive(Default)]
 pub struct OneLeaderPerTerm {
-    leaders: BTreeMap<u64, u16>,
+    leaders: BTreeMap<u64, (u16, u64)>,
 }
 
 impl Invariant for OneLeaderPerTerm {
@@ -16,11 +17,14 @@ impl Invariant for OneLeaderPerTerm {
         "one-leader-per-term"
     }
 
-    fn observe(&mut self, node: u16, _boot: u64, fact: &Fact) -> Result<(), String> {
+    fn observe(&mut self, node: u16, boot: u64, fact: &Fact) -> Result<(), String> {
         let Fact::Leads { term } = *fact else { return Ok(()) };
-        match *self.leaders.entry(term).or_insert(node) {
-            first if first == node => Ok(()),
-            first => Err(format!("n{first} and n{node} both lead term {term}")),
+        match *self.leaders.entry(term).or_insert((node, boot)) {
+            first if first == (node, boot) => Ok(()),
+            (first, before) if first == node => {
+                Err(format!("n{node} leads term {term} in boot {boot} and led it in boot {before}"))
+            }
+            (first, _) => Err(format!("n{first} and n{node} both lead term {term}")),
         }
     }
 }
@@ -29,6 +33,14 @@ impl Invariant for OneLeaderPerTerm {
 mod tests {
     use super::super::fed::violation;
     use super::*;
+
+    #[test]
+    fn a_node_that_leads_a_term_again_after_a_restart_is_found() {
+        let mut invariant = OneLeaderPerTerm::default();
+        assert_eq!(invariant.observe(1, 1, &Fact::Leads { term: 4 }), Ok(()));
+        assert_eq!(invariant.observe(1, 1, &Fact::Leads { term: 4 }), Ok(()));
+        assert!(invariant.observe(1, 2, &Fact::Leads { term: 4 }).is_err());
+    }
 
     #[test]
     fn a_term_with_two_leaders_is_found() {

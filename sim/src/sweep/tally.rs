@@ -38,6 +38,7 @@ pub const MARKS: &[Mark] = &[
     Mark { name: "forward", needs: &[] },
     Mark { name: "redis proxy", needs: &[] },
     Mark { name: "node rebuilt from its disk", needs: &[] },
+    Mark { name: "power cut lost unsynced changes", needs: &[FaultKind::Power] },
 ];
 
 /// Elections after a run's first: counted here, the nodes count elections.

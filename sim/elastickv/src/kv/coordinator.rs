@@ -22,6 +22,8 @@ use std::time::Duration;
 const FORWARD_BUDGET: Duration = Duration::from_secs(5);
 const FORWARD_CYCLE: Duration = Duration::from_millis(25);
 const FAST_RETRIES: u32 = 3;
+/// Largest read set of one transaction (`maxReadKeys`): the conflict check must see all of it.
+const READ_KEYS_MAX: usize = 10_000;
 const RPC_TIMEOUT: Duration = Duration::from_secs(5);
 const VERIFY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -89,6 +91,12 @@ impl<E: Env> Coordinator<E> {
 
     /// Commits a transaction and returns its commit timestamp (`Dispatch`).
     pub async fn dispatch(&self, txn: TxnRequest) -> Result<u64, KvError> {
+        if txn.read_keys.len() > READ_KEYS_MAX {
+            return Err(KvError::InvalidRequest);
+        }
+        if self.options.bugs.has(Bug::ReadKeysNotInLog) {
+            self.engine.check_read_keys(&txn)?;
+        }
         match self.commit_here(&txn).await {
             Err(
                 error @ (KvError::NotLeader | KvError::LeadershipLost | KvError::DeadlineExceeded),
@@ -101,9 +109,6 @@ impl<E: Env> Coordinator<E> {
     pub async fn commit_here(&self, txn: &TxnRequest) -> Result<u64, KvError> {
         if !self.engine.is_leader() {
             return Err(KvError::NotLeader);
-        }
-        if self.options.bugs.has(Bug::ReadKeysNotInLog) {
-            self.engine.check_read_keys(txn)?;
         }
         if self.options.wiring == Wiring::Verified {
             deadline(&self.env, VERIFY_TIMEOUT, self.engine.verify_leader()).await?;

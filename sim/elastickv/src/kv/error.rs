@@ -18,6 +18,8 @@ pub enum KvError {
     WriteConflict(Bytes),
     /// No timestamp may be issued.
     CeilingExpired,
+    /// The transaction reads or writes more than one entry may carry. Nothing was done.
+    InvalidRequest,
     /// Time ran out; the work may go on.
     DeadlineExceeded,
     /// A call to another node failed on the way, in gRPC's words.
@@ -29,7 +31,8 @@ pub enum KvError {
 impl KvError {
     /// Nothing was done and nothing will be.
     pub fn is_definite(&self) -> bool {
-        matches!(self, KvError::NotLeader | KvError::WriteConflict(_) | KvError::CeilingExpired)
+        use KvError::{CeilingExpired, InvalidRequest, NotLeader, WriteConflict};
+        matches!(self, NotLeader | WriteConflict(_) | CeilingExpired | InvalidRequest)
     }
 }
 
@@ -48,6 +51,7 @@ impl fmt::Display for KvError {
             KvError::LeaderNotFound => f.write_str("leader not found"),
             KvError::WriteConflict(key) => write!(f, "key: {}: write conflict", key.escape_ascii()),
             KvError::CeilingExpired => CeilingExpired.fmt(f),
+            KvError::InvalidRequest => f.write_str("invalid request"),
             KvError::DeadlineExceeded => f.write_str("context deadline exceeded"),
             KvError::Rpc(text) => f.write_str(text),
             KvError::Closed => f.write_str("etcd raft engine is closed"),

@@ -13,9 +13,14 @@ use futures_util::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
-/// Largest frame that is read: a request of 64 MiB and its header.
-const FRAME_MAX: usize = 64 << 20;
+/// Largest frame that is read: more than the largest entry.
+const FRAME_MAX: usize = 65 << 20;
+/// Idle streams kept per node.
+const POOL: usize = 4;
+/// Between a failed accept and the next.
+pub const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 const COMMITTED: u8 = 0;
 const CONFLICT: u8 = 1;
@@ -50,7 +55,12 @@ impl<E: Env> Forwarder<E> {
         socket.write_all(&request).await.map_err(unavailable)?;
         socket.flush().await.map_err(unavailable)?;
         let answer = read_frame(&mut socket).await.map_err(unavailable)?;
-        self.idle.borrow_mut().entry(to).or_default().push(socket);
+        let mut idle = self.idle.borrow_mut();
+        let pool = idle.entry(to).or_default();
+        if pool.len() < POOL {
+            pool.push(socket);
+        }
+        drop(idle);
         read_answer(answer).unwrap_or_else(|Malformed| {
             Err(KvError::Rpc("rpc error: code = Internal desc = malformed answer".into()))
         })
@@ -58,11 +68,13 @@ impl<E: Env> Forwarder<E> {
 }
 
 /// Serves the internal port until the node dies.
-pub async fn serve<E: Env>(env: E, coordinator: Coordinator<E>) -> io::Result<()> {
-    let mut listener = env.listen(Port::INTERNAL).await?;
+pub async fn serve<E: Env>(env: E, coordinator: Coordinator<E>, mut listener: E::Listener) {
     loop {
-        let socket = listener.accept().await?;
-        env.spawn(serve_stream(coordinator.clone(), socket));
+        match listener.accept().await {
+            Ok(socket) => env.spawn(serve_stream(coordinator.clone(), socket)),
+            // Of one connection, or for want of descriptors: the port itself goes on.
+            Err(_) => env.sleep(ACCEPT_AGAIN).await,
+        }
     }
 }
 

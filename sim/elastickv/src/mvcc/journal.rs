@@ -93,7 +93,10 @@ impl<D: Disk + Clone> Journal<D> {
     }
 
     /// Replaces everything by a state; durable when this returns.
-    pub async fn replace(&mut self, state: &[u8]) -> io::Result<()> {
+    pub async fn replace(&mut self, state: &[u8], last_commit_ts: u64) -> io::Result<()> {
+        if self.keep == LastCommitTs::OwnFileUnsynced {
+            self.write_own_file(last_commit_ts).await?;
+        }
         let mut payload = Vec::with_capacity(state.len() + 1);
         payload.push(STATE);
         payload.extend_from_slice(state);

@@ -6,8 +6,8 @@
 //!
 //! Differs from upstream (DESIGN, "The fixed profile"): proposal ids name node, boot and counter; the commit timestamp is issued in the
 //! same step that gives the entry its place in the log; a new leader neither serves nor stamps before it has applied an entry of its
-//! own term; a lease is counted from when the acknowledged message was *made*; and a restarted voter neither votes nor
-//! campaigns for one election time-out, since a lease that it granted before its crash may still be in use.
+//! own term; a lease is counted from when the acknowledged message was *made*; and a voter that heard from a leader, or restarted,
+//! lends no vote to another for one election time-out, whatever term it has seen since: the lease that it granted may be in use.
 
 mod drain;
 mod proposals;
@@ -15,7 +15,9 @@ mod reads;
 
 pub use proposals::{ProposalId, payload_of};
 
-use super::message::{ConfState, HardState, Message, MessageKind, Snapshot, SnapshotMeta};
+use super::message::{
+    CAMPAIGN_TRANSFER, ConfState, HardState, Message, MessageKind, Snapshot, SnapshotMeta,
+};
 use super::wal::{Image, Wal};
 use super::{Config, InitialState, Raft};
 use crate::env::{Draw, Env, Fact, Lane, NodeId};
@@ -58,8 +60,8 @@ struct Inner<E: Env> {
     leads: Cell<Option<u64>>,
     /// An entry of the term that this node leads is applied here.
     serves: Cell<bool>,
-    /// Until then this voter is silent in elections.
-    silent_until: Duration,
+    /// Until then this voter is silent in elections: it may be part of a quorum that some leader reads by.
+    silent_until: Cell<Duration>,
     snapshot_done: Cell<Option<Snapshot>>,
     snapshot_running: Cell<bool>,
 }
@@ -137,7 +139,7 @@ impl<E: Env> Engine<E> {
             serves: Cell::new(false),
             snapshot_done: Cell::new(None),
             snapshot_running: Cell::new(false),
-            silent_until,
+            silent_until: Cell::new(silent_until),
             env,
             options,
             boot,
@@ -152,10 +154,6 @@ impl<E: Env> Engine<E> {
         let mut tick = pin!(inner.env.sleep(inner.options.tick).fuse());
         loop {
             select_biased! {
-                m = pin!(inner.env.receive(Lane::Heartbeat).fuse()) => inner.step(m.1),
-                m = pin!(inner.env.receive(Lane::Normal).fuse()) => inner.step(m.1),
-                m = pin!(inner.env.receive(Lane::Snapshot).fuse()) => inner.step(m.1),
-                () = pin!(inner.wake.wait().fuse()) => {}
                 () = tick => {
                     inner.stamp();
                     inner.raft.borrow_mut().tick();
@@ -164,6 +162,10 @@ impl<E: Env> Engine<E> {
                     next_tick = (next_tick + inner.options.tick).max(now);
                     tick.set(inner.env.sleep(next_tick - now).fuse());
                 }
+                m = pin!(inner.env.receive(Lane::Heartbeat).fuse()) => inner.step(m.1),
+                m = pin!(inner.env.receive(Lane::Normal).fuse()) => inner.step(m.1),
+                m = pin!(inner.env.receive(Lane::Snapshot).fuse()) => inner.step(m.1),
+                () = pin!(inner.wake.wait().fuse()) => {}
             }
             inner.step_burst();
             self.ask_reads();
@@ -203,14 +205,29 @@ impl<E: Env> Inner<E> {
         // What does not decode was torn on the way; Raft bears a lost message.
         let Ok(message) = Message::decode(&bytes) else { return };
         let election = matches!(message.kind, MessageKind::Vote | MessageKind::PreVote);
-        if election && self.env.monotonic() < self.silent_until {
-            return self.env.reached("vote withheld after restart");
+        let asked_by_leader = message.context == CAMPAIGN_TRANSFER;
+        if election && !asked_by_leader && self.env.monotonic() < self.silent_until.get() {
+            return self.env.reached("vote withheld");
         }
         self.stamp();
+        let (from, term) = (message.from, message.term);
+        let from_leader = message.kind.is_from_leader();
         if let Err(error) = self.raft.borrow_mut().step(message) {
             // Any other refused message (an answer from nobody we know) is as good as lost.
             assert!(!error.is_fatal(), "raft cannot go on: {error}");
+            return;
         }
+        let raft = self.raft.borrow();
+        if from_leader && (raft.leader_id(), raft.term()) == (from, term) {
+            self.promise_lease();
+        }
+    }
+
+    /// What this node answers to a leader is a promise not to help elect another for an election time-out. The core keeps it only
+    /// while it knows that leader; an old answer with a higher term makes it forget, so the engine keeps it too.
+    fn promise_lease(&self) {
+        let until = self.env.monotonic() + self.options.election_timeout();
+        self.silent_until.set(self.silent_until.get().max(until));
     }
 
     fn step_burst(&self) {

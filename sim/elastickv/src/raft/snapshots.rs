@@ -13,14 +13,20 @@ fn path(index: u64) -> String {
     format!("{FOLDER}/{index:020}.fsm")
 }
 
-/// Writes the state as of `index`; durable when this returns. Older files than the newest three go.
+/// Writes the state as of `index`; durable when this returns.
 pub async fn save<D: Disk>(disk: &D, index: u64, state: &[u8]) -> io::Result<()> {
     let mut content = Vec::with_capacity(state.len() + crate::codec::FRAME_HEADER);
     frame_into(&mut content, state);
-    write_whole(disk, &path(index), &content).await?;
-    let files: Vec<String> =
-        disk.list(FOLDER).await?.into_iter().filter(|f| f.ends_with(".fsm")).collect();
-    for old in &files[..files.len().saturating_sub(KEPT)] {
+    write_whole(disk, &path(index), &content).await
+}
+
+/// Removes files older than the newest three that the log, which stands on `index`, may need; called when it does stand there.
+pub async fn prune<D: Disk>(disk: &D, index: u64) -> io::Result<()> {
+    let newest_kept = path(index);
+    let files = disk.list(FOLDER).await?;
+    let older: Vec<&String> =
+        files.iter().filter(|file| file.ends_with(".fsm") && **file < newest_kept).collect();
+    for old in &older[..older.len().saturating_sub(KEPT - 1)] {
         disk.remove(old).await?;
     }
     Ok(())

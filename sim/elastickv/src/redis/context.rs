@@ -14,9 +14,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Deltas of one list that a push folds into the base record. Upstream's DeltaCompactor does it in the background, from 64 on; and
 /// every read of the list scans them.
 const FOLD_AT: usize = 32;
-/// Largest read set of one transaction (`maxReadKeys`).
-const READ_KEYS_MAX: usize = 10_000;
-
 /// A snapshot, an overlay and a read set.
 pub struct Context<'a> {
     store: &'a Store,
@@ -59,7 +56,7 @@ impl<'a> Context<'a> {
             request,
             start_ts,
             commit_ts: 0,
-            read_keys: self.read_keys.into_iter().take(READ_KEYS_MAX).collect(),
+            read_keys: self.read_keys.into_iter().collect(),
             elems: plain.chain(self.stamped).collect(),
         }
     }

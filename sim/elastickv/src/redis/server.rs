@@ -9,15 +9,15 @@ use super::context::Context;
 use super::proxy::Proxy;
 use super::resp::{Reply, read_command};
 use crate::bug::Bug;
-use crate::env::{Draw, Env, Listener, NodeId, Port};
+use crate::env::{Draw, Env, Listener, NodeId};
 use crate::kv::coordinator::{Coordinator, deadline};
 use crate::kv::error::KvError;
+use crate::kv::forward::ACCEPT_AGAIN;
 use crate::kv::request::TxnRequest;
 use crate::options::Options;
 use bytes::{Bytes, BytesMut};
 use futures_util::io::{AsyncReadExt, AsyncWriteExt};
 use std::future::Future;
-use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -54,11 +54,13 @@ impl<E: Env> Server<E> {
     }
 
     /// Accepts connections until the node dies.
-    pub async fn serve(self) -> io::Result<()> {
-        let mut listener = self.0.env.listen(Port::REDIS).await?;
+    pub async fn serve(self, mut listener: E::Listener) {
         loop {
-            let socket = listener.accept().await?;
-            self.0.env.spawn(self.clone().serve_connection(socket));
+            match listener.accept().await {
+                Ok(socket) => self.0.env.spawn(self.clone().serve_connection(socket)),
+                // Of one connection, or for want of descriptors: the port itself goes on.
+                Err(_) => self.0.env.sleep(ACCEPT_AGAIN).await,
+            }
         }
     }
 
@@ -148,19 +150,16 @@ impl<E: Env> Server<E> {
         let inner = &self.0;
         if !inner.coordinator.is_leader() {
             if command.name == Name::Lrange && inner.options.bugs.has(Bug::LrangeLocalOnFollower) {
-                return Ok(self
-                    .run(&[command], self.read_ts())
-                    .map_or_else(error_reply, |(mut r, _)| r.remove(0)));
+                return Ok(self.run(&[command], self.read_ts()).replies.remove(0));
             }
             let leader = self.leader()?;
             return inner.proxy.command(leader, &command.args).await;
         }
         if !command.writes() {
             let ts = self.fenced_ts().await?;
-            return Ok(self.run(&[command], ts).map_or_else(error_reply, |(mut r, _)| r.remove(0)));
+            return Ok(self.run(&[command], ts).replies.remove(0));
         }
-        let reply = self.write(vec![command], Fence::OnlyForReads).await?;
-        Ok(reply.map_or_else(error_reply, |mut replies| replies.remove(0)))
+        Ok(self.write(vec![command], Fence::OnlyForReads).await?.remove(0))
     }
 
     async fn exec(&self, queue: Vec<Command>) -> Result<Reply, KvError> {
@@ -176,16 +175,11 @@ impl<E: Env> Server<E> {
             return Ok(Reply::Error(CommandError::Unsupported(name).to_string()));
         }
         let fence = if leads { Fence::Always } else { Fence::Never };
-        let replies = self.write(queue, fence).await?;
-        Ok(replies.map_or_else(error_reply, Reply::Array))
+        self.write(queue, fence).await.map(Reply::Array)
     }
 
     /// `retryRedisWrite`: snapshot, run, dispatch; again on a conflict.
-    async fn write(
-        &self,
-        commands: Vec<Command>,
-        fence: Fence,
-    ) -> Result<Result<Vec<Reply>, CommandError>, KvError> {
+    async fn write(&self, commands: Vec<Command>, fence: Fence) -> Result<Vec<Reply>, KvError> {
         let mut fence = fence;
         let mut backoff = BACKOFF_MIN;
         let mut attempt = 0;
@@ -194,21 +188,18 @@ impl<E: Env> Server<E> {
                 Fence::Always => self.start_ts(self.fenced_ts().await?),
                 Fence::Never | Fence::OnlyForReads => self.start_ts(self.read_ts()),
             };
-            let (replies, txn) = match self.run(&commands, start_ts) {
-                Ok(done) => done,
-                Err(error) => return Ok(Err(error)),
-            };
+            let Ran { replies, txn } = self.run(&commands, start_ts);
             let Some(txn) = txn else {
                 if fence == Fence::OnlyForReads {
                     // Nothing to write after all: then this was a read, and no conflict check will tell if it was stale.
                     fence = Fence::Always;
                     continue;
                 }
-                return Ok(Ok(replies));
+                return Ok(replies);
             };
             self.0.env.yield_point("between snapshot and dispatch").await;
             match self.0.coordinator.dispatch(txn).await {
-                Ok(_) => return Ok(Ok(replies)),
+                Ok(_) => return Ok(replies),
                 Err(KvError::WriteConflict(_)) if attempt < ATTEMPTS => {
                     self.0.env.reached("write conflict")
                 }
@@ -219,22 +210,17 @@ impl<E: Env> Server<E> {
         }
     }
 
-    /// Runs commands one after the other on the snapshot at `ts`: their replies, and the transaction if they write.
-    fn run(
-        &self,
-        commands: &[Command],
-        ts: u64,
-    ) -> Result<(Vec<Reply>, Option<TxnRequest>), CommandError> {
+    /// Runs commands one after the other on the snapshot at `ts`. A mistake of the client's is its own reply: in EXEC an element
+    /// of the array.
+    fn run(&self, commands: &[Command], ts: u64) -> Ran {
         let engine = self.0.coordinator.engine();
         let fsm = engine.fsm().borrow();
         let mut context = Context::new(&fsm.store, ts);
-        let mut replies = Vec::with_capacity(commands.len());
-        for command in commands {
-            // A mistake of the client's is its own reply: in EXEC an element of the array.
-            replies.push(command.apply(&mut context).unwrap_or_else(error_reply));
-        }
+        let mut apply = |command: &Command| command.apply(&mut context).unwrap_or_else(error_reply);
+        let replies = commands.iter().map(&mut apply).collect();
         let writes = !context.is_read_only();
-        Ok((replies, writes.then(|| context.into_txn(self.0.coordinator.new_request(), ts))))
+        let txn = writes.then(|| context.into_txn(self.0.coordinator.new_request(), ts));
+        Ran { replies, txn }
     }
 
     /// `redisReadFencedTimestamp`: fence, timestamp, fence.
@@ -269,6 +255,14 @@ impl<E: Env> Server<E> {
         self.0.env.sleep(*delay + Duration::from_nanos(jitter)).await;
         *delay = (*delay * 2).min(BACKOFF_MAX);
     }
+}
+
+/// What commands came to on a snapshot.
+struct Ran {
+    /// One each.
+    replies: Vec<Reply>,
+    /// Their writes, if there are any.
+    txn: Option<TxnRequest>,
 }
 
 /// When a write asks for a fence before its snapshot.

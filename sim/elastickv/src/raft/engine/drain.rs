@@ -95,16 +95,20 @@ impl<E: Env> Engine<E> {
     ) -> io::Result<()> {
         let inner = &self.0;
         let meta = snapshot.meta;
-        snapshots::save(&inner.env.disk(), meta.index, &snapshot.data).await?;
+        // In memory first: what cannot be read must not reach the disk.
+        let malformed =
+            |_| io::Error::new(io::ErrorKind::InvalidData, "snapshot from the leader is malformed");
+        let restored =
+            inner.fsm.borrow_mut().restore(meta.index, &snapshot.data).map_err(malformed)?;
+        let disk = inner.env.disk();
+        snapshots::save(&disk, meta.index, &snapshot.data).await?;
         let hard_state = ready.hard_state.unwrap_or_else(|| inner.raft.borrow().hard_state());
-        files.wal.cut(&meta, &hard_state, &[]).await?;
-        let restored = inner.fsm.borrow_mut().restore(meta.index, &snapshot.data);
-        if restored.map_err(|_| {
-            io::Error::new(io::ErrorKind::InvalidData, "snapshot from the leader is malformed")
-        })? {
+        files.wal.cut(&meta, &hard_state, &ready.entries).await?;
+        if restored {
             let state = inner.fsm.borrow().store.export();
-            files.journal.replace(&state).await?;
+            files.journal.replace(&state, self.last_commit_ts()).await?;
         }
+        snapshots::prune(&disk, meta.index).await?;
         inner.env.reached("snapshot installed");
         let state_hash = inner.fsm.borrow().state_hash();
         inner.env.observe(Fact::Installed { index: meta.index, state_hash });
@@ -120,14 +124,14 @@ impl<E: Env> Engine<E> {
             if let Some(frame) = effect.1.frame {
                 frames.extend_from_slice(&frame);
             }
-            answers.push((effect.0, entry.index, effect.1.response));
+            answers.push((effect.0, effect.1.request, entry.index, effect.1.response));
         }
         if !frames.is_empty() {
             let last_commit_ts = self.last_commit_ts();
             files.journal.append(&frames, last_commit_ts).await?;
         }
-        for (id, index, response) in answers {
-            self.resolve(id, index, response);
+        for (id, request, index, response) in answers {
+            self.resolve(id, request, index, response);
         }
         Ok(())
     }
@@ -225,6 +229,7 @@ impl<E: Env> Engine<E> {
             compacted.is_ok(),
             "our snapshot at {index} does not fit our own log: {compacted:?}"
         );
+        snapshots::prune(&inner.env.disk(), index).await?;
         inner.env.reached("snapshot taken");
         Ok(())
     }

@@ -8,6 +8,7 @@ use crate::kv::error::KvError;
 use crate::kv::fsm::Response;
 use crate::kv::request::{Payload, TxnRequest, read_request_id, write_request_id};
 use crate::mvcc::WriteConflict;
+use crate::raft::ProposeError;
 use crate::raft::message::{Entry, EntryKind};
 use bytes::Bytes;
 use futures_channel::oneshot;
@@ -127,7 +128,8 @@ impl<E: Env> Engine<E> {
     }
 
     fn may_propose(&self) -> Result<(), KvError> {
-        if self.0.serves() { Ok(()) } else { Err(KvError::NotLeader) }
+        let leads = self.0.raft.borrow().is_leader();
+        if leads && self.0.serves() { Ok(()) } else { Err(KvError::NotLeader) }
     }
 
     fn propose(
@@ -146,7 +148,10 @@ impl<E: Env> Engine<E> {
             ProposalId { node: inner.env.id().0, boot: inner.boot, counter }
         };
         inner.stamp();
-        inner.raft.borrow_mut().propose(seal(id, payload)).map_err(|_| KvError::NotLeader)?;
+        inner.raft.borrow_mut().propose(seal(id, payload)).map_err(|error| match error {
+            ProposeError::TooLarge { .. } => KvError::InvalidRequest,
+            _ => KvError::NotLeader,
+        })?;
         let (answer, receiver) = oneshot::channel();
         proposals.waiting.insert(id, Waiter { request, answer });
         inner.wake.notify();
@@ -166,8 +171,17 @@ impl<E: Env> Engine<E> {
     }
 
     /// Answers whoever waits for the entry with this id.
-    pub(super) fn resolve(&self, id: ProposalId, index: u64, response: Response) {
+    pub(super) fn resolve(
+        &self,
+        id: ProposalId,
+        entry: Option<RequestId>,
+        index: u64,
+        response: Response,
+    ) {
         let Some(waiter) = self.0.proposals.borrow_mut().waiting.remove(&id) else { return };
+        if let Some(request) = waiter.request {
+            self.0.env.observe(Fact::Answered { request, entry, index });
+        }
         if let (Some(request), Response::Committed { commit_ts, duplicate: false }) =
             (waiter.request, &response)
         {
