@@ -97,12 +97,13 @@ impl FromStr for Model {
     }
 }
 
-/// The five names that take the fewest edits to reach.
+/// Five names: those that begin like the text first, then those that take the fewest edits to reach.
 fn near(text: &str) -> String {
-    let text: Vec<char> = text.chars().take(64).collect();
-    let mut names: Vec<_> = Model::names().map(|name| (edits(&text, name), name)).collect();
+    let letters: Vec<char> = text.chars().take(64).collect();
+    let distance = |name| (!str::starts_with(name, text), edits(&letters, name), name);
+    let mut names: Vec<_> = Model::names().map(distance).collect();
     names.sort_unstable();
-    let names: Vec<_> = names.into_iter().take(5).map(|(_, name)| name).collect();
+    let names: Vec<_> = names.into_iter().take(5).map(|(_, _, name)| name).collect();
     names.join(", ")
 }
 
@@ -173,6 +174,8 @@ mod tests {
             "{sentence}"
         );
         assert!(sentence.contains("snapshot-isolation"), "{sentence}");
+        let sentence = "strict".parse::<Model>().unwrap_err().to_string();
+        assert!(sentence.contains("strict-serializable"), "{sentence}");
     }
 
     #[test]

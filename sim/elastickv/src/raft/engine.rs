@@ -166,6 +166,7 @@ impl<E: Env> Engine<E> {
                 }
             }
             inner.step_burst();
+            self.ask_reads();
             self.drain(&mut files).await?;
         }
     }

@@ -1,5 +1,7 @@
 //! Linearizable reads (`handleRead`, `handleReadStates`, `resolveReadyReads`) and leases (`LastQuorumAck`).
 //!
+//! Reads asked while the engine was busy share one round (upstream: a round each); the round begins after all of them.
+//!
 //! A lease is a promise of a quorum not to elect another leader for an election time-out after it heard from this one. It
 //! is counted from when the acknowledged message was made: when the answer arrives says nothing of when it was heard.
 
@@ -10,29 +12,33 @@ use futures_channel::oneshot;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+type Answer = oneshot::Sender<Result<u64, KvError>>;
+
 /// Calls waiting for a read index, or for it to be applied.
 #[derive(Default)]
 pub(super) struct Reads {
     contexts: u64,
-    asked: BTreeMap<u64, oneshot::Sender<Result<u64, KvError>>>,
-    unapplied: Vec<(u64, oneshot::Sender<Result<u64, KvError>>)>,
+    /// Asked since the engine's last turn: they share the next round.
+    queued: Vec<Answer>,
+    asked: BTreeMap<u64, Vec<Answer>>,
+    unapplied: Vec<(u64, Answer)>,
 }
 
 impl Reads {
     pub(super) fn fail_all(&mut self, error: KvError) {
-        let asked = std::mem::take(&mut self.asked).into_values();
+        let queued = std::mem::take(&mut self.queued).into_iter();
+        let asked = std::mem::take(&mut self.asked).into_values().flatten();
         let unapplied = std::mem::take(&mut self.unapplied).into_iter().map(|(_, answer)| answer);
-        for answer in asked.chain(unapplied) {
+        for answer in queued.chain(asked).chain(unapplied) {
             // Err: nobody waits any more.
             let _ = answer.send(Err(error.clone()));
         }
     }
 
-    /// Raft confirmed leadership for this read.
+    /// Raft confirmed leadership for a round.
     pub(super) fn confirmed(&mut self, context: u64, index: u64) {
-        if let Some(answer) = self.asked.remove(&context) {
-            self.unapplied.push((index, answer));
-        }
+        let answers = self.asked.remove(&context).unwrap_or_default();
+        self.unapplied.extend(answers.into_iter().map(|answer| (index, answer)));
     }
 
     /// Answers the reads whose index is applied.
@@ -48,29 +54,45 @@ impl Reads {
             // Err: nobody waits any more.
             let _ = answer.send(Ok(index));
         }
-        self.asked.retain(|_, answer| !answer.is_canceled());
     }
 }
 
 impl<E: Env> Engine<E> {
     /// Returns when a quorum confirmed that this node leads and everything committed before the call is applied here.
     pub async fn linearizable_read(&self) -> Result<u64, KvError> {
-        let receiver = {
-            let inner = &self.0;
-            if !self.is_leader() {
-                return Err(KvError::NotLeader);
-            }
-            let mut reads = inner.reads.borrow_mut();
-            reads.contexts += 1;
-            let context = reads.contexts;
-            inner.stamp();
-            inner.raft.borrow_mut().read_index(context).map_err(|_| KvError::NotLeader)?;
-            let (answer, receiver) = oneshot::channel();
-            reads.asked.insert(context, answer);
-            inner.wake.notify();
-            receiver
-        };
+        if !self.is_leader() {
+            return Err(KvError::NotLeader);
+        }
+        let (answer, receiver) = oneshot::channel();
+        self.0.reads.borrow_mut().queued.push(answer);
+        self.0.wake.notify();
         receiver.await.unwrap_or(Err(KvError::Closed))
+    }
+
+    /// One round of heartbeats for all reads asked since the last turn.
+    pub(super) fn ask_reads(&self) {
+        let inner = &self.0;
+        let mut reads = inner.reads.borrow_mut();
+        // A round that nobody waits for any more was lost on the way.
+        reads.asked.retain(|_, answers| answers.iter().any(|answer| !answer.is_canceled()));
+        if reads.queued.is_empty() {
+            return;
+        }
+        reads.contexts += 1;
+        let context = reads.contexts;
+        let answers = std::mem::take(&mut reads.queued);
+        inner.stamp();
+        match inner.raft.borrow_mut().read_index(context) {
+            Ok(()) => {
+                reads.asked.insert(context, answers);
+            }
+            Err(_) => {
+                for answer in answers {
+                    // Err: nobody waits any more.
+                    let _ = answer.send(Err(KvError::NotLeader));
+                }
+            }
+        }
     }
 
     /// `VerifyLeader`. Raft confirms no read before an entry of its own term is committed, so a leader that is verified also serves.
