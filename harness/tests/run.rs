@@ -117,7 +117,7 @@ fn an_append_done_twice_is_invalid_and_the_report_says_where() {
         text.starts_with("redis-append  INVALID   seed 0x3   commit a1b2c3d   5 nodes, "),
         "{text}"
     );
-    assert!(text.contains("  duplicate-elements: key "), "{text}");
+    assert!(text.contains("  duplicate-elements: duplicate append: key "), "{text}");
     assert!(
         text.contains("  replay:      cargo sim replay redis-append 0x3 --time 20\n"),
         "{text}"

@@ -10,7 +10,7 @@ use std::fmt;
 /// A command that this server knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
-    /// PING [message]
+    /// `PING [message]`
     Ping,
     /// SET key value
     Set,
