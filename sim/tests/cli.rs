@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// A run that takes a fraction of a second.
-const SMALL: [&str; 4] = ["--time", "5", "--nodes", "3"];
+const SMALL: [&str; 8] =
+    ["--time", "8", "--nodes", "3", "--interval", "0.5-1", "--faults", "kill,partition"];
 /// A planted bug that seed 1 shows at once.
 const BUG: &str = "lrange_local_on_follower";
 
