@@ -216,12 +216,10 @@ impl<'a> Walk<'a> {
             let append = OnThreads::first(usize::from(self.options.clients), append);
             Drivers {
                 generator: Box::new(TimeLimit::new(self.options.time, append)),
-                nemesis: Box::new(Composed::swarm(
-                    faults,
-                    self.options.interval,
-                    start,
-                    &mut breaks,
-                )),
+                nemesis: Box::new(
+                    Composed::swarm(faults, self.options.interval, start, &mut breaks)
+                        .ending(start + self.options.time),
+                ),
             }
         });
         let breaker = Breaker { nemesis: &mut *nemesis, rng: &mut breaks };

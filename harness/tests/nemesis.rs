@@ -288,3 +288,25 @@ fn the_heal_of_an_old_partition_does_not_end_a_new_one() {
     assert_eq!(told.len(), 7);
     assert!(told.iter().all(|fault| fault.kind() == Some(FaultKind::Partition)), "{told:?}");
 }
+
+#[test]
+fn nothing_is_struck_so_late_that_it_could_hardly_act() {
+    let interval = Interval { min: SECOND, max: SECOND };
+    for seed in 0..20 {
+        let mut rng = rng(seed);
+        let composed = Composed::swarm(&FaultKind::ALL, interval, Duration::ZERO, &mut rng);
+        let mut nemesis = composed.ending(20 * SECOND);
+        let mut view = ClusterView::new(&nodes(5));
+        let mut struck = 0;
+        for tick in 0..200 {
+            view.now = SECOND / 10 * tick;
+            while let Some(fault) = nemesis.next(&view, &mut rng) {
+                view.apply(&fault);
+                struck += usize::from(fault.kind().is_some());
+                let late = fault.kind().is_some() && view.now > 18 * SECOND;
+                assert!(!late, "{fault} at {:?} of 20 s", view.now);
+            }
+        }
+        assert!(struck > 0, "seed {seed}");
+    }
+}

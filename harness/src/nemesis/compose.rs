@@ -30,11 +30,15 @@ impl Interval {
     }
 }
 
+/// What a fault needs at most before it shows: a clock is read once a second, a link is used five times.
+const ACTS_WITHIN: Duration = Duration::from_secs(2);
+
 /// Families by weight, one after another, and their undoings.
 pub struct Composed {
     families: Vec<(u64, Box<dyn Family>)>,
     interval: Interval,
     strike_at: Option<Duration>,
+    last_strike: Duration,
     /// In order of time; what is due at the same time in order of decision.
     schedule: Vec<(Duration, Fault)>,
 }
@@ -48,7 +52,15 @@ impl Composed {
         rng: &mut ChaCha8Rng,
     ) -> Composed {
         let strike_at = (!families.is_empty()).then(|| start + interval.draw(rng));
-        Composed { families, interval, strike_at, schedule: Vec::new() }
+        Composed { families, interval, strike_at, last_strike: Duration::MAX, schedule: Vec::new() }
+    }
+
+    /// No strike so late before `end`, when all is healed, that it could hardly act.
+    #[must_use]
+    pub fn ending(mut self, end: Duration) -> Composed {
+        self.last_strike = end.saturating_sub(ACTS_WITHIN);
+        self.strike_at = self.strike_at.filter(|at| *at <= self.last_strike);
+        self
     }
 
     /// What a seed makes of the kinds enabled.
@@ -115,7 +127,8 @@ impl Nemesis for Composed {
             return Some(fault);
         }
         if self.strike_at.is_some_and(|at| at <= view.now) {
-            self.strike_at = Some(view.now + self.interval.draw(rng));
+            let next = view.now + self.interval.draw(rng);
+            self.strike_at = Some(next).filter(|at| *at <= self.last_strike);
             self.strike(view, rng);
         }
         self.due_fault(view)

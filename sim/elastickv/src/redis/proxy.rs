@@ -36,11 +36,10 @@ impl<E: Env> Proxy<E> {
     pub async fn command(&self, to: NodeId, args: &[Bytes]) -> Result<Reply, KvError> {
         let mut request = Vec::new();
         write_command(&mut request, args);
-        let reply = self.exchange(to, request, 1).await?.pop();
-        Ok(match reply {
-            Some(Reply::Simple(text)) => Reply::Bulk(text.into()),
-            Some(reply) => reply,
-            None => return Err(KvError::Rpc("EOF".into())),
+        let reply = self.exchange(to, request, 1).await?;
+        Ok(match reply.strip_prefix(b"+") {
+            Some(status) => Reply::Bulk(Bytes::copy_from_slice(status.trim_ascii_end())),
+            None => Reply::Verbatim(reply),
         })
     }
 
@@ -52,16 +51,16 @@ impl<E: Env> Proxy<E> {
             write_command(&mut request, args);
         }
         write_command(&mut request, &[Bytes::from_static(b"EXEC")]);
-        let reply = self.exchange(to, request, queue.len() + 2).await?.pop();
-        reply.ok_or_else(|| KvError::Rpc("EOF".into()))
+        self.exchange(to, request, queue.len() + 2).await.map(Reply::Verbatim)
     }
 
+    /// Sends a request and returns the last of so many replies.
     async fn exchange(
         &self,
         to: NodeId,
         request: Vec<u8>,
         replies: usize,
-    ) -> Result<Vec<Reply>, KvError> {
+    ) -> Result<Bytes, KvError> {
         self.env.reached("redis proxy");
         let me = self.env.id();
         let dialed =
@@ -112,16 +111,18 @@ impl<E: Env> Proxy<E> {
     }
 }
 
-async fn read_replies<S: AsyncReadExt + Unpin>(
-    socket: &mut S,
-    count: usize,
-) -> io::Result<Vec<Reply>> {
+/// The last of so many replies.
+async fn read_replies<S: AsyncReadExt + Unpin>(socket: &mut S, count: usize) -> io::Result<Bytes> {
     let mut buffer = BytesMut::new();
-    let mut replies = Vec::new();
+    let mut last = Bytes::new();
+    let mut missing = count;
     let mut chunk = vec![0; 16 << 10];
-    while replies.len() < count {
+    while missing > 0 {
         match read_reply(&mut buffer) {
-            Ok(Some(reply)) => replies.push(reply),
+            Ok(Some(reply)) => {
+                last = reply;
+                missing -= 1;
+            }
             Ok(None) => {
                 let read = socket.read(&mut chunk).await?;
                 if read == 0 {
@@ -132,7 +133,7 @@ async fn read_replies<S: AsyncReadExt + Unpin>(
             Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error.0)),
         }
     }
-    Ok(replies)
+    Ok(last)
 }
 
 /// The error in Go's words.

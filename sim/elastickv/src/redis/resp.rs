@@ -27,6 +27,8 @@ pub enum Reply {
     Array(Vec<Reply>),
     /// `*-1`
     NullArray,
+    /// Another server's reply, passed on as it came.
+    Verbatim(Bytes),
 }
 
 impl Reply {
@@ -44,6 +46,7 @@ impl Reply {
             Reply::NullBulk => write_line(out, b'$', b"-1"),
             Reply::NullArray => write_line(out, b'*', b"-1"),
             Reply::Bulk(bytes) => write_bulk(out, bytes),
+            Reply::Verbatim(bytes) => out.extend_from_slice(bytes),
             Reply::Array(items) => {
                 write_number(out, b'*', items.len() as i64);
                 for item in items {
@@ -124,58 +127,47 @@ pub fn read_command(buffer: &mut BytesMut) -> Result<Option<Vec<Bytes>>, Protoco
     Ok(Some(spans.into_iter().map(|span| whole.slice(span)).collect()))
 }
 
-/// Takes one reply from the front of a buffer; `None` if it is not all there yet.
-pub fn read_reply(buffer: &mut BytesMut) -> Result<Option<Reply>, ProtocolError> {
+/// Takes one whole reply from the front of a buffer, as bytes; `None` if it is not all there yet.
+pub fn read_reply(buffer: &mut BytesMut) -> Result<Option<Bytes>, ProtocolError> {
     let mut at = 0;
-    let reply = reply_at(buffer, &mut at, DEPTH_MAX)?;
-    if reply.is_some() {
-        buffer.advance(at);
-    }
-    Ok(reply)
+    let whole = skip_reply(buffer, &mut at, DEPTH_MAX)?;
+    Ok(whole.then(|| buffer.split_to(at).freeze()))
 }
 
-fn reply_at(buffer: &[u8], at: &mut usize, depth: usize) -> Result<Option<Reply>, ProtocolError> {
-    let Some(line) = line_at(buffer, at)? else { return Ok(None) };
+/// Moves past one reply; whether it is all there.
+fn skip_reply(buffer: &[u8], at: &mut usize, depth: usize) -> Result<bool, ProtocolError> {
+    let Some(line) = line_at(buffer, at)? else { return Ok(false) };
     let (kind, rest) = line.split_first().ok_or_else(|| error("empty reply"))?;
-    let text = || String::from_utf8_lossy(rest).into_owned();
     let count = || number(rest).ok_or_else(|| error("invalid number"));
-    Ok(Some(match kind {
-        b'+' => Reply::Simple(text()),
-        b'-' => Reply::Error(text()),
-        b':' => Reply::Integer(count()?),
+    match kind {
+        b'+' | b'-' => Ok(true),
+        b':' => count().map(|_| true),
         b'$' => match count()? {
-            -1 => Reply::NullBulk,
+            -1 => Ok(true),
             len if (0..=BULK_MAX as i64).contains(&len) => {
-                let end = *at + len as usize;
-                if buffer.len() < end + 2 {
-                    return Ok(None);
-                }
-                let bytes = Bytes::copy_from_slice(&buffer[*at..end]);
-                *at = end + 2;
-                Reply::Bulk(bytes)
+                *at += len as usize + 2;
+                Ok(buffer.len() >= *at)
             }
-            _ => return Err(error("invalid bulk length")),
+            _ => Err(error("invalid bulk length")),
         },
         b'*' => match count()? {
-            -1 => Reply::NullArray,
+            -1 => Ok(true),
             len if (0..=ARRAY_MAX as i64).contains(&len) && depth > 0 => {
-                let mut items = Vec::new();
                 for _ in 0..len {
-                    match reply_at(buffer, at, depth - 1)? {
-                        Some(item) => items.push(item),
-                        None => return Ok(None),
+                    if !skip_reply(buffer, at, depth - 1)? {
+                        return Ok(false);
                     }
                 }
-                Reply::Array(items)
+                Ok(true)
             }
-            _ => return Err(error("invalid multibulk length")),
+            _ => Err(error("invalid multibulk length")),
         },
-        _ => return Err(error("unknown reply type")),
-    }))
+        _ => Err(error("unknown reply type")),
+    }
 }
 
 fn line_at<'a>(buffer: &'a [u8], at: &mut usize) -> Result<Option<&'a [u8]>, ProtocolError> {
-    let rest = &buffer[*at..];
+    let rest = buffer.get(*at..).unwrap_or_default();
     match rest.iter().position(|b| *b == b'\n') {
         Some(end) => {
             *at += end + 1;
@@ -209,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_read_back_as_they_were_written() {
+    fn a_whole_reply_is_taken_as_it_was_written_and_no_part_of_one() {
         let reply = Reply::Array(vec![
             Reply::ok(),
             Reply::Error("ERR no".into()),
@@ -222,9 +214,14 @@ mod tests {
         let mut wire = Vec::new();
         reply.write(&mut wire);
         for cut in 0..wire.len() {
-            assert_eq!(read_reply(&mut BytesMut::from(&wire[..cut])), Ok(None));
+            assert_eq!(read_reply(&mut BytesMut::from(&wire[..cut])), Ok(None), "cut at {cut}");
         }
-        assert_eq!(read_reply(&mut BytesMut::from(&wire[..])), Ok(Some(reply)));
+        let mut two = BytesMut::from(&[&wire[..], b":1\r\n"].concat()[..]);
+        assert_eq!(read_reply(&mut two), Ok(Some(Bytes::from(wire.clone()))));
+        assert_eq!(&two[..], b":1\r\n");
+        let mut passed_on = Vec::new();
+        Reply::Verbatim(wire.clone().into()).write(&mut passed_on);
+        assert_eq!(passed_on, wire);
     }
 
     #[test]
