@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_mark_that_no_run_reaches_makes_a_long_sweep_unknown() {
-        let case = case("partition,kill");
+        let case = case("partition,kill,power");
         for mark in MARKS.iter().map(|mark| mark.name).filter(|name| *name != LEADER_CHANGES) {
             let record = full(&case, mark);
             let long = tally(&case, &record, RUNS_ENOUGH);
