@@ -292,25 +292,15 @@ fn a_folder_whose_hash_another_build_would_not_give_is_told_apart() {
 #[test]
 fn the_replay_line_of_a_failure_gives_the_same_failure() {
     let room = room("replay_line");
-    let words = [
-        "run",
-        "redis-append",
-        "--bug",
-        BUG,
-        "--time",
-        "8",
-        "--rate",
-        "150",
-        "--interval",
-        "1-2.5",
-    ];
+    let words =
+        ["run", "redis-append", "--bug", BUG, "--time", "8", "--rate", "150", "--faults", "none"];
     let said = say(&room, &words);
     assert_eq!(said.code, 1, "{}{}", said.out, said.err);
     assert!(said.err.contains(&format!("planted bug {BUG}")), "{}", said.err);
     assert!(said.out.contains("INVALID") && said.out.contains("folder:"), "{}", said.out);
     let line =
         said.out.lines().find_map(|line| line.trim().strip_prefix("replay:")).unwrap().trim();
-    let expected = format!("redis-append 0x1 --bug {BUG} --rate 150 --time 8 --interval 1-2.5");
+    let expected = format!("redis-append 0x1 --bug {BUG} --rate 150 --time 8 --faults none");
     assert_eq!(line, format!("cargo sim replay {expected}"));
 
     let (_, first) = object(&room, &[&words[..], &["--json"]].concat());
