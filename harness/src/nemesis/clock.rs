@@ -14,7 +14,8 @@ pub const SKEW_MAX_MS: i64 = 60_000;
 pub struct Clocks;
 
 impl Family for Clocks {
-    /// Of a leader in four cases of ten, of some random nodes in the others; reset after 0.5 to 20 s in half of them.
+    /// Of a leader in four cases of ten, of some random nodes in the others; reset after 2 to 20 s in half of them: a node
+    /// that reads its clock once a second has seen the jump by then.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let mut nodes = view.which(super::NodeView::acts);
         if nodes.is_empty() {
@@ -31,7 +32,7 @@ impl Family for Clocks {
             nodes.truncate(count);
         }
         let resets = rng.chance(0.5);
-        let reset = Duration::from_millis(rng.log_uniform(500, 20_000));
+        let reset = Duration::from_millis(rng.log_uniform(2_000, 20_000));
         let mut timed = Vec::new();
         for id in nodes {
             let shown = view.node(id).map_or(0, |node| node.wall_ms);
