@@ -20,6 +20,7 @@
 
 pub mod catalog;
 pub mod checker;
+pub mod cli;
 pub mod client;
 pub mod cluster;
 pub mod codec;
@@ -35,6 +36,7 @@ pub mod judge;
 pub mod nemesis;
 pub mod op;
 pub mod options;
+pub mod record;
 pub mod recording;
 pub mod redis;
 pub mod report;
