@@ -77,7 +77,8 @@ impl Windows {
 /// What can be broken once at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
-    Network,
+    Cuts,
+    Latency,
     Process(NodeId),
     Signals(NodeId),
     Clock(NodeId),
@@ -85,7 +86,8 @@ enum Place {
 
 fn place(fault: &Fault) -> Place {
     match fault {
-        Fault::Partition { .. } | Fault::HealNetwork => Place::Network,
+        Fault::Partition { .. } | Fault::HealNetwork => Place::Cuts,
+        Fault::Slow { .. } | Fault::Fast => Place::Latency,
         Fault::Kill(node) | Fault::PowerOff(node) | Fault::Restart(node) => Place::Process(*node),
         Fault::Pause(node) | Fault::Resume(node) => Place::Signals(*node),
         Fault::WallJump { node, .. } | Fault::WallReset(node) => Place::Clock(*node),
@@ -116,8 +118,8 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
             continue;
         };
         match fault {
-            // The next shape takes the place of the one before it.
-            Fault::Partition { .. } => close(&mut open, place, in_force),
+            // The next one takes the place of the one before it.
+            Fault::Partition { .. } | Fault::Slow { .. } => close(&mut open, place, in_force),
             // A dead process is not paused.
             Fault::Kill(node) | Fault::PowerOff(node) => {
                 close(&mut open, Place::Signals(*node), in_force);
