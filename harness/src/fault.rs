@@ -163,3 +163,28 @@ impl fmt::Display for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_read_from_the_word_it_is_told_by() {
+        for kind in FaultKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+        }
+        let sentence = "slowness".parse::<FaultKind>().unwrap_err();
+        assert!(sentence.ends_with("clock, latency"), "{sentence}");
+    }
+
+    #[test]
+    fn a_slowness_is_told_with_its_nodes_and_times() {
+        let told = |nodes: &[u16], delay_ms, jitter_ms| {
+            let nodes = nodes.iter().copied().map(NodeId).collect();
+            Fault::Slow { nodes, delay_ms, jitter_ms }.to_string()
+        };
+        assert_eq!(told(&[1, 3], 250, 0), "slow n1 n3: 250 ms");
+        assert_eq!(told(&[2], 250, 40), "slow n2: 250 ms and up to 40 ms more");
+        assert_eq!(Fault::Fast.to_string(), "fast");
+    }
+}

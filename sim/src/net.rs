@@ -326,6 +326,39 @@ mod tests {
     }
 
     #[test]
+    fn slowness_changes_when_a_message_arrives_and_nothing_else_of_any_message() {
+        let mut params = WorldParams::calm();
+        (params.loss_ppm, params.duplication_ppm, params.reorder) = (100_000, 100_000, true);
+        let usual = trips(&params, 3000);
+        let mut net = Net::new(Seed(3), 2);
+        let mut late = [Vec::new(), Vec::new()];
+        for (k, usual) in usual.iter().enumerate() {
+            match k {
+                1000 => net.slow([1].into_iter(), 200, 100, 7),
+                2000 => net.fast(),
+                _ => {}
+            }
+            let trip = net.trip(&params, 1, 2, 100, k as u64 * 1000);
+            let slow = (1000..2000).contains(&k);
+            assert_eq!(trip.late, slow.then_some(7));
+            assert_eq!(net.trip(&params, 2, 1, 100, k as u64 * 1000).late, None);
+            let copies = [(trip.arrives, usual.arrives), (trip.again, usual.again)];
+            for (late, (arrives, usual)) in late.iter_mut().zip(copies) {
+                assert_eq!(arrives.is_some(), usual.is_some());
+                late.extend(arrives.zip(usual).map(|(a, b)| (k, a - b)).filter(|_| slow));
+                assert!(slow || arrives == usual);
+            }
+        }
+        for late in &late {
+            assert!(late.iter().all(|(_, extra)| (200 * MS..=300 * MS).contains(extra)));
+            let mean = late.iter().map(|(_, extra)| extra).sum::<u64>() / late.len() as u64;
+            assert!((240 * MS..260 * MS).contains(&mean), "{mean}");
+        }
+        // A doubled message's two copies are late by times of their own.
+        assert!(late[1].iter().all(|copy| !late[0].contains(copy)));
+    }
+
+    #[test]
     fn a_link_has_a_bandwidth() {
         let mut params = WorldParams::calm();
         params.ns_per_kib = 8192;

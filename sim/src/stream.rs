@@ -13,7 +13,8 @@
 //! | is paused | connects, takes up to [`WINDOW_BYTES`], answers nothing |
 //! | closed | end of file after the last byte; it resets if it closed with bytes unread |
 //!
-//! Cannot show: packets of a stream overtaking each other, selective acknowledgements, congestion control.
+//! Cannot show: packets of a stream overtaking each other, selective acknowledgements, congestion control, time-outs that
+//! learn from a slow link: what takes longer than the first of them is sent several times.
 
 mod end;
 mod socket;

@@ -98,10 +98,19 @@ impl FromArgMatches for Setup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::FaultKind;
 
     #[test]
     fn every_option_of_a_run_is_on_the_command_line() {
         let words: Vec<&str> = WORDS.iter().map(|(word, _, _)| *word).collect();
         assert_eq!(words, Options::words());
+    }
+
+    #[test]
+    fn the_help_names_every_kind_of_fault() {
+        let faults = WORDS.iter().find(|(word, _, _)| *word == "faults");
+        let (_, _, help) = faults.expect("it is an option");
+        let names = FaultKind::ALL.map(FaultKind::name).join(",");
+        assert!(help.contains(&format!(": {names} or none")), "{help}");
     }
 }
