@@ -86,7 +86,8 @@ pub async fn run_with(
     if cluster.nodes().is_empty() {
         return Err(RunError::NoNodes);
     }
-    let (faults, unsupported) = enactable(options, cluster);
+    let (faults, unsupported): (Vec<FaultKind>, Vec<FaultKind>) =
+        options.faults.iter().partition(|kind| cluster.supports(**kind));
     if faults.is_empty() && !unsupported.is_empty() && drivers.is_none() {
         let names: Vec<&str> = unsupported.iter().map(|kind| kind.name()).collect();
         return Err(RunError::Unsupported(names.join(", ")));
@@ -104,11 +105,6 @@ pub async fn run_with(
     let artifacts = cluster.tear_down().await;
     walk.record(Entry::Ended(artifacts));
     Ok(walk.interpreter.recorder.run)
-}
-
-/// The kinds of fault asked for: those that the cluster can enact, and the others.
-pub fn enactable(options: &Options, cluster: &dyn Cluster) -> (Vec<FaultKind>, Vec<FaultKind>) {
-    options.faults.iter().partition(|kind| cluster.supports(**kind))
 }
 
 struct Walk<'a> {

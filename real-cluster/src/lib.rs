@@ -4,10 +4,13 @@
 //! (the layers that [`node`] hosts over real sockets, files and clocks: [`env`], [`disk`], [`transport`]). It never
 //! meets `sim` and never sees madsim.
 
+pub mod ceiling;
+pub mod cpu;
 pub mod disk;
 pub mod env;
 pub mod metrics;
 pub mod node;
+pub mod signals;
 pub mod transport;
 
 /// The node of the boundary as the layers under test name it.

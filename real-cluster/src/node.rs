@@ -23,6 +23,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+/// What a process of this kind is called, its program and `argv[0]`.
+pub const NAME: &str = "elastickv-node";
 /// Started wrongly, or on a data directory or ports that it cannot have.
 const REFUSED: u8 = 3;
 /// What a sync that is under way may take when the process ends.

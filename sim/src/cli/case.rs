@@ -30,7 +30,7 @@ pub fn row_in_words(bug: Bug) -> String {
         row.options.iter().map(|(word, value)| format!("--{word} {value}")).collect();
     let options =
         if options.is_empty() { "the test's own options".to_owned() } else { options.join(" ") };
-    let wiring = match row.wiring {
+    let wiring = match bug.wiring() {
         elastickv::options::Wiring::Verified => "",
         elastickv::options::Wiring::Direct => ", wired as in cmd/server/demo.go",
     };

@@ -37,5 +37,5 @@ pub fn save(store: &Path, outcome: &Outcome) -> anyhow::Result<PathBuf> {
 
 /// The commit that this program was built from, `-dirty` if the sources had been changed; `None` outside a repository.
 fn commit() -> Option<&'static str> {
-    Some(env!("SIM_COMMIT")).filter(|commit| !commit.is_empty())
+    Some(env!("COMMIT")).filter(|commit| !commit.is_empty())
 }
