@@ -178,7 +178,7 @@ fn clients_wait_for_a_slowed_node_as_its_peers_do() {
 
 #[test]
 fn a_connection_outlasts_the_greatest_slowness_on_both_sides() {
-    let most = 2 * harness::nemesis::latency::DELAY_MAX_MS as u32;
+    let most = harness::nemesis::latency::DELAY_MAX_MS as u32;
     play(calm(), async move |stage| {
         stage.slow(&[N1, N2], most, 0).await;
         let began = stage.us();
