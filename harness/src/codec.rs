@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 /// Bytes of an encoded value, at most.
 pub const LIMIT: u64 = 1 << 30;
 /// The format that is written. Raise it when the meaning of the bytes changes.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 
 const MAGIC: &[u8; 4] = b"HRNS";
 const HEADER: usize = MAGIC.len() + 1 + 8 + 4;
@@ -62,6 +62,19 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     bytes.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
     bytes.extend_from_slice(&payload);
     Ok(bytes)
+}
+
+/// The first of several encoded values in a row, and the bytes after it; `None` if the bytes end before it does.
+pub fn split_first(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, CodecError> {
+    let begins = &bytes[..bytes.len().min(MAGIC.len())];
+    if !MAGIC.starts_with(begins) {
+        return Err(CodecError::Foreign);
+    }
+    let Some(header) = bytes.get(..HEADER) else { return Ok(None) };
+    let mut length = [0; 8];
+    length.copy_from_slice(&header[MAGIC.len() + 1..MAGIC.len() + 9]);
+    let length = usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX);
+    Ok(bytes.split_at_checked(HEADER.saturating_add(length)))
 }
 
 /// The value, if every byte is as it was written.

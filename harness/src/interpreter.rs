@@ -17,13 +17,14 @@ use crate::client::{Classify, Client, Dial, Outcome, undecided};
 use crate::cluster::{Cluster, FaultError, NodeId};
 use crate::fault::Fault;
 use crate::generator::{Context, Generator, Next, Thread};
-use crate::history::{Event, History, Kind, Process};
+use crate::history::{Event, Kind, Process};
 use crate::nemesis::{ClusterView, Nemesis};
 use crate::op::{Completion, Op};
+use crate::recording::{Entry, Recorder};
+use crate::stop::Stop;
 use futures_util::future::{Either, LocalBoxFuture, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
@@ -44,15 +45,14 @@ pub struct Settings {
     pub classify: Classify,
 }
 
-/// A fault as it was enacted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Injection {
-    /// When it began.
-    pub time: Duration,
-    /// What.
-    pub fault: Fault,
-    /// Why it could not be enacted.
-    pub error: Option<String>,
+/// What is asked, and until when.
+pub struct Asks<'n> {
+    /// Decides.
+    pub generator: &'n mut dyn Generator,
+    /// Its draws.
+    pub rng: &'n mut ChaCha8Rng,
+    /// Asked to stop, the generator counts as exhausted.
+    pub stop: Stop,
 }
 
 /// A nemesis and its stream.
@@ -75,11 +75,7 @@ pub struct Interpreter<'a> {
     breaking: bool,
     view: ClusterView,
     /// All that happened.
-    pub history: History,
-    /// Every fault in order.
-    pub injections: Vec<Injection>,
-    /// Who led, whenever the nemesis looked and found a change.
-    pub leaders: Vec<(Duration, Vec<NodeId>)>,
+    pub recorder: Recorder,
 }
 
 /// What a future in flight comes back with.
@@ -92,7 +88,11 @@ enum Done {
 
 impl<'a> Interpreter<'a> {
     /// Nothing asked yet.
-    pub fn new(cluster: &'a dyn Cluster, settings: Settings) -> Interpreter<'a> {
+    pub fn new(
+        cluster: &'a dyn Cluster,
+        settings: Settings,
+        recorder: Recorder,
+    ) -> Interpreter<'a> {
         let nodes = cluster.nodes();
         let thread = |id: usize| Thread {
             id,
@@ -113,9 +113,7 @@ impl<'a> Interpreter<'a> {
             armed: None,
             breaking: false,
             view: ClusterView::new(nodes),
-            history: History::default(),
-            injections: Vec::new(),
-            leaders: Vec::new(),
+            recorder,
         }
     }
 
@@ -126,14 +124,10 @@ impl<'a> Interpreter<'a> {
 
     /// Until the generator is exhausted and nothing is in flight. The nemesis is asked as long as the generator has
     /// something to ask.
-    pub async fn drive(
-        &mut self,
-        generator: &mut dyn Generator,
-        rng: &mut ChaCha8Rng,
-        mut breaker: Option<Breaker<'_>>,
-    ) {
+    pub async fn drive(&mut self, asks: Asks<'_>, mut breaker: Option<Breaker<'_>>) {
+        let Asks { generator, rng, stop } = asks;
         loop {
-            let exhausted = self.ask(generator, rng);
+            let exhausted = stop.is_asked() || self.ask(generator, rng);
             if exhausted {
                 breaker = None;
             }
@@ -143,7 +137,14 @@ impl<'a> Interpreter<'a> {
             if exhausted && !self.breaking && self.context.idle() {
                 break;
             }
-            match self.in_flight.next().await {
+            let next = match stop.is_asked() {
+                true => self.in_flight.next().await,
+                false => match select(self.in_flight.next(), pin!(stop.asked())).await {
+                    Either::Left((done, _)) => done,
+                    Either::Right(((), _)) => continue,
+                },
+            };
+            match next {
                 Some(done) => self.conclude(done, generator, breaker.as_mut()),
                 // Pending with nothing in flight: a generator that waits for nothing.
                 None => break,
@@ -159,7 +160,7 @@ impl<'a> Interpreter<'a> {
     pub async fn inject_all(&mut self, faults: Vec<Fault>) {
         for fault in faults {
             for _ in 0..3 {
-                self.begin(&fault);
+                self.record(fault.clone(), None);
                 let result = self.cluster.inject(&fault).await;
                 let failed = result.is_err();
                 self.injected(fault.clone(), result);
@@ -202,7 +203,7 @@ impl<'a> Interpreter<'a> {
             error: None,
         };
         generator.update(&event);
-        self.history.push(event);
+        self.recorder.record(Entry::Event(event));
         let client = self.clients[thread].take();
         let (cluster, settings) = (self.cluster, self.settings);
         self.in_flight.push(Box::pin(async move {
@@ -248,7 +249,7 @@ impl<'a> Interpreter<'a> {
             Done::Attempt { thread, op, client, outcome } => {
                 let event = self.complete(thread, op, client, outcome);
                 generator.update(&event);
-                self.history.push(event);
+                self.recorder.record(Entry::Event(event));
             }
             Done::Leaders(leaders) => {
                 self.saw(leaders);
@@ -296,26 +297,21 @@ impl<'a> Interpreter<'a> {
 
     fn saw(&mut self, leaders: Vec<NodeId>) {
         self.view.now = self.cluster.clock().now();
-        if self.leaders.last().is_none_or(|(_, before)| *before != leaders) {
-            self.leaders.push((self.view.now, leaders.clone()));
+        let before = self.recorder.run.leaders.last();
+        if before.is_none_or(|(_, before)| *before != leaders) {
+            self.recorder.record(Entry::Leaders(self.view.now, leaders.clone()));
         }
         self.view.leaders = leaders;
     }
 
     fn inject(&mut self, fault: Fault) {
         self.breaking = true;
-        self.begin(&fault);
+        self.record(fault.clone(), None);
         let cluster = self.cluster;
         self.in_flight.push(Box::pin(async move {
             let result = cluster.inject(&fault).await;
             Done::Injected(fault, result)
         }));
-    }
-
-    fn begin(&mut self, fault: &Fault) {
-        let time = self.cluster.clock().now();
-        self.injections.push(Injection { time, fault: fault.clone(), error: None });
-        self.record(fault.clone(), None);
     }
 
     fn injected(&mut self, fault: Fault, result: Result<(), FaultError>) {
@@ -325,21 +321,18 @@ impl<'a> Interpreter<'a> {
         if error.is_none() || fault.kind().is_some() {
             self.view.apply(&fault);
         }
-        if let Some(last) = self.injections.last_mut() {
-            last.error.clone_from(&error);
-        }
         self.record(fault, error);
     }
 
     fn record(&mut self, fault: Fault, error: Option<String>) {
-        self.history.push(Event {
+        self.recorder.record(Entry::Event(Event {
             time: self.cluster.clock().now(),
             process: Process::Nemesis,
             kind: Kind::Info,
             op: Op::Fault(fault),
             node: None,
             error,
-        });
+        }));
     }
 }
 

@@ -4,9 +4,8 @@
 //! fault that was injected and never acted. What the world saw go wrong inside is `Invalid` beside what the checkers find.
 
 use crate::checker::{Anomaly, Verdict};
-use crate::interpreter::Injection;
 use crate::options::Options;
-use crate::run::Run;
+use crate::recording::{Injection, Phase, Run};
 use crate::stats::{Summary, both_ways};
 use crate::test::Test;
 use serde::{Deserialize, Serialize};
@@ -74,8 +73,14 @@ fn enough(options: &Options, run: &Run, summary: &Summary) -> Verdict {
     for (node, count) in &run.unread {
         reasons.push(format!("{count} final reads through {node} never succeeded"));
     }
+    if !run.ended {
+        let phase = run.phases.last().map_or(Phase::SetUp, |(phase, _)| *phase);
+        let known = run.lasted().as_secs_f64();
+        reasons.push(format!("the run is known only up to {known:.3} s, in phase `{phase}`"));
+    }
     for (kind, struck) in &summary.faults {
-        if struck.effective == 0 {
+        // What acted is known when the world has said so.
+        if struck.effective == 0 && run.ended {
             let injected = struck.injected;
             reasons.push(format!("{kind} was injected {injected} times and never acted"));
         }

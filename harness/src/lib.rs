@@ -20,6 +20,7 @@
 
 pub mod catalog;
 pub mod checker;
+pub mod cli;
 pub mod client;
 pub mod cluster;
 pub mod codec;
@@ -35,11 +36,15 @@ pub mod judge;
 pub mod nemesis;
 pub mod op;
 pub mod options;
+pub mod record;
+pub mod recording;
 pub mod redis;
 pub mod report;
 pub mod run;
 pub mod seed;
 pub mod stats;
+pub mod stop;
 pub mod store;
 pub mod test;
+pub mod windows;
 pub mod workload;

@@ -161,17 +161,26 @@ fn interval(value: &str) -> Result<Interval, String> {
     Ok(interval)
 }
 
-/// Seconds with up to nine decimals.
+/// Seconds with up to nine decimals; `s` after them may be left out, `ms` and `m` say otherwise.
 fn seconds(word: &str, value: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{value}` does not fit --{word}: seconds, such as 60 or 0.5");
-    let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
+    let wrong =
+        || format!("`{value}` does not fit --{word}: seconds, such as 60, 60s, 0.5 or 500ms");
+    let (number, unit) =
+        value.split_at(value.find(|c: char| c.is_alphabetic()).unwrap_or(value.len()));
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(whole) || !digits(part) || part.len() > 9 {
         return Err(wrong());
     }
     let whole: u32 = whole.parse().map_err(|_| wrong())?;
     let nanos: u32 = format!("{part:0<9}").parse().map_err(|_| wrong())?;
-    Ok(Duration::new(u64::from(whole), nanos))
+    let time = Duration::new(u64::from(whole), nanos);
+    match unit {
+        "" | "s" => Ok(time),
+        "ms" => Ok(time / 1000),
+        "m" => Ok(time * 60),
+        _ => Err(wrong()),
+    }
 }
 
 fn decimal(time: Duration) -> String {
@@ -226,13 +235,29 @@ mod tests {
     }
 
     #[test]
+    fn times_may_have_a_unit() -> Result<(), String> {
+        let mut options = Options::default();
+        for (value, millis) in
+            [("60", 60_000), ("60s", 60_000), ("1.5s", 1_500), ("250ms", 250), ("2m", 120_000)]
+        {
+            options.set("time", value)?;
+            assert_eq!(options.time, Duration::from_millis(millis), "{value}");
+        }
+        options.set("interval", "500ms-2s")?;
+        assert_eq!(options.interval.min, Duration::from_millis(500));
+        Ok(())
+    }
+
+    #[test]
     fn a_wrong_value_is_refused_with_a_sentence_that_says_what_would_be_right() {
         let mut options = Options::default();
         for (word, value, hint) in [
             ("nodes", "0", "above 0"),
             ("nodes", "-1", "above 0"),
-            ("time", "soon", "60 or 0.5"),
-            ("time", "1.", "60 or 0.5"),
+            ("time", "soon", "60, 60s"),
+            ("time", "1.", "60, 60s"),
+            ("time", "5h", "60, 60s"),
+            ("time", "s", "60, 60s"),
             ("faults", "fire", "partition, kill"),
             ("interval", "8-3", "the smaller"),
             ("read-percent", "101", "0 to 100"),

@@ -11,9 +11,8 @@
 use crate::checker::{Anomaly, Verdict};
 use crate::fault::FaultKind;
 use crate::judge::Judgement;
-use crate::options::Options;
 use crate::run::Run;
-use crate::test::Test;
+use crate::store::World;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
@@ -25,52 +24,39 @@ const TOLD: usize = 5;
 const AROUND: Duration = Duration::from_secs(3);
 /// Happenings that are told around an anomaly.
 const HAPPENINGS: usize = 8;
+/// What a seed is worth where it does not decide everything.
+pub const SEED_OF_REAL: &str = "fixes what is asked and broken, not what happens";
 
 /// All that a report tells. `Display` gives several lines for what is not valid, one for what is.
 pub struct Report<'a> {
-    /// The test.
-    pub test: &'a Test,
-    /// With which options.
-    pub options: &'a Options,
     /// What happened.
     pub run: &'a Run,
     /// What was made of it.
     pub judgement: &'a Judgement,
-    /// The world: `simulated` or `real`, as in `41.2 s simulated`.
-    pub world: &'a str,
+    /// Where it happened.
+    pub world: World,
     /// The commit that ran, if known.
     pub commit: Option<&'a str>,
-    /// What replays it, without test, seed and options: `cargo sim replay`.
-    pub replay: &'a str,
-    /// What the world was told beyond the options, as words: `--bug NAME`.
-    pub extra: &'a [String],
+    /// The command that runs it again.
+    pub again: &'a str,
     /// Where it is kept.
     pub folder: Option<&'a Path>,
 }
 
 impl Report<'_> {
-    /// The command that runs it again.
-    pub fn replay_line(&self) -> String {
-        let mut words =
-            vec![self.replay.to_owned(), self.test.name.to_owned(), self.run.seed.to_string()];
-        words.extend_from_slice(self.extra);
-        words.extend(self.options.replay_args(self.test));
-        words.join(" ")
-    }
-
     fn title(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self.judgement.verdict {
             Verdict::Valid => "valid",
             Verdict::Unknown(_) => "UNKNOWN",
             Verdict::Invalid(_) => "INVALID",
         };
-        write!(f, "{}  {name}   seed {}", self.test.name, self.run.seed)?;
+        write!(f, "{}  {name}   seed {}", self.run.test, self.run.seed)?;
         if let Some(commit) = self.commit {
             write!(f, "   commit {commit}")?;
         }
         let lasted = self.judgement.summary.lasted.as_secs_f64();
         let (nodes, faults) = (self.run.nodes.len(), self.faults());
-        write!(f, "   {nodes} nodes, {faults}, {lasted:.1} s {}", self.world)
+        write!(f, "   {nodes} nodes, {faults}, {lasted:.1} s {}", self.world.name())
     }
 
     /// The kinds that were injected: `kill+partition`.
@@ -148,8 +134,19 @@ impl Report<'_> {
         }
     }
 
+    fn stopped(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(at) = self.run.stopped else { return Ok(()) };
+        writeln!(f, "  stopped:     at {:.1} s, on request", at.as_secs_f64())
+    }
+
     fn whereabouts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "  replay:      {}", self.replay_line())?;
+        match self.world {
+            World::Simulated => writeln!(f, "  replay:      {}", self.again)?,
+            World::Real => {
+                writeln!(f, "  again:       {}", self.again)?;
+                writeln!(f, "  the seed:    {SEED_OF_REAL}")?;
+            }
+        }
         match self.folder {
             Some(folder) => writeln!(f, "  folder:      {}", folder.display()),
             None => Ok(()),
@@ -170,6 +167,7 @@ impl fmt::Display for Report<'_> {
         match &self.judgement.verdict {
             Verdict::Valid => {
                 writeln!(f, "   {}", self.judgement.summary.total)?;
+                self.stopped(f)?;
                 return self.unsupported(f);
             }
             Verdict::Unknown(reasons) => {
@@ -188,6 +186,7 @@ impl fmt::Display for Report<'_> {
                 }
             }
         }
+        self.stopped(f)?;
         self.unsupported(f)?;
         self.whereabouts(f)
     }

@@ -2,88 +2,32 @@
 //!
 //! [`run`] records and decides nothing; [`judge`] decides, later, when the runtime is gone.
 
-use crate::cluster::{Artifacts, Cluster, NodeId};
+use crate::cluster::Cluster;
 use crate::fault::FaultKind;
 use crate::generator::Generator;
 use crate::generator::on_threads::OnThreads;
 use crate::generator::stagger::Stagger;
 use crate::generator::time_limit::TimeLimit;
-use crate::history::History;
-use crate::interpreter::{Breaker, Injection, Interpreter, Settings, attempt};
+use crate::interpreter::{Asks, Breaker, Interpreter, Settings, attempt};
 use crate::nemesis::Nemesis;
 use crate::nemesis::compose::Composed;
 use crate::op::{Completion, Key};
 use crate::options::Options;
+use crate::recording::{Entry, Recorder, Sink};
 use crate::seed::{Seed, Stream};
+use crate::stop::Stop;
 use crate::test::Test;
 use crate::workload::append::Append;
 use crate::workload::final_reads::FinalReads;
 use crate::workload::{keys_used, read};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
 pub use crate::judge::{Judgement, judge};
+pub use crate::recording::{Phase, Run};
 
 /// The key that is read to see whether a node serves; no workload uses it.
 pub const PROBE: Key = Key::MAX;
-
-/// A part of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// Nodes start; every one is asked until it serves.
-    SetUp,
-    /// Clients ask, the nemesis breaks.
-    Disturb,
-    /// All is mended; every node is asked until it serves.
-    Heal,
-    /// Every key is read through every node.
-    ReadBack,
-    /// Nothing is asked any more.
-    TearDown,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Phase::SetUp => "set up",
-            Phase::Disturb => "disturb",
-            Phase::Heal => "heal",
-            Phase::ReadBack => "read back",
-            Phase::TearDown => "tear down",
-        })
-    }
-}
-
-/// All that is known of a run when it is over. Not judged yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Run {
-    /// The test's name.
-    pub test: String,
-    /// What it was made of.
-    pub seed: Seed,
-    /// The cluster.
-    pub nodes: Vec<NodeId>,
-    /// What happened.
-    pub history: History,
-    /// What the world left behind; its effects belong to `injections`, one by one.
-    pub artifacts: Artifacts,
-    /// Every fault and every undoing, in order.
-    pub injections: Vec<Injection>,
-    /// Who led, whenever the nemesis looked and found a change.
-    pub leaders: Vec<(Duration, Vec<NodeId>)>,
-    /// When each phase began.
-    pub phases: Vec<(Phase, Duration)>,
-    /// Nodes that did not serve in time, a sentence for each phase in which it was so.
-    pub unready: Vec<String>,
-    /// Final reads that never succeeded, by node.
-    pub unread: BTreeMap<NodeId, usize>,
-    /// Kinds of fault that were asked for and that the cluster cannot enact.
-    pub unsupported: Vec<FaultKind>,
-}
 
 /// Why there is no run: a tool or the environment failed, not the system under test.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +53,17 @@ pub struct Drivers {
     pub nemesis: Box<dyn Nemesis>,
 }
 
+/// What a caller may have to do with a run while it goes on. The default: nothing.
+#[derive(Default)]
+pub struct Hooks {
+    /// Instead of what the seed makes of the options.
+    pub drivers: Option<Drivers>,
+    /// Is told everything as it happens.
+    pub sink: Option<Box<dyn Sink>>,
+    /// Ends the disturbing early.
+    pub stop: Stop,
+}
+
 /// Walks the phases with the generator and the nemesis that the seed makes of the options.
 pub async fn run(
     test: &Test,
@@ -116,27 +71,18 @@ pub async fn run(
     cluster: &dyn Cluster,
     seed: Seed,
 ) -> Result<Run, RunError> {
-    walk(test, options, cluster, seed, None).await
+    run_with(test, options, cluster, seed, Hooks::default()).await
 }
 
-/// Walks the phases with a generator and a nemesis of the caller's.
+/// Walks the phases with hooks of the caller's.
 pub async fn run_with(
     test: &Test,
     options: &Options,
     cluster: &dyn Cluster,
     seed: Seed,
-    drivers: Drivers,
+    hooks: Hooks,
 ) -> Result<Run, RunError> {
-    walk(test, options, cluster, seed, Some(drivers)).await
-}
-
-async fn walk(
-    test: &Test,
-    options: &Options,
-    cluster: &dyn Cluster,
-    seed: Seed,
-    drivers: Option<Drivers>,
-) -> Result<Run, RunError> {
+    let Hooks { drivers, sink, stop } = hooks;
     if cluster.nodes().is_empty() {
         return Err(RunError::NoNodes);
     }
@@ -146,8 +92,10 @@ async fn walk(
         let names: Vec<&str> = unsupported.iter().map(|kind| kind.name()).collect();
         return Err(RunError::Unsupported(names.join(", ")));
     }
+    let run = Run::new(test.name, seed, cluster.nodes(), unsupported);
+    let recorder = Recorder::new(run, sink);
     cluster.set_up(seed).await?;
-    let mut walk = Walk::new(test, options, cluster);
+    let mut walk = Walk::new(test, options, cluster, recorder, stop);
     if walk.serves(Phase::SetUp).await {
         walk.disturb(seed, &faults, drivers).await;
         walk.heal().await;
@@ -155,20 +103,8 @@ async fn walk(
     }
     walk.enter(Phase::TearDown);
     let artifacts = cluster.tear_down().await;
-    let Walk { interpreter, phases, unready, unread, .. } = walk;
-    Ok(Run {
-        test: test.name.to_owned(),
-        seed,
-        nodes: cluster.nodes().to_vec(),
-        history: interpreter.history,
-        artifacts,
-        injections: interpreter.injections,
-        leaders: interpreter.leaders,
-        phases,
-        unready,
-        unread,
-        unsupported,
-    })
+    walk.record(Entry::Ended(artifacts));
+    Ok(walk.interpreter.recorder.run)
 }
 
 struct Walk<'a> {
@@ -176,13 +112,17 @@ struct Walk<'a> {
     cluster: &'a dyn Cluster,
     settings: Settings,
     interpreter: Interpreter<'a>,
-    phases: Vec<(Phase, Duration)>,
-    unready: Vec<String>,
-    unread: BTreeMap<NodeId, usize>,
+    stop: Stop,
 }
 
 impl<'a> Walk<'a> {
-    fn new(test: &Test, options: &'a Options, cluster: &'a dyn Cluster) -> Walk<'a> {
+    fn new(
+        test: &Test,
+        options: &'a Options,
+        cluster: &'a dyn Cluster,
+        mut recorder: Recorder,
+        stop: Stop,
+    ) -> Walk<'a> {
         let settings = Settings {
             // The final reads go through every node, so each has a thread, if only for them.
             clients: options.clients.max(cluster.nodes().len() as u16),
@@ -190,19 +130,18 @@ impl<'a> Walk<'a> {
             dial: test.dial,
             classify: options.classify,
         };
-        Walk {
-            options,
-            cluster,
-            settings,
-            interpreter: Interpreter::new(cluster, settings),
-            phases: vec![(Phase::SetUp, Duration::ZERO)],
-            unready: Vec::new(),
-            unread: BTreeMap::new(),
-        }
+        recorder.record(Entry::Phase(Phase::SetUp, Duration::ZERO));
+        let interpreter = Interpreter::new(cluster, settings, recorder);
+        Walk { options, cluster, settings, interpreter, stop }
+    }
+
+    fn record(&mut self, entry: Entry) {
+        self.interpreter.recorder.record(entry);
     }
 
     fn enter(&mut self, phase: Phase) {
-        self.phases.push((phase, self.cluster.clock().now()));
+        let now = self.cluster.clock().now();
+        self.record(Entry::Phase(phase, now));
     }
 
     async fn disturb(&mut self, seed: Seed, faults: &[FaultKind], drivers: Option<Drivers>) {
@@ -222,11 +161,21 @@ impl<'a> Walk<'a> {
                 ),
             }
         });
+        let stop = self.stop.clone();
+        let asks = Asks { generator: &mut *generator, rng: &mut asks, stop };
         let breaker = Breaker { nemesis: &mut *nemesis, rng: &mut breaks };
-        self.interpreter.drive(&mut *generator, &mut asks, Some(breaker)).await;
+        self.interpreter.drive(asks, Some(breaker)).await;
+        self.note_stop();
         self.enter(Phase::Heal);
         let healing = nemesis.heal(self.interpreter.view());
         self.interpreter.inject_all(healing).await;
+    }
+
+    fn note_stop(&mut self) {
+        if self.stop.is_asked() {
+            let now = self.cluster.clock().now();
+            self.record(Entry::Stopped(now));
+        }
     }
 
     /// Waits for all nodes to serve; if some do not, the final reads say which.
@@ -236,13 +185,14 @@ impl<'a> Walk<'a> {
 
     async fn read_back(&mut self, seed: Seed) {
         self.enter(Phase::ReadBack);
-        let keys = keys_used(&self.interpreter.history);
+        let keys = keys_used(&self.interpreter.recorder.run.history);
         let mut reads = FinalReads::new(self.cluster.nodes(), &keys);
         let mut limited = TimeLimit::new(self.options.final_limit, &mut reads);
         // Final reads draw nothing; the stream is only the trait's.
         let mut rng = seed.stream(Stream::Workload);
-        self.interpreter.drive(&mut limited, &mut rng, None).await;
-        self.unread = reads.missing();
+        let asks = Asks { generator: &mut limited, rng: &mut rng, stop: Stop::default() };
+        self.interpreter.drive(asks, None).await;
+        self.record(Entry::Unread(reads.missing()));
     }
 
     /// Asks every node for a key that nobody uses until each has answered, outside of the history: a read leaves
@@ -258,11 +208,15 @@ impl<'a> Walk<'a> {
                     Completion::Ok(_) => break,
                     Completion::Fail(reason) | Completion::Info(reason) => reason,
                 };
+                if phase == Phase::SetUp && self.stop.is_asked() {
+                    self.note_stop();
+                    return false;
+                }
                 if clock.now() >= limit {
                     let allowed = self.options.serve_limit;
-                    self.unready.push(format!(
+                    self.record(Entry::Unready(format!(
                         "{node} did not serve within {allowed:?} in phase `{phase}`: {reason}"
-                    ));
+                    )));
                     return false;
                 }
                 clock.sleep(Duration::from_millis(50)).await;

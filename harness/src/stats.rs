@@ -5,6 +5,7 @@ use crate::fault::FaultKind;
 use crate::history::{History, Kind};
 use crate::op::Mop;
 use crate::run::{Phase, Run};
+use crate::windows::{Span, Window, Windows};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,12 +23,31 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, kind: Kind) {
+    /// One more that ended so.
+    pub fn add(&mut self, kind: Kind) {
         match kind {
             Kind::Ok => self.ok += 1,
             Kind::Fail => self.fail += 1,
             Kind::Info => self.info += 1,
             Kind::Invoke => {}
+        }
+    }
+
+    /// Both together.
+    pub fn plus(self, other: Counts) -> Counts {
+        Counts {
+            ok: self.ok + other.ok,
+            fail: self.fail + other.fail,
+            info: self.info + other.info,
+        }
+    }
+
+    /// The rest, where `other` is a part of this.
+    pub fn minus(self, other: Counts) -> Counts {
+        Counts {
+            ok: self.ok - other.ok,
+            fail: self.fail - other.fail,
+            info: self.info - other.info,
         }
     }
 
@@ -67,6 +87,8 @@ pub struct Summary {
     pub mops_ok: u64,
     /// By kind.
     pub faults: BTreeMap<FaultKind, Struck>,
+    /// What became of what was asked while something was broken.
+    pub windows: Windows,
     /// How long each phase took.
     pub phases: Vec<(Phase, Duration)>,
     /// The whole run, in the cluster's time.
@@ -76,12 +98,21 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// What became of what was asked while a fault of the kind was in force, in words to go on with.
+    fn meanwhile(&self, kind: FaultKind) -> String {
+        self.windows
+            .broken
+            .get(&kind)
+            .map_or_else(String::new, |span| format!("; in force for {}", in_words(span)))
+    }
+
     /// Of a run.
     pub fn of(run: &Run) -> Summary {
         let mut summary = Summary {
             faults: struck(run),
+            windows: Windows::of(run),
             phases: phases(run),
-            lasted: run.phases.last().map_or(Duration::ZERO, |(_, began)| *began),
+            lasted: run.lasted(),
             counters: run.artifacts.counters.clone(),
             ..Summary::default()
         };
@@ -129,18 +160,36 @@ fn phases(run: &Run) -> Vec<(Phase, Duration)> {
     run.phases.iter().zip(ends).map(|((phase, from), (_, to))| (*phase, *to - *from)).collect()
 }
 
+impl fmt::Display for Struck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Struck { injected, effective, refused } = self;
+        write!(f, "{injected} injected, {effective} effective")?;
+        match refused {
+            0 => Ok(()),
+            _ => write!(f, ", {refused} refused"),
+        }
+    }
+}
+
+fn in_words(span: &Span) -> String {
+    format!("{:.1} s: {}", span.lasted.as_secs_f64(), span.ops)
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "operations   {}", self.total)?;
         writeln!(f, "  reads      {}", self.reads)?;
         writeln!(f, "  appends    {}", self.appends)?;
         for (kind, struck) in &self.faults {
-            let Struck { injected, effective, refused } = struck;
-            write!(f, "{:<12} {injected} injected, {effective} effective", kind.name())?;
-            match refused {
-                0 => writeln!(f)?,
-                _ => writeln!(f, ", {refused} refused")?,
-            }
+            writeln!(f, "{:<12} {struck}{}", kind.name(), self.meanwhile(*kind))?;
+        }
+        let calm = &self.windows.calm;
+        if !self.faults.is_empty() {
+            writeln!(f, "{:<12} {}", "calm", in_words(calm))?;
+        }
+        for Window { fault, from, to, ops, .. } in &self.windows.all {
+            let (from, to) = (from.as_secs_f64(), to.as_secs_f64());
+            writeln!(f, "  {from:>8.3} s to {to:>8.3} s  {fault:<28} {ops}")?;
         }
         for (phase, lasted) in &self.phases {
             writeln!(f, "{:<12} {:.3} s", phase.to_string(), lasted.as_secs_f64())?;

@@ -8,8 +8,9 @@
 //! | `verdict.json`  | the [`Judgement`]                                                        |
 //! | `report.txt`    | the words                                                                |
 //!
-//! Promises: a folder is there whole or not at all, and an existing one is never replaced: a second run of the same
-//! seed gets `-2`, a third `-3`.
+//! Promises: an existing folder is never replaced: a second run of the same seed gets `-2`, a third `-3`. [`save`] makes a
+//! folder whole or not at all. A real run's folder grows while the run goes on ([`log`]); until it is over it
+//! has a `history.log` in place of `history.bin`, and no verdict.
 
 use crate::codec::{self, CodecError};
 use crate::history::{Event, History, Process};
@@ -24,6 +25,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+pub mod log;
 
 /// A folder that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +57,36 @@ pub enum StoreError {
     },
 }
 
+/// Runs of one seed that are kept side by side.
+const ATTEMPTS: u32 = 10_000;
+
+/// Which kind of world a run was in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum World {
+    /// One process; the seed decides everything.
+    #[default]
+    Simulated,
+    /// Processes; the seed decides what is asked and what is broken.
+    Real,
+}
+
+impl World {
+    /// The word for it, as in `41.2 s simulated`.
+    pub fn name(self) -> &'static str {
+        match self {
+            World::Simulated => "simulated",
+            World::Real => "real",
+        }
+    }
+}
+
 /// What it takes to run it again: the content of `params.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Params {
+    /// The world that it ran in.
+    #[serde(default)]
+    pub world: World,
     /// The test's name.
     pub test: String,
     /// The seed, as it is written on a command line.
@@ -73,6 +103,8 @@ pub struct Params {
 /// What a run folder is made of.
 #[derive(Clone, Copy)]
 pub struct Kept<'a> {
+    /// The world that it ran in.
+    pub world: World,
     /// All options.
     pub options: &'a Options,
     /// What the world was told beyond the options.
@@ -88,18 +120,14 @@ pub struct Kept<'a> {
 /// A run folder read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// The test's name.
-    pub test: String,
-    /// The seed.
-    pub seed: Seed,
-    /// All options.
-    pub options: Options,
-    /// What the world was told beyond the options.
-    pub extra: BTreeMap<String, String>,
-    /// What happened.
+    /// What it was made of.
+    pub params: Params,
+    /// What happened, as far as it was kept.
     pub run: Run,
-    /// What was made of it then.
-    pub judgement: Judgement,
+    /// What was made of it then; `None` if the run did not come to its end.
+    pub judgement: Option<Judgement>,
+    /// Bytes at the end of the log of such a run that are no whole chunk.
+    pub torn: usize,
 }
 
 /// Writes a run and returns its folder.
@@ -107,12 +135,8 @@ pub fn save(store: &Path, kept: Kept) -> Result<PathBuf, StoreError> {
     let run = kept.run;
     let tests = store.join(&run.test);
     fs::create_dir_all(&tests).map_err(|error| io_error(&tests, error))?;
-    let mut attempt = 1u32;
-    loop {
-        let name = match attempt {
-            1 => run.seed.to_string(),
-            _ => format!("{}-{attempt}", run.seed),
-        };
+    for attempt in 1..=ATTEMPTS {
+        let name = name(run.seed, attempt);
         let (folder, draft) = (tests.join(&name), tests.join(format!(".{name}.part")));
         // Whoever makes the draft owns the name; a folder that is there already keeps it.
         if !folder.exists() && fs::create_dir(&draft).is_ok() {
@@ -122,42 +146,76 @@ pub fn save(store: &Path, kept: Kept) -> Result<PathBuf, StoreError> {
             }
             fs::remove_dir_all(&draft).map_err(|error| io_error(&draft, error))?;
         }
-        if attempt == 10_000 {
-            let error = io::Error::other("10000 runs of this seed are there: remove some");
-            return Err(io_error(&folder, error));
-        }
-        attempt += 1;
+    }
+    Err(too_many(&tests.join(run.seed.to_string())))
+}
+
+fn name(seed: Seed, attempt: u32) -> String {
+    match attempt {
+        1 => seed.to_string(),
+        _ => format!("{seed}-{attempt}"),
     }
 }
 
-/// Reads a run folder back.
+fn too_many(folder: &Path) -> StoreError {
+    let error = io::Error::other(format!("{ATTEMPTS} runs of this seed are there: remove some"));
+    io_error(folder, error)
+}
+
+/// Reads a run folder back, also one of a run that did not come to its end.
 pub fn load(folder: &Path) -> Result<Stored, StoreError> {
-    let bytes = read(&folder.join("history.bin"))?;
-    let run: Run = codec::decode(&bytes)
-        .map_err(|error| StoreError::Codec { path: folder.join("history.bin"), error })?;
     let params: Params = json(&folder.join("params.json"))?;
-    let judgement = json(&folder.join("verdict.json"))?;
-    let Params { test, options, extra, .. } = params;
-    Ok(Stored { test, seed: run.seed, options, extra, run, judgement })
+    let (whole, log) = (folder.join("history.bin"), folder.join(log::LOG));
+    if !whole.exists() && log.exists() {
+        let (run, torn) = log::read(&log)?;
+        return Ok(Stored { params, run, judgement: None, torn });
+    }
+    let run: Run = codec::decode(&read(&whole)?).map_err(|error| codec_error(&whole, error))?;
+    let judgement = Some(json(&folder.join("verdict.json"))?);
+    Ok(Stored { params, run, judgement, torn: 0 })
 }
 
 fn fill(folder: &Path, kept: Kept) -> Result<(), StoreError> {
-    let Kept { options, extra, run, judgement, report } = kept;
-    let params = Params {
-        test: run.test.clone(),
-        seed: run.seed.to_string(),
-        options: options.clone(),
-        extra: extra.clone(),
-        drawn: run.artifacts.params.clone(),
-    };
+    write_params(folder, &Params::of(kept))?;
+    complete(folder, kept)
+}
+
+impl Params {
+    fn of(kept: Kept) -> Params {
+        Params {
+            world: kept.world,
+            test: kept.run.test.clone(),
+            seed: kept.run.seed.to_string(),
+            options: kept.options.clone(),
+            extra: kept.extra.clone(),
+            drawn: kept.run.artifacts.params.clone(),
+        }
+    }
+}
+
+fn write_params(folder: &Path, params: &Params) -> Result<(), StoreError> {
+    replace(&folder.join("params.json"), |file| Ok(serde_json::to_writer_pretty(file, params)?))
+}
+
+/// Everything but the params, `history.bin` last: whoever finds it finds the rest.
+fn complete(folder: &Path, kept: Kept) -> Result<(), StoreError> {
+    let Kept { run, judgement, report, .. } = kept;
     write(&folder.join("history.jsonl"), |file| write_lines(&run.history, file))?;
-    let path = folder.join("history.bin");
-    let bytes =
-        codec::encode(run).map_err(|error| StoreError::Codec { path: path.clone(), error })?;
-    write(&path, |file| file.write_all(&bytes))?;
-    write(&folder.join("params.json"), |file| Ok(serde_json::to_writer_pretty(file, &params)?))?;
     write(&folder.join("verdict.json"), |file| Ok(serde_json::to_writer_pretty(file, judgement)?))?;
-    write(&folder.join("report.txt"), |file| file.write_all(report.as_bytes()))
+    write(&folder.join("report.txt"), |file| file.write_all(report.as_bytes()))?;
+    let path = folder.join("history.bin");
+    let bytes = codec::encode(run).map_err(|error| codec_error(&path, error))?;
+    replace(&path, |file| file.write_all(&bytes))
+}
+
+/// Writes a file beside its place and then moves it there, so that it is there whole or as it was.
+fn replace(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), StoreError> {
+    let draft = path.with_added_extension("part");
+    write(&draft, content)?;
+    fs::rename(&draft, path).map_err(|error| io_error(path, error))
 }
 
 fn write(
@@ -176,6 +234,10 @@ fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
 fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
     serde_json::from_slice(&read(path)?)
         .map_err(|error| StoreError::Json { path: path.to_owned(), error })
+}
+
+fn codec_error(path: &Path, error: CodecError) -> StoreError {
+    StoreError::Codec { path: path.to_owned(), error }
 }
 
 fn io_error(path: &Path, error: io::Error) -> StoreError {

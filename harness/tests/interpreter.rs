@@ -2,17 +2,19 @@
 
 use bytes::Bytes;
 use harness::client::Classify;
-use harness::cluster::NodeId;
+use harness::cluster::{Cluster, NodeId};
 use harness::fault::Fault;
 use harness::generator::{Each, Generator, Repeat, limit::Limit};
 use harness::history::{Event, Kind, Process};
 use harness::in_memory::clock::VirtualClock;
 use harness::in_memory::{Answer, InMemory};
-use harness::interpreter::{Breaker, Interpreter, Settings};
+use harness::interpreter::{Asks, Breaker, Interpreter, Settings};
 use harness::nemesis::script::Script;
 use harness::op::{Mop, Op};
+use harness::recording::{Recorder, Run};
 use harness::redis::RedisClient;
 use harness::seed::{Seed, Stream};
+use harness::stop::Stop;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,6 +30,10 @@ fn read(key: u64) -> Op {
 fn settings(clients: u16) -> Settings {
     let deadline = 5 * SECOND;
     Settings { clients, deadline, dial: RedisClient::dial, classify: Classify::Elastickv }
+}
+
+fn recorder(cluster: &InMemory) -> Recorder {
+    Recorder::new(Run::new("story", Seed(1), cluster.nodes(), Vec::new()), None)
 }
 
 /// What a story left behind.
@@ -48,11 +54,13 @@ fn story(
     let mut nemesis = Script::new(faults);
     let (mut asks, mut breaks) =
         (Seed(1).stream(Stream::Workload), Seed(1).stream(Stream::Nemesis));
+    let stop = Stop::default();
     let events = clock.run(async {
-        let mut interpreter = Interpreter::new(&cluster, settings(clients));
+        let mut interpreter = Interpreter::new(&cluster, settings(clients), recorder(&cluster));
+        let asks = Asks { generator: &mut generator, rng: &mut asks, stop: stop.clone() };
         let breaker = Breaker { nemesis: &mut nemesis, rng: &mut breaks };
-        interpreter.drive(&mut generator, &mut asks, Some(breaker)).await;
-        interpreter.history.events
+        interpreter.drive(asks, Some(breaker)).await;
+        interpreter.recorder.run.history.events
     });
     let events = events.expect("the interpreter waits only for time");
     Told { events, connections: cluster.connections() }
@@ -217,7 +225,7 @@ fn what_the_nemesis_left_broken_is_healed() {
     let cluster = InMemory::new(3, clock.clone());
     let [n1, n2, n3] = [NodeId(1), NodeId(2), NodeId(3)];
     let view = clock.run(async {
-        let mut interpreter = Interpreter::new(&cluster, settings(3));
+        let mut interpreter = Interpreter::new(&cluster, settings(3), recorder(&cluster));
         let broken = vec![
             Fault::Pause(n1),
             Fault::PowerOff(n2),

@@ -13,7 +13,7 @@ use harness::options::Options;
 use harness::report::Report;
 use harness::run::{Judgement, Phase, Run, RunError, judge, run};
 use harness::seed::Seed;
-use harness::store::{self, Kept};
+use harness::store::{self, Kept, World};
 use harness::test::Test;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -112,7 +112,7 @@ fn an_append_done_twice_is_invalid_and_the_report_says_where() {
     let judgement = judge(&test(), &options, &run);
     let Verdict::Invalid(anomalies) = &judgement.verdict else { panic!("{:?}", judgement.verdict) };
     assert!(anomalies.iter().any(|anomaly| anomaly.name == "duplicate-elements"));
-    let text = told(&options, &run, &judgement);
+    let text = told(&run, &judgement);
     assert!(
         text.starts_with("redis-append  INVALID   seed 0x3   commit a1b2c3d   5 nodes, "),
         "{text}"
@@ -133,7 +133,7 @@ fn what_the_world_found_is_invalid_and_told_with_what_happened_around_it() {
     let text = "node n3 panicked: index out of bounds".to_owned();
     run.artifacts.findings.push(Finding { time: kill, name: "node-panic".into(), text });
     let judgement = judge(&test(), &options, &run);
-    let text = told(&options, &run, &judgement);
+    let text = told(&run, &judgement);
     assert_eq!(judgement.verdict.name(), "invalid");
     assert!(text.contains("node-panic: node n3 panicked: index out of bounds, at "), "{text}");
     let first = format!("{:.1} s kill n", kill.as_secs_f64());
@@ -144,7 +144,7 @@ fn what_the_world_found_is_invalid_and_told_with_what_happened_around_it() {
 fn a_valid_run_is_told_in_one_line() {
     let options = Options { faults: Vec::new(), ..options(2) };
     let run = ran(&options, 0x2a, served);
-    let text = told(&options, &run, &judge(&test(), &options, &run));
+    let text = told(&run, &judge(&test(), &options, &run));
     assert_eq!(text.lines().count(), 1, "{text}");
     assert!(
         text.starts_with(
@@ -207,17 +207,14 @@ fn a_cluster_that_never_serves_is_unknown_and_its_findings_count() {
     assert_eq!(judge(&test(), &options, &run).verdict.exit_code(), 1);
 }
 
-fn told(options: &Options, run: &Run, judgement: &Judgement) -> String {
+fn told(run: &Run, judgement: &Judgement) -> String {
     let folder = Path::new("store/redis-append").join(run.seed.to_string());
     let report = Report {
-        test: &test(),
-        options,
         run,
         judgement,
-        world: "simulated",
+        world: World::Simulated,
         commit: Some("a1b2c3d"),
-        replay: "cargo sim replay",
-        extra: &[],
+        again: "cargo sim replay redis-append 0x3 --time 20",
         folder: Some(&folder),
     };
     report.to_string()
@@ -240,6 +237,7 @@ fn a_run_folder_is_read_back_whole_and_never_replaced() {
     let judgement = judge(&test(), &options, &run);
     let extra = BTreeMap::from([("bug".to_owned(), "one".to_owned())]);
     let kept = Kept {
+        world: World::Simulated,
         options: &options,
         extra: &extra,
         run: &run,
@@ -251,9 +249,11 @@ fn a_run_folder_is_read_back_whole_and_never_replaced() {
     assert_eq!(first, store.join("redis-append/0x2a"));
     let loaded = store::load(&first).expect("it is read");
     assert_eq!(loaded.run, run);
-    assert_eq!((loaded.options, loaded.judgement), (options.clone(), judgement.clone()));
-    assert_eq!(loaded.extra, extra);
-    assert_eq!((loaded.test.as_str(), loaded.seed), ("redis-append", Seed(0x2a)));
+    assert_eq!(loaded.judgement, Some(judgement.clone()));
+    let params = loaded.params;
+    assert_eq!((params.options, params.extra), (options.clone(), extra.clone()));
+    assert_eq!((params.test.as_str(), params.seed.as_str()), ("redis-append", "0x2a"));
+    assert_eq!(params.world, World::Simulated);
     let before = std::fs::read(first.join("history.bin")).expect("it is there");
     assert_eq!(save(), store.join("redis-append/0x2a-2"));
     assert_eq!(save(), store.join("redis-append/0x2a-3"));
@@ -269,8 +269,14 @@ fn a_damaged_folder_is_refused_with_a_sentence() {
     let run = ran(&options, 1, served);
     let judgement = judge(&test(), &options, &run);
     let extra = BTreeMap::new();
-    let kept =
-        Kept { options: &options, extra: &extra, run: &run, judgement: &judgement, report: "" };
+    let kept = Kept {
+        world: World::Simulated,
+        options: &options,
+        extra: &extra,
+        run: &run,
+        judgement: &judgement,
+        report: "",
+    };
     let folder = store::save(&store, kept).expect("it is written");
     let file = folder.join("history.bin");
     let mut bytes = std::fs::read(&file).expect("it is there");

@@ -3,7 +3,6 @@
 //! The clean profile passes the same seeds under the same parameters: `sim/tests/planted_bugs.rs` says so for each row.
 
 use elastickv::bug::Bug;
-use elastickv::options::Wiring;
 
 /// One row.
 #[derive(Clone, Copy, Debug)]
@@ -14,8 +13,6 @@ pub struct Row {
     pub found_by: &'static str,
     /// Options that the row wants, as words of the command line and their values.
     pub options: &'static [(&'static str, &'static str)],
-    /// How writes reach Raft.
-    pub wiring: Wiring,
 }
 
 /// What the client-side checker calls itself.
@@ -23,7 +20,7 @@ pub const CLIENT: &str = "list-append";
 
 /// The row of a bug.
 pub fn row(bug: Bug) -> Row {
-    let plain = |found_by, options| Row { bug, found_by, options, wiring: Wiring::Verified };
+    let plain = |found_by, options| Row { bug, found_by, options };
     match bug {
         Bug::StartTsFromHlcNext
         | Bug::ReadKeysNotInLog
@@ -42,7 +39,6 @@ pub fn row(bug: Bug) -> Row {
                 ("txn-max", "1"),
                 ("read-percent", "20"),
             ],
-            wiring: Wiring::Direct,
         },
         Bug::AckBeforeFsync | Bug::VoteNotPersisted => {
             plain("invariant:durable-before-promised", &[])

@@ -61,7 +61,7 @@ impl Case {
     pub fn with_bug(mut self, bug: Bug) -> Result<Case, String> {
         let row = bugs::row(bug);
         self.bug = Some(bug);
-        self.wiring = row.wiring;
+        self.wiring = bug.wiring();
         for (word, value) in row.options {
             self.options.set(word, value)?;
         }
@@ -105,12 +105,8 @@ impl Case {
 
     /// What a run folder keeps of the case beyond its options.
     pub fn extra(&self) -> BTreeMap<String, String> {
-        let wiring = match self.wiring {
-            Wiring::Verified => "verified",
-            Wiring::Direct => "direct",
-        };
         let bug = self.bug.map(|bug| (BUG.to_owned(), bug.to_string()));
-        bug.into_iter().chain([(WIRING.to_owned(), wiring.to_owned())]).collect()
+        bug.into_iter().chain([(WIRING.to_owned(), self.wiring.name().to_owned())]).collect()
     }
 
     /// The case of a run folder.
@@ -120,13 +116,8 @@ impl Case {
         options: Options,
         extra: &BTreeMap<String, String>,
     ) -> Result<Case, String> {
-        let wiring = match extra.get(WIRING).map(String::as_str) {
-            None | Some("verified") => Wiring::Verified,
-            Some("direct") => Wiring::Direct,
-            Some(other) => {
-                return Err(format!("`{other}` is not a wiring: it is verified or direct"));
-            }
-        };
+        let wiring = extra.get(WIRING).map(|name| name.parse()).transpose()?;
+        let wiring = wiring.unwrap_or(Wiring::Verified);
         let bug = extra.get(BUG).map(|name| name.parse()).transpose()?;
         Ok(Case { test, options, bug, wiring, seed, world: None })
     }

@@ -5,7 +5,8 @@
 //! [`Ending::Error`] of that seed, not the end of the sweep.
 
 use crate::execute::{Case, Outcome};
-use crate::record::{Ending, Record};
+use crate::record;
+use harness::record::{Ending, Record};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -86,7 +87,7 @@ impl Sweep {
             Ok(outcome) => outcome,
             Err(sentence) => return Finished::error(&case, sentence),
         };
-        let record = Record::of(&outcome);
+        let record = record::of(&outcome);
         if record.verdict == Ending::Invalid
             && let Err(sentence) = confirm(&outcome)
         {
@@ -99,7 +100,7 @@ impl Sweep {
 
 impl Finished {
     fn error(case: &Case, sentence: String) -> Finished {
-        Finished { record: Record::error(case, sentence), outcome: None }
+        Finished { record: record::error(case, sentence), outcome: None }
     }
 }
 

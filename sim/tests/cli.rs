@@ -237,7 +237,7 @@ fn a_run_says_all_that_a_machine_wants_to_know_and_is_kept() {
     assert_eq!((&run["test"], &run["seed"]), (&"redis-append".into(), &"0x2a".into()));
     assert_eq!((&run["verdict"], &run["anomalies"]), (&"valid".into(), &Value::Array(Vec::new())));
     assert!(run["trace_hash"].as_str().is_some_and(|hash| hash.len() == 18), "{run}");
-    assert!(run["simulated_ms"].as_u64() > Some(5000) && run["cpu_ms"].is_number(), "{run}");
+    assert!(run["lasted_ms"].as_u64() > Some(5000) && run["cpu_ms"].is_number(), "{run}");
     assert!(run["ops"]["ok"].as_u64() > Some(0) && run["ops"]["info"].is_u64(), "{run}");
     assert!(run["faults"].is_object() && run["found_by"].is_array(), "{run}");
     assert_eq!(run["folder"], "store/redis-append/0x2a");

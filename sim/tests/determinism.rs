@@ -6,7 +6,7 @@ use harness::seed::Seed;
 use serde_json::Value;
 use sim::determinism;
 use sim::execute::Case;
-use sim::record::Record;
+use sim::record;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -44,7 +44,7 @@ fn replay(case: &Case, change: impl FnOnce(&mut Command)) -> Value {
 /// As a machine is told, without CPU time.
 fn told(case: &Case) -> Value {
     let outcome = case.clone().execute().expect("the simulation always runs");
-    without_cpu(serde_json::to_value(Record::of(&outcome)).expect("a record is JSON"))
+    without_cpu(serde_json::to_value(record::of(&outcome)).expect("a record is JSON"))
 }
 
 fn without_cpu(mut record: Value) -> Value {

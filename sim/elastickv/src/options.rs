@@ -2,6 +2,7 @@
 
 use crate::bug::Bugs;
 use crate::env::NodeId;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// How writes reach Raft (upstream has two wirings of the same parts).
@@ -12,6 +13,28 @@ pub enum Wiring {
     Verified,
     /// `cmd/server/demo.go`: proposals go straight to the engine. The clock still knows every timestamp in the log.
     Direct,
+}
+
+impl Wiring {
+    /// The word for it on command lines and in run folders.
+    pub fn name(self) -> &'static str {
+        match self {
+            Wiring::Verified => "verified",
+            Wiring::Direct => "direct",
+        }
+    }
+}
+
+impl FromStr for Wiring {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Wiring, String> {
+        match text {
+            "verified" => Ok(Wiring::Verified),
+            "direct" => Ok(Wiring::Direct),
+            _ => Err(format!("`{text}` is not a wiring: it is verified or direct")),
+        }
+    }
 }
 
 /// Options of one node. The same on every node of a cluster, but for tests that say otherwise.

@@ -1,8 +1,8 @@
 //! `check`: a checker on a history from elsewhere.
 
-use super::output::Output;
 use anyhow::{Context, bail};
 use harness::checker::list_append::{self, Model, Report, Validity};
+use harness::cli::output::Output;
 use harness::interchange::{self, Format};
 use harness::report;
 use serde_json::{Value, json};

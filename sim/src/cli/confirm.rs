@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 use sim::execute::Outcome;
-use sim::record::{Record, replay_line};
+use sim::record::{self, replay_line};
 use std::process::{Command, Stdio};
 
 /// Replays an invalid run in a new process. `Err` is a sentence that says how that run was another.
 pub fn confirm(outcome: &Outcome) -> Result<(), String> {
-    let ours = Record::of(outcome);
+    let ours = record::of(outcome);
     let theirs = replayed(outcome)?;
     let expected = [
         ("trace_hash", Value::from(ours.trace_hash.clone())),

@@ -1,8 +1,9 @@
 //! A run that is over, told to people and kept in its folder.
 
 use harness::report::Report;
-use harness::store::{self, Kept};
+use harness::store::{self, Kept, World};
 use sim::execute::Outcome;
+use sim::record::replay_line;
 use std::path::{Path, PathBuf};
 
 /// Where run folders go if nobody says otherwise.
@@ -11,14 +12,11 @@ pub const STORE: &str = "store";
 /// The run in words, several lines.
 pub fn report(outcome: &Outcome, folder: Option<&Path>) -> String {
     let report = Report {
-        test: &outcome.case.base(),
-        options: &outcome.case.options,
         run: &outcome.run,
         judgement: &outcome.judgement,
-        world: "simulated",
+        world: World::Simulated,
         commit: commit(),
-        replay: "cargo sim replay",
-        extra: &outcome.case.extra_words(),
+        again: &replay_line(&outcome.case),
         folder,
     };
     report.to_string()
@@ -27,6 +25,7 @@ pub fn report(outcome: &Outcome, folder: Option<&Path>) -> String {
 /// Keeps a run in a new folder under `store`.
 pub fn save(store: &Path, outcome: &Outcome) -> anyhow::Result<PathBuf> {
     let kept = Kept {
+        world: World::Simulated,
         options: &outcome.case.options,
         extra: &outcome.case.extra(),
         run: &outcome.run,
@@ -38,5 +37,5 @@ pub fn save(store: &Path, outcome: &Outcome) -> anyhow::Result<PathBuf> {
 
 /// The commit that this program was built from, `-dirty` if the sources had been changed; `None` outside a repository.
 fn commit() -> Option<&'static str> {
-    Some(env!("SIM_COMMIT")).filter(|commit| !commit.is_empty())
+    Some(env!("COMMIT")).filter(|commit| !commit.is_empty())
 }

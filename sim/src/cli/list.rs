@@ -1,8 +1,8 @@
 //! `list`: what there is to run.
 
-use super::output::Output;
 use elastickv::bug::Bug;
 use harness::catalog::catalog;
+use harness::cli::output::Output;
 use serde_json::json;
 use sim::bugs;
 

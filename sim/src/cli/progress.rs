@@ -1,6 +1,6 @@
 //! How far a sweep is, on standard error: a bar on a terminal, otherwise a line for every tenth.
 
-use super::output::note;
+use harness::cli::output::note;
 use indicatif::{ProgressBar, ProgressStyle};
 use sim::record::Ending;
 use sim::sweep::Tally;

@@ -1,17 +1,20 @@
 //! `replay`: the same run again, from what a report says or from its folder.
 
-use super::output::{Output, note};
-use super::setup::Setup;
+use super::case::case;
 use super::{keep, run};
 use anyhow::{Context, bail};
 use harness::catalog;
 use harness::checker::Verdict;
+use harness::cli::output::{Output, note};
+use harness::cli::setup::Setup;
+use harness::record::Record;
+use harness::report::SEED_OF_REAL;
 use harness::run::Run;
 use harness::seed::Seed;
-use harness::store;
+use harness::store::{self, Stored, World};
 use sim::determinism::{self, Divergence, EVERYTHING};
 use sim::execute::{Case, Outcome};
-use sim::record::{Record, hash_text};
+use sim::record::{self, hash_text};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -62,7 +65,7 @@ impl Replay {
         trace_if_asked();
         let (outcome, divergence) = self.perform(&original.case)?;
         let folder = self.out.as_ref().map(|out| keep::save(out, &outcome)).transpose()?;
-        let mut record = Record::of(&outcome);
+        let mut record = record::of(&outcome);
         record.folder = folder.as_ref().map(|folder| folder.display().to_string());
         self.tell(&record, &outcome, folder.as_deref())?;
         if let Some(divergence) = divergence {
@@ -75,7 +78,7 @@ impl Replay {
     fn original(&self) -> anyhow::Result<Original> {
         if let Some(seed) = &self.seed {
             let seed: Seed = seed.parse().map_err(anyhow::Error::msg)?;
-            let case = self.setup.case(&self.what, seed).map_err(anyhow::Error::msg)?;
+            let case = case(&self.setup, &self.what, seed).map_err(anyhow::Error::msg)?;
             return Ok(Original { case, run: None });
         }
         if catalog::find(&self.what).is_ok() {
@@ -130,11 +133,16 @@ fn kept(folder: &Path) -> anyhow::Result<Original> {
     if !folder.join("params.json").is_file() {
         bail!("`{name}` is neither a run folder, which has a params.json, nor a test with a seed");
     }
-    let stored = store::load(folder)?;
-    let test = catalog::find(&stored.test).map_err(anyhow::Error::msg)?;
-    let case = Case::stored(test, stored.seed, stored.options, &stored.extra);
+    let Stored { params, run, .. } = store::load(folder)?;
+    if params.world == World::Real {
+        bail!(
+            "`{name}` is a run of real processes, which nothing replays: its seed {SEED_OF_REAL}"
+        );
+    }
+    let test = catalog::find(&params.test).map_err(anyhow::Error::msg)?;
+    let case = Case::stored(test, run.seed, params.options, &params.extra);
     let case = case.map_err(|error| anyhow::anyhow!("{name}/params.json: {error}"))?;
-    Ok(Original { case, run: Some(stored.run) })
+    Ok(Original { case, run: Some(run) })
 }
 
 impl Original {

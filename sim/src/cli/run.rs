@@ -1,12 +1,14 @@
 //! `run`: one seed, told in full and kept.
 
-use super::output::{Output, note};
-use super::setup::{Setup, row_in_words};
-use super::{keep, output};
+use super::case::{self, row_in_words};
+use super::keep;
 use harness::checker::Verdict;
+use harness::cli::output;
+use harness::cli::output::{Output, note};
+use harness::cli::setup::Setup;
 use harness::seed::Seed;
 use sim::execute::{Case, Outcome};
-use sim::record::Record;
+use sim::record;
 use sim::sweep;
 use std::path::PathBuf;
 
@@ -36,11 +38,11 @@ pub struct Run {
 impl Run {
     pub fn act(self) -> anyhow::Result<u8> {
         let seed: Seed = self.seed.parse().map_err(anyhow::Error::msg)?;
-        let case = self.setup.case(&self.test, seed).map_err(anyhow::Error::msg)?;
+        let case = case::case(&self.setup, &self.test, seed).map_err(anyhow::Error::msg)?;
         announce(&case);
         let outcome = sweep::ran(&case).map_err(anyhow::Error::msg)?;
         let folder = keep::save(&self.out, &outcome)?;
-        let mut record = Record::of(&outcome);
+        let mut record = record::of(&outcome);
         record.folder = Some(folder.display().to_string());
         let mut out = Output::default();
         if self.json {

@@ -1,7 +1,7 @@
 //! What a sweep says when it is over: a table for people, one object for machines.
 
+use harness::record::{Ending, Record};
 use serde_json::{Map, Value, json};
-use sim::record::{Ending, Record};
 use sim::sweep::{Lack, Tally};
 
 /// Findings that are named; all are counted.

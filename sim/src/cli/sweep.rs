@@ -1,13 +1,14 @@
 //! `sweep`: many seeds of one or all tests. The main job.
 
+use super::case::{self, row_in_words};
 use super::confirm::confirm;
 use super::keep;
-use super::output::{Output, note};
 use super::progress::Progress;
-use super::setup::{Setup, row_in_words};
 use super::summary::Summary;
 use anyhow::bail;
 use harness::catalog::catalog;
+use harness::cli::output::{Output, note};
+use harness::cli::setup::Setup;
 use harness::seed::Seed;
 use sim::bugs;
 use sim::execute::Case;
@@ -87,11 +88,11 @@ impl Sweep {
             return Err(format!("`{jobs}` does not fit --jobs: from 1 to {JOBS_MAX}"));
         }
         let jobs = NonZeroUsize::new(jobs as usize).unwrap_or(NonZeroUsize::MIN);
-        let stop = match self.setup.bug()? {
+        let stop = match case::bug(&self.setup)? {
             Some(bug) if !self.all => Stop::AtFirstFoundBy(bugs::row(bug).found_by),
             _ => Stop::Never,
         };
-        let case = |test: &String| self.setup.case(test, start);
+        let case = |test: &String| case::case(&self.setup, test, start);
         let cases: Vec<Case> = self.tests().iter().map(case).collect::<Result<_, _>>()?;
         Ok(cases.into_iter().map(|case| Runs { case, seeds, jobs, stop }).collect())
     }
@@ -111,7 +112,7 @@ impl Sweep {
     }
 
     fn summary(&self, sweeps: &[Runs]) -> anyhow::Result<Summary> {
-        let bug = self.setup.bug().map_err(anyhow::Error::msg)?;
+        let bug = case::bug(&self.setup).map_err(anyhow::Error::msg)?;
         if let Some(bug) = bug {
             note(format_args!("planted bug {}", row_in_words(bug)));
         }

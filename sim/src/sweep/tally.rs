@@ -4,10 +4,10 @@
 //! Which marks a sweep must reach is said here, once, in [`MARKS`].
 
 use crate::execute::Case;
-use crate::record::{Ending, Record};
 use harness::coverage::Coverage;
 use harness::fault::FaultKind;
 use harness::options::Options;
+use harness::record::{Ending, Record};
 use harness::stats::{Counts, Struck};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -114,7 +114,7 @@ impl Tally {
         let elections = marks.get(ELECTIONS).copied().unwrap_or(0);
         marks.insert(LEADER_CHANGES.to_owned(), elections.saturating_sub(1));
         self.coverage.add(&marks);
-        self.simulated += Duration::from_millis(record.simulated_ms);
+        self.simulated += Duration::from_millis(record.lasted_ms);
         self.cpu_ms += record.cpu_ms;
     }
 
@@ -204,6 +204,7 @@ impl fmt::Display for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record;
     use harness::catalog;
     use harness::seed::Seed;
 
@@ -217,7 +218,7 @@ mod tests {
     /// A run that reached everything but what is named.
     fn full(case: &Case, without: &str) -> Record {
         let struck = Struck { injected: 2, effective: 1, refused: 0 };
-        let mut record = Record::error(case, String::new());
+        let mut record = record::error(case, String::new());
         record.verdict = Ending::Valid;
         record.ops = Counts { ok: 1, fail: 1, info: 1 };
         record.faults = case.options.faults.iter().map(|kind| (*kind, struck)).collect();

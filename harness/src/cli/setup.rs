@@ -1,13 +1,9 @@
-//! The options that every command which runs something shares, and the case that they make.
+//! The options that every command which runs something shares: those of a run, and a planted bug.
 
+use crate::options::Options;
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
-use elastickv::bug::Bug;
-use harness::catalog;
-use harness::seed::Seed;
-use sim::bugs;
-use sim::execute::Case;
 
-/// Raft groups are small; the simulated world holds every pair of nodes in memory.
+/// Raft groups are small, and every pair of nodes takes room.
 const NODES_MAX: u16 = 64;
 
 /// Word, value and meaning of each of [`harness::options::Options::words`].
@@ -36,7 +32,8 @@ const WORDS: &[(&str, &str, &str)] = &[
 /// What the command line says of a run beside its test and seed.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
-    bug: Option<String>,
+    /// The planted bug's name, as it was typed.
+    pub bug: Option<String>,
     options: Vec<(&'static str, String)>,
 }
 
@@ -46,50 +43,32 @@ impl Setup {
         self.bug.is_none() && self.options.is_empty()
     }
 
-    /// The planted bug.
-    pub fn bug(&self) -> Result<Option<Bug>, String> {
-        self.bug.as_deref().map(str::parse).transpose()
+    /// Whether this option was said.
+    pub fn says(&self, word: &str) -> bool {
+        self.options.iter().any(|(said, _)| *said == word)
     }
 
-    /// The case: the test's own options, the bug's over them, and over both what was said.
-    pub fn case(&self, test: &str, seed: Seed) -> Result<Case, String> {
-        let case = Case::new(catalog::find(test)?, seed);
-        let mut case = match self.bug()? {
-            Some(bug) => case.with_bug(bug)?,
-            None => case,
-        };
+    /// Puts what was said over the options.
+    pub fn apply(&self, options: &mut Options) -> Result<(), String> {
         for (word, value) in &self.options {
-            case.options.set(word, value)?;
+            options.set(word, value)?;
         }
-        if case.options.nodes > NODES_MAX {
-            let nodes = case.options.nodes;
+        if options.nodes > NODES_MAX {
+            let nodes = options.nodes;
             return Err(format!(
                 "`{nodes}` does not fit --nodes: a whole number from 1 to {NODES_MAX}"
             ));
         }
-        Ok(case)
+        Ok(())
     }
-}
-
-/// What a bug's row asks for, in words.
-pub fn row_in_words(bug: Bug) -> String {
-    let row = bugs::row(bug);
-    let options: Vec<String> =
-        row.options.iter().map(|(word, value)| format!("--{word} {value}")).collect();
-    let options =
-        if options.is_empty() { "the test's own options".to_owned() } else { options.join(" ") };
-    let wiring = match row.wiring {
-        elastickv::options::Wiring::Verified => "",
-        elastickv::options::Wiring::Direct => ", wired as in cmd/server/demo.go",
-    };
-    format!("{bug} ({}): {options}{wiring}; to be found by {}", bug.origin(), row.found_by)
 }
 
 impl Args for Setup {
     fn augment_args(command: Command) -> Command {
-        let bug = Arg::new("bug").long("bug").value_name("NAME").help(
-            "Plants a bug and sets the options under which it shows: `cargo sim list` has their names",
-        );
+        let bug = Arg::new("bug")
+            .long("bug")
+            .value_name("NAME")
+            .help("Plants a bug and sets the options under which it shows: `list` has their names");
         let words = WORDS.iter().map(|(word, value, help)| {
             let arg = Arg::new(*word).long(*word).value_name(*value).help(*help);
             arg.allow_negative_numbers(true)
@@ -119,8 +98,7 @@ impl FromArgMatches for Setup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use harness::fault::FaultKind;
-    use harness::options::Options;
+    use crate::fault::FaultKind;
 
     #[test]
     fn every_option_of_a_run_is_on_the_command_line() {
