@@ -141,6 +141,7 @@ proptest! {
             prop_assert_eq!(*after, Duration::ZERO);
             prop_assert!((DELAY_MIN_MS..=DELAY_MAX_MS).contains(&u64::from(*delay_ms)));
             prop_assert!(jitter_ms <= delay_ms);
+            prop_assert!(u64::from(delay_ms + jitter_ms) <= DELAY_MAX_MS);
             prop_assert_eq!(&undone.fault, &Fault::Fast);
             prop_assert!((500..=15_000).contains(&undone.after.as_millis()));
             prop_assert!(nodes.iter().all(|node| running.contains(node)));

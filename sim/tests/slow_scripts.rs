@@ -178,7 +178,7 @@ fn clients_wait_for_a_slowed_node_as_its_peers_do() {
 
 #[test]
 fn a_connection_outlasts_the_greatest_slowness_on_both_sides() {
-    let most = 2 * harness::nemesis::latency::DELAY_MAX_MS as u32;
+    let most = harness::nemesis::latency::DELAY_MAX_MS as u32;
     play(calm(), async move |stage| {
         stage.slow(&[N1, N2], most, 0).await;
         let began = stage.us();
@@ -303,10 +303,9 @@ fn a_delay_is_no_limit_on_how_much_is_under_way() {
         let since = stage.us();
         (0..1000).for_each(|_| stage.send(1, "one of many"));
         stage.pass(600).await;
-        let seen = stage.seen.borrow();
+        let seen = stage.seen.take();
         assert_eq!(seen.len(), 1000);
         assert!(seen.iter().all(|(_, _, at)| (at - since) / 1000 == 501));
-        drop(seen);
         stage.effects().await
     });
     assert_eq!(effects, [1000]);
