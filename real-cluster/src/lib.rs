@@ -5,6 +5,8 @@
 //! and never sees madsim. So far it holds only what both sides of that boundary need: the conversion
 //! of node names.
 
+pub mod net;
+
 /// The node of the boundary as the layers under test name it.
 pub fn layer_node(node: harness::cluster::NodeId) -> elastickv::env::NodeId {
     elastickv::env::NodeId(node.0)
