@@ -1,9 +1,14 @@
 //! How a `harness::Test` runs on machines: the twin of `sim`, file by file (`cluster faults clock net`).
 //!
 //! Its place in the arrows is fixed: it knows `harness` (the boundary it implements) and `elastickv`
-//! (the layers that `elastickv-node` will host over real sockets, files and clocks). It never meets `sim`
-//! and never sees madsim. So far it holds only what both sides of that boundary need: the conversion
-//! of node names.
+//! (the layers that [`node`] hosts over real sockets, files and clocks: [`env`], [`disk`], [`transport`]). It never
+//! meets `sim` and never sees madsim.
+
+pub mod disk;
+pub mod env;
+pub mod metrics;
+pub mod node;
+pub mod transport;
 
 pub mod net;
 
