@@ -51,7 +51,7 @@ pub struct Artifacts {
     pub trace_hash: u64,
     /// How often each mark was reached: `leader elected`, `lease read`, `snapshot installed`, …
     pub counters: BTreeMap<String, u64>,
-    /// For each injection, in order, how often it acted: frames dropped, processes gone, clocks read.
+    /// For each injection, in order, how often it acted: frames dropped or late, processes gone, clocks read.
     pub effects: Vec<u64>,
     /// What the world saw go wrong inside: broken invariants, panics of a node.
     pub findings: Vec<Finding>,

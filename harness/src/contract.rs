@@ -19,6 +19,8 @@ use std::time::Duration;
 const BACK: Duration = Duration::from_secs(30);
 /// How long a broken thing is watched to see that it is broken.
 const WATCH: Duration = Duration::from_secs(2);
+/// How much longer the messages of a slowed node take: more than a machine under load is late by itself.
+const LATE: Duration = Duration::from_millis(1_500);
 
 /// A promise, and how to find out whether it holds. `Err` says in a sentence what happened instead.
 pub struct Clause {
@@ -33,7 +35,7 @@ pub struct Clause {
 /// Every clause.
 pub fn all() -> Vec<Clause> {
     let clause = |name, needs, check| Clause { name, needs, check };
-    use FaultKind::{Clock, Kill, Partition, Pause, Power};
+    use FaultKind::{Clock, Kill, Latency, Partition, Pause, Power};
     vec![
         clause("the clock moves and a sleep is never short", None, |c| Box::pin(time(c))),
         clause("every node answers", None, |c| Box::pin(serving(c))),
@@ -55,6 +57,11 @@ pub fn all() -> Vec<Clause> {
         clause("a wall clock that jumps does no harm to clients", Some(Clock), |c| {
             Box::pin(jumped(c))
         }),
+        clause(
+            "a slowed node answers late, and promptly again when it is fast",
+            Some(Latency),
+            |c| Box::pin(slowed(c)),
+        ),
         clause("a fault injected twice is injected once", None, |c| Box::pin(twice(c))),
     ]
 }
@@ -202,6 +209,63 @@ async fn jumped(cluster: &dyn Cluster) -> Result<(), String> {
     answers(cluster, node).await
 }
 
+async fn slowed(cluster: &dyn Cluster) -> Result<(), String> {
+    let (node, rest) = (cluster.nodes()[0], &cluster.nodes()[1..]);
+    let mut before = connected(cluster, node).await?;
+    let (delay_ms, jitter_ms) = (LATE.as_millis() as u32, 200);
+    inject(cluster, Fault::Slow { nodes: vec![node], delay_ms, jitter_ms }).await?;
+    let took = answer_time(cluster, node, before.ask(&[b"PING"])).await;
+    let fresh = async { Redis::new(cluster.connect(node).await?).ask(&[b"PING"]).await };
+    let took_fresh = answer_time(cluster, node, fresh).await;
+    let mut others = Ok(());
+    for other in rest {
+        others = others.and(prompt(cluster, *other).await);
+    }
+    inject(cluster, Fault::Fast).await?;
+    for (took, on) in [(took?, "an old"), (took_fresh?, "a fresh")] {
+        ensure(took >= LATE, || {
+            format!("slowed by {LATE:?}, {node} answered after {took:?} on {on} connection")
+        })?;
+    }
+    others?;
+    prompt(cluster, node).await?;
+    serving(cluster).await
+}
+
+/// How long the node took to answer PONG.
+async fn answer_time(
+    cluster: &dyn Cluster,
+    node: NodeId,
+    answer: impl Future<Output = std::io::Result<Reply>>,
+) -> Result<Duration, String> {
+    let asked = cluster.clock().now();
+    match within(cluster, BACK, answer).await {
+        Some(Ok(reply)) if reply.is_status("PONG") => Ok(cluster.clock().now() - asked),
+        Some(Ok(reply)) => Err(format!("{node} answered PING with {reply}")),
+        Some(Err(error)) => Err(format!("slowness broke a connection to {node}: {error}")),
+        None => Err(format!("{node} did not answer within {BACK:?}: late is not never")),
+    }
+}
+
+/// Waits until the node answers PING on a fresh connection sooner than a slowed one could.
+async fn prompt(cluster: &dyn Cluster, node: NodeId) -> Result<(), String> {
+    let limit = cluster.clock().now() + BACK;
+    loop {
+        let asked = cluster.clock().now();
+        answers(cluster, node).await?;
+        let took = cluster.clock().now() - asked;
+        if took < LATE {
+            return Ok(());
+        }
+        // What is under way keeps its time, and others may stand behind it.
+        ensure(cluster.clock().now() < limit, || {
+            format!(
+                "{node} is not slowed and for {BACK:?} took {took:?} to answer, not below {LATE:?}"
+            )
+        })?;
+    }
+}
+
 async fn twice(cluster: &dyn Cluster) -> Result<(), String> {
     let node = cluster.nodes()[0];
     let pairs = [
@@ -213,6 +277,11 @@ async fn twice(cluster: &dyn Cluster) -> Result<(), String> {
             FaultKind::Partition,
             Fault::Partition { shape: "none".into(), cuts: Vec::new() },
             Fault::HealNetwork,
+        ),
+        (
+            FaultKind::Latency,
+            Fault::Slow { nodes: vec![node], delay_ms: 10, jitter_ms: 5 },
+            Fault::Fast,
         ),
     ];
     for (kind, breaks, mends) in pairs {

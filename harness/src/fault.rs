@@ -39,6 +39,18 @@ pub enum Fault {
     },
     /// The wall clock of the node shows true time again.
     WallReset(NodeId),
+    /// All that leaves these nodes, to each other, to the rest and to clients alike, takes so much longer: replaces the
+    /// slowness before it. Nothing is lost and a byte stream keeps its order; what is under way keeps its time.
+    Slow {
+        /// Whose messages.
+        nodes: Vec<NodeId>,
+        /// At least so much longer.
+        delay_ms: u32,
+        /// And at most so much more than that, drawn for each message.
+        jitter_ms: u32,
+    },
+    /// Nothing is slowed.
+    Fast,
 }
 
 /// A family of faults: what `--faults` names, what a cluster supports, what a summary counts.
@@ -55,16 +67,19 @@ pub enum FaultKind {
     Pause,
     /// Wall clocks moved.
     Clock,
+    /// Messages late.
+    Latency,
 }
 
 impl FaultKind {
     /// Every kind, in the order in which they are listed to people.
-    pub const ALL: [FaultKind; 5] = [
+    pub const ALL: [FaultKind; 6] = [
         FaultKind::Partition,
         FaultKind::Kill,
         FaultKind::Power,
         FaultKind::Pause,
         FaultKind::Clock,
+        FaultKind::Latency,
     ];
 
     /// The word for it on the command line and in summaries.
@@ -75,6 +90,7 @@ impl FaultKind {
             FaultKind::Power => "power",
             FaultKind::Pause => "pause",
             FaultKind::Clock => "clock",
+            FaultKind::Latency => "latency",
         }
     }
 }
@@ -105,7 +121,12 @@ impl Fault {
             Fault::PowerOff(_) => Some(FaultKind::Power),
             Fault::Pause(_) => Some(FaultKind::Pause),
             Fault::WallJump { .. } => Some(FaultKind::Clock),
-            Fault::HealNetwork | Fault::Restart(_) | Fault::Resume(_) | Fault::WallReset(_) => None,
+            Fault::Slow { .. } => Some(FaultKind::Latency),
+            Fault::HealNetwork
+            | Fault::Restart(_)
+            | Fault::Resume(_)
+            | Fault::WallReset(_)
+            | Fault::Fast => None,
         }
     }
 }
@@ -128,6 +149,42 @@ impl fmt::Display for Fault {
             Fault::Resume(node) => write!(f, "resume {node}"),
             Fault::WallJump { node, by_ms } => write!(f, "wall clock of {node} {by_ms:+} ms"),
             Fault::WallReset(node) => write!(f, "wall clock of {node} reset"),
+            Fault::Slow { nodes, delay_ms, jitter_ms } => {
+                write!(f, "slow")?;
+                for node in nodes {
+                    write!(f, " {node}")?;
+                }
+                match jitter_ms {
+                    0 => write!(f, ": {delay_ms} ms"),
+                    _ => write!(f, ": {delay_ms} ms and up to {jitter_ms} ms more"),
+                }
+            }
+            Fault::Fast => write!(f, "fast"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_read_from_the_word_it_is_told_by() {
+        for kind in FaultKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+        }
+        let sentence = "slowness".parse::<FaultKind>().unwrap_err();
+        assert!(sentence.ends_with("clock, latency"), "{sentence}");
+    }
+
+    #[test]
+    fn a_slowness_is_told_with_its_nodes_and_times() {
+        let told = |nodes: &[u16], delay_ms, jitter_ms| {
+            let nodes = nodes.iter().copied().map(NodeId).collect();
+            Fault::Slow { nodes, delay_ms, jitter_ms }.to_string()
+        };
+        assert_eq!(told(&[1, 3], 250, 0), "slow n1 n3: 250 ms");
+        assert_eq!(told(&[2], 250, 40), "slow n2: 250 ms and up to 40 ms more");
+        assert_eq!(Fault::Fast.to_string(), "fast");
     }
 }

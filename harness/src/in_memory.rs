@@ -63,6 +63,14 @@ struct World {
     /// Connections whose client waits for something other than time, by number.
     waiting: BTreeMap<u64, Waker>,
     latency: Duration,
+    slowness: Option<Slowness>,
+}
+
+/// Answers that are late, and the injection that made them so.
+struct Slowness {
+    nodes: Vec<NodeId>,
+    delay: Duration,
+    injection: usize,
 }
 
 impl InMemory {
@@ -78,6 +86,7 @@ impl InMemory {
             connections: 0,
             waiting: BTreeMap::new(),
             latency: Duration::from_millis(1),
+            slowness: None,
         };
         InMemory { clock, nodes, unsupported: Vec::new(), world: Rc::new(RefCell::new(world)) }
     }
@@ -161,7 +170,19 @@ impl Cluster for InMemory {
 
 impl World {
     fn inject(&mut self, fault: &Fault) -> Result<(), FaultError> {
-        self.effects.push(u64::from(self.view.can_act(fault)));
+        // Slowness acts when an answer is late.
+        let acts = self.view.can_act(fault) && !matches!(fault, Fault::Slow { .. });
+        self.effects.push(u64::from(acts));
+        match fault {
+            Fault::Slow { nodes, delay_ms, jitter_ms } => {
+                // Without chance: the longest.
+                let delay = Duration::from_millis(u64::from(*delay_ms) + u64::from(*jitter_ms));
+                let injection = self.effects.len() - 1;
+                self.slowness = Some(Slowness { nodes: nodes.clone(), delay, injection });
+            }
+            Fault::Fast => self.slowness = None,
+            _ => {}
+        }
         if let Fault::Kill(node) | Fault::PowerOff(node) = fault
             && let Some(boot) = self.boots.get_mut(node)
         {
@@ -170,6 +191,15 @@ impl World {
         self.view.apply(fault);
         std::mem::take(&mut self.waiting).into_values().for_each(Waker::wake);
         Ok(())
+    }
+
+    /// How long the node takes to answer what has just been asked.
+    fn answers_after(&mut self, node: NodeId) -> Duration {
+        let slow = self.slowness.as_ref().filter(|slow| slow.nodes.contains(&node));
+        let slow = slow.filter(|slow| !slow.delay.is_zero());
+        let Some(Slowness { delay, injection, .. }) = slow else { return self.latency };
+        self.effects[*injection] += 1;
+        self.latency + *delay
     }
 
     /// Whether the node sees a majority of running nodes both ways.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub mod clock;
 pub mod compose;
+pub mod latency;
 pub mod partition;
 pub mod pause;
 pub mod process;
@@ -49,6 +50,8 @@ pub struct ClusterView {
     pub leaders: Vec<NodeId>,
     /// The links that are cut.
     pub cuts: Vec<(NodeId, NodeId)>,
+    /// The nodes whose messages are late.
+    pub slow: Vec<NodeId>,
 }
 
 impl ClusterView {
@@ -61,6 +64,7 @@ impl ClusterView {
             nodes: nodes.iter().map(view).collect(),
             leaders: Vec::new(),
             cuts: Vec::new(),
+            slow: Vec::new(),
         }
     }
 
@@ -99,6 +103,13 @@ impl ClusterView {
                 node.wall_ms = 0;
                 node.skewed = false;
             }),
+            Fault::Slow { nodes, delay_ms, jitter_ms } => {
+                self.slow.clear();
+                if delay_ms | jitter_ms != 0 {
+                    self.slow.clone_from(nodes);
+                }
+            }
+            Fault::Fast => self.slow.clear(),
         }
     }
 
@@ -119,6 +130,10 @@ impl ClusterView {
             Fault::Pause(id) | Fault::WallJump { node: id, .. } => is(id, NodeView::acts),
             Fault::Resume(id) => is(id, |node| node.paused),
             Fault::WallReset(id) => is(id, |node| node.skewed),
+            Fault::Slow { nodes, delay_ms, jitter_ms } => {
+                delay_ms | jitter_ms != 0 && nodes.iter().any(|id| is(id, NodeView::acts))
+            }
+            Fault::Fast => !self.slow.is_empty(),
         }
     }
 
@@ -127,6 +142,9 @@ impl ClusterView {
         let mut faults = Vec::new();
         if !self.cuts.is_empty() {
             faults.push(Fault::HealNetwork);
+        }
+        if !self.slow.is_empty() {
+            faults.push(Fault::Fast);
         }
         faults.extend(self.which(|node| node.paused).into_iter().map(Fault::Resume));
         faults.extend(self.which(|node| !node.up).into_iter().map(Fault::Restart));

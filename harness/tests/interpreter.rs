@@ -223,10 +223,11 @@ fn what_the_nemesis_left_broken_is_healed() {
             Fault::PowerOff(n2),
             Fault::WallJump { node: n3, by_ms: -5 },
             Fault::Partition { shape: "one link".into(), cuts: vec![(n1, n3)] },
+            Fault::Slow { nodes: vec![n2], delay_ms: 10, jitter_ms: 0 },
         ];
         interpreter.inject_all(broken).await;
         let healing = interpreter.view().healing();
-        assert_eq!(healing.len(), 4);
+        assert_eq!(healing.len(), 5);
         interpreter.inject_all(healing).await;
         assert_eq!(interpreter.view().healing(), []);
         cluster.view()

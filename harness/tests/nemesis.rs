@@ -4,6 +4,7 @@ use harness::cluster::NodeId;
 use harness::fault::{Fault, FaultKind};
 use harness::nemesis::clock::SKEW_MAX_MS;
 use harness::nemesis::compose::{Composed, Interval};
+use harness::nemesis::latency::{DELAY_MAX_MS, DELAY_MIN_MS, Latency, Slowed};
 use harness::nemesis::partition::{Cuts, Shape, majorities_ring};
 use harness::nemesis::process::{End, Processes, Target};
 use harness::nemesis::script::Script;
@@ -11,8 +12,8 @@ use harness::nemesis::{ClusterView, Family, Nemesis, Timed};
 use harness::seed::{Seed, Stream};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
-use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -120,6 +121,41 @@ proptest! {
     }
 
     #[test]
+    fn only_running_nodes_are_slowed_and_no_more_than_was_chosen(
+        count in 1u16..10, leader in 1u16..10, down: u16, seed: u64,
+    ) {
+        let leader = NodeId((leader - 1) % count + 1);
+        let mut view = ClusterView { leaders: vec![leader], ..ClusterView::new(&nodes(count)) };
+        for i in (0..count).filter(|i| down >> i & 1 == 1) {
+            view.apply(&Fault::Pause(NodeId(i + 1)));
+        }
+        let running = view.which(|node| node.acts());
+        for slowed in Slowed::ALL {
+            let timed = Latency::new(vec![slowed]).strike(&view, &mut rng(seed));
+            let [Timed { after, fault: Fault::Slow { nodes, delay_ms, jitter_ms } }, undone] =
+                &timed[..]
+            else {
+                prop_assert!(timed.is_empty() && running.is_empty(), "{timed:?}");
+                continue;
+            };
+            prop_assert_eq!(*after, Duration::ZERO);
+            prop_assert!((DELAY_MIN_MS..=DELAY_MAX_MS).contains(&u64::from(*delay_ms)));
+            prop_assert!(jitter_ms <= delay_ms);
+            prop_assert_eq!(&undone.fault, &Fault::Fast);
+            prop_assert!((500..=15_000).contains(&undone.after.as_millis()));
+            prop_assert!(nodes.iter().all(|node| running.contains(node)));
+            prop_assert!(nodes.is_sorted_by(|a, b| a < b), "each once");
+            let fits = match slowed {
+                Slowed::One => nodes.len() == 1,
+                Slowed::Leader => nodes.len() == 1 && (!running.contains(&leader) || nodes[0] == leader),
+                Slowed::Minority => (1..=view.minority().max(1)).contains(&nodes.len()),
+                Slowed::All => *nodes == running,
+            };
+            prop_assert!(fits, "{slowed:?} of {running:?}: {nodes:?}");
+        }
+    }
+
+    #[test]
     fn whatever_happened_is_healed(count in 1u16..10, seed: u64) {
         let (view, _) = disturbed(count, &FaultKind::ALL, seed, 60);
         let mut healed = view;
@@ -131,6 +167,7 @@ proptest! {
         let fresh = ClusterView::new(&nodes(count));
         prop_assert_eq!(healed.nodes, fresh.nodes);
         prop_assert_eq!(healed.cuts, fresh.cuts);
+        prop_assert_eq!(healed.slow, fresh.slow);
     }
 
     #[test]
@@ -232,6 +269,86 @@ fn a_killed_node_starts_again_by_itself() {
             assert!(down.is_none_or(|down| down <= 8 * SECOND), "{node} was down {down:?}");
         }
     }
+}
+
+#[test]
+fn slowness_ends_by_itself_unless_another_follows_it() {
+    let (mut ended, mut followed, mut jitters) = (0, 0, BTreeSet::new());
+    for seed in 0..20 {
+        let (_, told) = disturbed(5, &[FaultKind::Latency], seed, 300);
+        for pair in told.windows(2) {
+            let ((before, fault), (after, next)) = (&pair[0], &pair[1]);
+            let Fault::Slow { jitter_ms, .. } = fault else { continue };
+            jitters.insert(*jitter_ms > 0);
+            assert!(after.now - before.now <= 15 * SECOND, "{fault} went on too long");
+            match next {
+                Fault::Fast => ended += 1,
+                Fault::Slow { .. } => followed += 1,
+                other => panic!("nothing but slowness is enabled, not {other}"),
+            }
+        }
+    }
+    assert!(ended > 100 && followed > 100, "{ended} ended, {followed} were followed");
+    assert_eq!(jitters.len(), 2, "with jitter and without");
+}
+
+#[test]
+fn the_end_of_an_old_slowness_does_not_end_a_new_one() {
+    let slow = |node| Fault::Slow { nodes: vec![NodeId(node)], delay_ms: 9, jitter_ms: 0 };
+    let interval = Interval { min: 4 * SECOND, max: 4 * SECOND };
+    let strikes = vec![
+        vec![Timed::now(slow(1)), Timed::after(6 * SECOND, Fault::Fast)],
+        vec![Timed::now(slow(2)), Timed::after(7 * SECOND, Fault::Fast)],
+    ];
+    let families: Vec<(u64, Box<dyn Family>)> = vec![(1, Box::new(Strikes::new(strikes)))];
+    let mut rng = rng(1);
+    let mut nemesis = Composed::new(families, interval, Duration::ZERO, &mut rng);
+    let mut view = ClusterView::new(&nodes(2));
+    let mut told = Vec::new();
+    for second in 0..30 {
+        view.now = SECOND * second;
+        while let Some(fault) = nemesis.next(&view, &mut rng) {
+            view.apply(&fault);
+            told.push((second, fault));
+        }
+    }
+    assert_eq!(told, [(4, slow(1)), (8, slow(2)), (15, Fault::Fast)]);
+}
+
+/// Strikes that were written down, one after another, and then nothing.
+struct Strikes(RefCell<VecDeque<Vec<Timed>>>);
+
+impl Strikes {
+    fn new(strikes: Vec<Vec<Timed>>) -> Strikes {
+        Strikes(RefCell::new(strikes.into()))
+    }
+}
+
+impl Family for Strikes {
+    fn strike(&self, _: &ClusterView, _: &mut ChaCha8Rng) -> Vec<Timed> {
+        self.0.borrow_mut().pop_front().unwrap_or_default()
+    }
+}
+
+#[test]
+fn a_slowness_acts_only_where_it_delays_a_running_node() {
+    let mut view = ClusterView::new(&nodes(3));
+    let slow = |nodes: &[u16], delay_ms, jitter_ms| {
+        let nodes = nodes.iter().copied().map(NodeId).collect();
+        Fault::Slow { nodes, delay_ms, jitter_ms }
+    };
+    assert!(!view.can_act(&Fault::Fast), "nothing is slow");
+    assert!(!view.can_act(&slow(&[], 10, 0)) && !view.can_act(&slow(&[1], 0, 0)));
+    assert!(view.can_act(&slow(&[1], 0, 1)) && view.can_act(&slow(&[1, 2], 10, 0)));
+    view.apply(&Fault::Kill(NodeId(1)));
+    assert!(!view.can_act(&slow(&[1], 10, 0)) && view.can_act(&slow(&[1, 2], 10, 0)));
+    view.apply(&slow(&[1, 2], 10, 0));
+    assert_eq!(view.slow, [NodeId(1), NodeId(2)]);
+    view.apply(&slow(&[3], 10, 0));
+    assert_eq!(view.slow, [NodeId(3)], "the new replaces the old");
+    assert_eq!(view.healing(), [Fault::Fast, Fault::Restart(NodeId(1))]);
+    view.apply(&slow(&[3], 0, 0));
+    assert!(view.slow.is_empty() && !view.can_act(&Fault::Fast));
 }
 
 #[test]

@@ -164,6 +164,17 @@ fn a_kind_of_fault_that_never_acted_makes_a_run_unknown() {
 }
 
 #[test]
+fn slowness_counts_the_answers_that_it_delayed_and_takes_nothing_away() {
+    let options = Options { faults: vec![FaultKind::Latency], ..options(20) };
+    let run = ran(&options, 1, served);
+    let judgement = judge(&test(), &options, &run);
+    assert_eq!(judgement.verdict, Verdict::Valid);
+    let struck = judgement.summary.faults[&FaultKind::Latency];
+    assert!(struck.effective > 0 && struck.refused == 0, "{struck:?}");
+    assert!(run.artifacts.effects.iter().any(|effect| *effect > 10), "answers, not injections");
+}
+
+#[test]
 fn a_run_that_read_nothing_back_is_unknown() {
     let options = Options { final_limit: Duration::from_secs(1), ..options(5) };
     let mut calls = 0;

@@ -229,7 +229,8 @@ impl Cluster for SimCluster {
             | FaultKind::Kill
             | FaultKind::Power
             | FaultKind::Pause
-            | FaultKind::Clock => true,
+            | FaultKind::Clock
+            | FaultKind::Latency => true,
         }
     }
 

@@ -24,6 +24,11 @@ impl SimCluster {
                 world.net.borrow_mut().cut(cuts, Some(injection));
             }
             Fault::HealNetwork => world.net.borrow_mut().cut(std::iter::empty(), None),
+            Fault::Slow { ref nodes, delay_ms, jitter_ms } => {
+                let nodes = nodes.iter().map(|node| node.0);
+                world.net.borrow_mut().slow(nodes, delay_ms, jitter_ms, injection);
+            }
+            Fault::Fast => world.net.borrow_mut().fast(),
             Fault::Kill(node) => world.take_down(node.0, Down::Process, injection).await,
             Fault::PowerOff(node) => world.take_down(node.0, Down::Power, injection).await,
             Fault::Restart(node) => world.restart(node.0).await,
@@ -50,7 +55,8 @@ impl SimCluster {
 fn targets(fault: &Fault) -> Vec<NodeId> {
     match fault {
         Fault::Partition { cuts, .. } => cuts.iter().flat_map(|(from, to)| [*from, *to]).collect(),
-        Fault::HealNetwork => Vec::new(),
+        Fault::Slow { nodes, .. } => nodes.clone(),
+        Fault::HealNetwork | Fault::Fast => Vec::new(),
         Fault::Kill(node)
         | Fault::PowerOff(node)
         | Fault::Restart(node)
@@ -76,6 +82,11 @@ fn fingerprint(fault: &Fault) -> [u64; 3] {
         Fault::Resume(node) => [7, u64::from(node.0), 0],
         Fault::WallJump { node, by_ms } => [8, u64::from(node.0), *by_ms as u64],
         Fault::WallReset(node) => [9, u64::from(node.0), 0],
+        Fault::Slow { nodes, delay_ms, jitter_ms } => {
+            let nodes: Vec<u64> = nodes.iter().map(|node| u64::from(node.0)).collect();
+            [10, digest(&nodes), u64::from(*delay_ms) << 32 | u64::from(*jitter_ms)]
+        }
+        Fault::Fast => [11, 0, 0],
     }
 }
 

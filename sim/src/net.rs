@@ -4,6 +4,10 @@
 //! Each directed link has its own stream of random numbers and takes exactly two numbers a message, so message k of a link
 //! meets the same fate whatever the other links carry. Cuts are looked at when a message is sent and again when
 //! it arrives. The client host is node 0: its links are never cut and lose nothing, but they take time.
+//!
+//! Slowness is looked at when a message is sent: it is added to the latency, drawn from the same two numbers, and counts for
+//! its injection when the message arrives. A link that keeps order keeps it then too: what is sent after the
+//! slowness has ended may wait for what was sent before.
 
 use crate::host::INBOX_MAX;
 use crate::params::WorldParams;
@@ -18,6 +22,9 @@ use rand_chacha::rand_core::Rng;
 
 /// A message to oneself.
 const LOOPBACK_NS: u64 = 10_000;
+/// An odd constant (2^64 / golden ratio): a product's upper half hangs on every bit below.
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+const MS: u64 = 1_000_000;
 /// A fate's three chances have 20 bits each.
 const CHANCE_BITS: u32 = 20;
 
@@ -27,7 +34,11 @@ pub(crate) struct Frame {
     to: u16,
     lane: Lane,
     message: Bytes,
+    late: Late,
 }
+
+/// The injection that made a message late, if one did.
+pub(crate) type Late = Option<u32>;
 
 /// What the link does to one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +47,8 @@ pub(crate) struct Trip {
     pub(crate) arrives: Option<u64>,
     /// When it arrives a second time.
     pub(crate) again: Option<u64>,
+    /// Whether it was slowed, and by what.
+    pub(crate) late: Late,
 }
 
 /// All links and what is cut.
@@ -46,7 +59,16 @@ pub(crate) struct Net {
     cuts: Vec<bool>,
     /// The injection that made the cuts.
     blame: Option<usize>,
+    slowness: Option<Slowness>,
     messages: u64,
+}
+
+struct Slowness {
+    /// By host.
+    slowed: Vec<bool>,
+    delay_ns: u64,
+    jitter_ns: u64,
+    injection: u32,
 }
 
 struct Link {
@@ -64,6 +86,7 @@ impl Net {
             links: (0..hosts * hosts).map(|_| None).collect(),
             cuts: vec![false; hosts * hosts],
             blame: None,
+            slowness: None,
             messages: 0,
         }
     }
@@ -86,8 +109,32 @@ impl Net {
         self.cuts[self.index(from, to)]
     }
 
-    pub(crate) fn is_any_cut(&self) -> bool {
-        self.cuts.contains(&true)
+    /// Whether all links are as the parameters say.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.cuts.contains(&true) && self.slowness.is_none()
+    }
+
+    /// What leaves these hosts from now on is late, and nothing else, because of this injection.
+    pub(crate) fn slow(
+        &mut self,
+        hosts: impl Iterator<Item = u16>,
+        delay_ms: u32,
+        jitter_ms: u32,
+        injection: usize,
+    ) {
+        let mut slowed = vec![false; self.hosts];
+        hosts.for_each(|host| slowed[usize::from(host)] = true);
+        self.slowness = ((delay_ms | jitter_ms) != 0).then(|| Slowness {
+            slowed,
+            delay_ns: u64::from(delay_ms) * MS,
+            jitter_ns: u64::from(jitter_ms) * MS,
+            injection: injection as u32,
+        });
+    }
+
+    /// Nothing that leaves from now on is late.
+    pub(crate) fn fast(&mut self) {
+        self.slowness = None;
     }
 
     /// Draws the fate of the link's next message.
@@ -102,9 +149,10 @@ impl Net {
         let delayed = params.delay_message == Some(self.messages);
         self.messages += 1;
         if from == to {
-            return Trip { arrives: Some(now + LOOPBACK_NS), again: None };
+            return Trip { arrives: Some(now + LOOPBACK_NS), again: None, late: None };
         }
         let (seed, index) = (self.seed, self.index(from, to));
+        let slowness = self.slowness.as_ref().filter(|slow| slow.slowed[usize::from(from)]);
         let link = self.links[index].get_or_insert_with(|| {
             let rng = seed.stream(Stream::Link(from, to));
             Box::new(Link { rng, busy_until: 0, last_arrival: 0 })
@@ -113,7 +161,8 @@ impl Net {
         link.busy_until = link.busy_until.max(now) + (bytes as u64 * params.ns_per_kib) / 1024;
         let tail = happens(fate >> (2 * CHANCE_BITS), params.tail_ppm);
         let mut arrive = |delay: u64| {
-            let at = link.busy_until + latency(params, delay, tail);
+            let slowed = slowness.map_or(0, |slow| slow.extra(fate, delay));
+            let at = link.busy_until + latency(params, delay, tail) + slowed;
             if !params.reorder {
                 link.last_arrival = link.last_arrival.max(at);
                 return link.last_arrival + u64::from(delayed);
@@ -126,7 +175,16 @@ impl Net {
         Trip {
             arrives: (!lost).then(|| arrive(delay)),
             again: (twice && !lost).then(|| arrive(delay.rotate_left(17))),
+            late: slowness.map(|slow| slow.injection),
         }
+    }
+}
+
+impl Slowness {
+    /// Uniform in its bounds, and of neither number alone: what else they decide says nothing of it.
+    fn extra(&self, fate: u64, delay: u64) -> u64 {
+        let mixed = (fate ^ delay.rotate_left(32)).wrapping_mul(MIX);
+        self.delay_ns + (((mixed >> 32) * (self.jitter_ns + 1)) >> 32)
     }
 }
 
@@ -161,17 +219,18 @@ impl World {
             self.count("datagrams lost");
             return self.event(to, Kind::Drop, &[u64::from(from)], &[]);
         };
+        let late = trip.late;
         if let Some(again) = trip.again {
             self.count("datagrams doubled");
             let message = message.clone();
-            self.timers.at(again, Event::Frame(Frame { from, to, lane, message }));
+            self.timers.at(again, Event::Frame(Frame { from, to, lane, message, late }));
         }
-        self.timers.at(arrives, Event::Frame(Frame { from, to, lane, message }));
+        self.timers.at(arrives, Event::Frame(Frame { from, to, lane, message, late }));
     }
 
     /// A datagram arrives at a kernel.
     pub(crate) fn deliver(&self, frame: Frame) {
-        let Frame { from, to, lane, message } = frame;
+        let Frame { from, to, lane, message, late } = frame;
         let words = [u64::from(from), lane as u64];
         // Before the cut: what nobody could have received is not the partition's doing.
         if !self.hosts.borrow()[usize::from(to)].up {
@@ -181,6 +240,7 @@ impl World {
             return;
         }
         self.event(to, Kind::Deliver, &words, &message);
+        self.came_late(late);
         let mut hosts = self.hosts.borrow_mut();
         let inbox = hosts[usize::from(to)].inbox(lane);
         inbox.queue.push_back((from, message));
@@ -190,6 +250,13 @@ impl World {
         }
         if let Some(reader) = inbox.reader.take() {
             reader.wake();
+        }
+    }
+
+    /// A message has arrived: whether it was late is counted for the slowness' effect.
+    pub(crate) fn came_late(&self, late: Late) {
+        if let Some(injection) = late {
+            self.acted(injection as usize, 1);
         }
     }
 
@@ -213,6 +280,8 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOWHERE: Trip = Trip { arrives: None, again: None, late: None };
 
     fn trips(params: &WorldParams, count: usize) -> Vec<Trip> {
         let mut net = Net::new(Seed(3), 2);
@@ -246,7 +315,7 @@ mod tests {
     fn a_calm_link_takes_exactly_its_latency_and_the_tail_stays_below_its_end() {
         let mut params = WorldParams::calm();
         assert!(trips(&params, 9).iter().enumerate().all(|(k, t)| {
-            *t == Trip { arrives: Some(k as u64 * 1000 + params.latency_ns), again: None }
+            *t == Trip { arrives: Some(k as u64 * 1000 + params.latency_ns), ..NOWHERE }
         }));
         (params.tail_ppm, params.tail_ns, params.reorder) = (1_000_000, 64_000_000, true);
         let extra = |t: &Trip, k: u64| t.arrives.unwrap() - k * 1000 - params.latency_ns;
@@ -254,6 +323,39 @@ mod tests {
             trips(&params, 1000).iter().zip(0..).map(|(t, k)| extra(t, k)).collect();
         assert!(all.iter().all(|&extra| (250_000..=64_000_000).contains(&extra)));
         assert!(all.iter().any(|&extra| extra > 32_000_000));
+    }
+
+    #[test]
+    fn slowness_changes_when_a_message_arrives_and_nothing_else_of_any_message() {
+        let mut params = WorldParams::calm();
+        (params.loss_ppm, params.duplication_ppm, params.reorder) = (100_000, 100_000, true);
+        let usual = trips(&params, 3000);
+        let mut net = Net::new(Seed(3), 2);
+        let mut late = [Vec::new(), Vec::new()];
+        for (k, usual) in usual.iter().enumerate() {
+            match k {
+                1000 => net.slow([1].into_iter(), 200, 100, 7),
+                2000 => net.fast(),
+                _ => {}
+            }
+            let trip = net.trip(&params, 1, 2, 100, k as u64 * 1000);
+            let slow = (1000..2000).contains(&k);
+            assert_eq!(trip.late, slow.then_some(7));
+            assert_eq!(net.trip(&params, 2, 1, 100, k as u64 * 1000).late, None);
+            let copies = [(trip.arrives, usual.arrives), (trip.again, usual.again)];
+            for (late, (arrives, usual)) in late.iter_mut().zip(copies) {
+                assert_eq!(arrives.is_some(), usual.is_some());
+                late.extend(arrives.zip(usual).map(|(a, b)| (k, a - b)).filter(|_| slow));
+                assert!(slow || arrives == usual);
+            }
+        }
+        for late in &late {
+            assert!(late.iter().all(|(_, extra)| (200 * MS..=300 * MS).contains(extra)));
+            let mean = late.iter().map(|(_, extra)| extra).sum::<u64>() / late.len() as u64;
+            assert!((240 * MS..260 * MS).contains(&mean), "{mean}");
+        }
+        // A doubled message's two copies are late by times of their own.
+        assert!(late[1].iter().all(|copy| !late[0].contains(copy)));
     }
 
     #[test]

@@ -13,7 +13,8 @@
 //! | is paused | connects, takes up to [`WINDOW_BYTES`], answers nothing |
 //! | closed | end of file after the last byte; it resets if it closed with bytes unread |
 //!
-//! Cannot show: packets of a stream overtaking each other, selective acknowledgements, congestion control.
+//! Cannot show: packets of a stream overtaking each other, selective acknowledgements, congestion control, time-outs that
+//! learn from a slow link: what takes longer than the first of them is sent several times.
 
 mod end;
 mod socket;
@@ -22,6 +23,7 @@ pub use end::{CONNECT_LIMIT_NS, RETRY_FIRST_NS, SILENCE_LIMIT_NS, WINDOW_BYTES};
 pub(crate) use socket::{Dial, listen};
 pub use socket::{SimListener, SimSocket};
 
+use crate::net::Late;
 use crate::trace::Kind;
 use crate::world::World;
 use crate::{host::Down, timers::Event};
@@ -39,6 +41,7 @@ pub(crate) struct Packet {
     conn: u64,
     to: usize,
     body: Body,
+    late: Late,
 }
 
 /// Time to look whether an end must send something again.
@@ -119,7 +122,8 @@ impl World {
         };
         let at = arrives.max(conn.latest[1 - side]);
         conn.latest[1 - side] = at;
-        self.timers.at(at, Event::Packet(Packet { conn: id, to: 1 - side, body }));
+        let packet = Packet { conn: id, to: 1 - side, body, late: trip.late };
+        self.timers.at(at, Event::Packet(packet));
     }
 
     fn arm(&self, id: u64, conn: &mut Conn, side: usize) {
@@ -134,7 +138,7 @@ impl World {
 
     /// A packet arrives at the kernel of its side.
     pub(crate) fn packet(&self, packet: Packet) {
-        let Packet { conn: id, to: side, body } = packet;
+        let Packet { conn: id, to: side, body, late } = packet;
         let streams = &mut *self.streams.borrow_mut();
         let Some(conn) = streams.conns.get_mut(&id) else { return };
         let (from, here) = (conn.hosts[1 - side], conn.hosts[side]);
@@ -146,6 +150,7 @@ impl World {
             return;
         }
         self.event(here, Kind::PacketIn, &words, bytes);
+        self.came_late(late);
         match (&mut conn.ends[side], body) {
             (Slot::Live(end), body) if !matches!(end.state, State::Failed(_)) => {
                 self.arrive(id, conn, side, body);

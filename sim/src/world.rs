@@ -298,7 +298,7 @@ impl World {
     /// A node of a whole cluster that has not applied what was acknowledged: the node, how far it is, how far it should be.
     /// `None` also where something is still broken.
     pub(crate) fn behind(&self) -> Option<(u16, u64, u64)> {
-        let whole = !self.net.borrow().is_any_cut()
+        let whole = self.net.borrow().is_whole()
             && self.hosts.borrow()[1..].iter().all(|host| host.up && !host.paused);
         whole.then(|| self.progress.borrow().behind()).flatten()
     }

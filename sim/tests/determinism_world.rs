@@ -88,12 +88,14 @@ fn run(seed: Seed, params: WorldParams) -> (Artifacts, Vec<String>) {
                 Fault::Kill(n(3)),
                 Fault::Pause(n(4)),
                 Fault::WallJump { node: n(5), by_ms: 700 },
+                Fault::Slow { nodes: vec![n(1), n(2)], delay_ms: 30, jitter_ms: 20 },
                 Fault::PowerOff(n(5)),
                 Fault::HealNetwork,
                 Fault::Restart(n(3)),
                 Fault::Restart(n(5)),
                 Fault::Resume(n(4)),
                 Fault::WallReset(n(5)),
+                Fault::Fast,
             ];
             for fault in &story {
                 for node in cluster.nodes() {

@@ -653,13 +653,18 @@ fn pattern_run(seed: Seed) -> cluster::Artifacts {
                 let node = *rng.pick(cluster.nodes());
                 let cuts =
                     rng.pick(&[vec![(N1, N2)], vec![(N2, N1)], vec![(N1, N2), (N2, N1)]]).clone();
-                let fault = match rng.range(0, 8) {
+                let fault = match rng.range(0, 10) {
                     0 | 1 => Fault::Partition { shape: "drawn".into(), cuts },
                     2 | 3 => Fault::HealNetwork,
                     4 => Fault::Pause(node),
                     5 => Fault::Resume(node),
                     6 if rng.chance(0.5) => Fault::Kill(node),
                     6 => Fault::PowerOff(node),
+                    8 => {
+                        let (delay_ms, jitter_ms) = (rng.log_uniform(5, 2000) as u32, 300);
+                        Fault::Slow { nodes: vec![node], delay_ms, jitter_ms }
+                    }
+                    9 => Fault::Fast,
                     _ => Fault::Restart(node),
                 };
                 cluster.inject(&fault).await.expect("a fault of a known node");

@@ -70,6 +70,13 @@ pub(super) struct Sleep {
     key: (Duration, u64),
 }
 
+impl Sleep {
+    /// When.
+    pub(super) fn ends(&self) -> Duration {
+        self.key.0
+    }
+}
+
 impl Future for Sleep {
     type Output = ();
 

@@ -201,8 +201,12 @@ impl AsyncWrite for Stream {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         self.requests.feed(bytes);
-        let latency = self.world.borrow().latency;
-        self.thinking = Some(self.clock.sleeper(latency));
+        let after = self.world.borrow_mut().answers_after(self.node);
+        let sleep = self.clock.sleeper(after);
+        // The answers of one connection keep their order: no later question makes an earlier one's answer come sooner.
+        if self.thinking.as_ref().is_none_or(|before| before.ends() <= sleep.ends()) {
+            self.thinking = Some(sleep);
+        }
         Poll::Ready(Ok(bytes.len()))
     }
 

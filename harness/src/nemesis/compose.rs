@@ -4,6 +4,7 @@
 //! and how often, since a run that does everything a little hides what needs much of one thing.
 
 use super::clock::Clocks;
+use super::latency::{Latency, Slowed};
 use super::partition::{Partition, Shape};
 use super::pause::Pauses;
 use super::process::{End, Processes, Target};
@@ -91,11 +92,14 @@ impl Composed {
     }
 
     fn schedule(&mut self, at: Duration, fault: Fault) {
-        if fault.kind().is_none() {
-            // The newer undoing counts: an old heal must not end a new partition early.
-            self.schedule.retain(|(_, planned)| *planned != fault);
-        } else if matches!(fault, Fault::Partition { .. }) {
-            self.schedule.retain(|(_, planned)| *planned != Fault::HealNetwork);
+        // The newer undoing counts: an old heal must not end a new partition early.
+        let ended = match &fault {
+            Fault::Partition { .. } => Some(Fault::HealNetwork),
+            Fault::Slow { .. } => Some(Fault::Fast),
+            other => other.kind().is_none().then(|| other.clone()),
+        };
+        if let Some(ended) = ended {
+            self.schedule.retain(|(_, planned)| *planned != ended);
         }
         let place = self.schedule.partition_point(|(planned, _)| *planned <= at);
         self.schedule.insert(place, (at, fault));
@@ -142,6 +146,7 @@ fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
         FaultKind::Power => Box::new(Processes::new(End::Power, subset(&Target::ALL, rng))),
         FaultKind::Pause => Box::new(Pauses),
         FaultKind::Clock => Box::new(Clocks),
+        FaultKind::Latency => Box::new(Latency::new(subset(&Slowed::ALL, rng))),
     }
 }
 

@@ -16,7 +16,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("clients", "N", "Client threads; thread i talks to node i mod n"),
     ("rate", "N", "Operations a second, all clients together"),
     ("time", "SECONDS", "How long things are broken while clients ask"),
-    ("faults", "KINDS", "What is broken: partition,kill,power,pause,clock or none"),
+    ("faults", "KINDS", "What is broken: partition,kill,power,pause,clock,latency or none"),
     ("interval", "MIN-MAX", "Seconds between faults"),
     ("deadline", "SECONDS", "Of one operation"),
     ("classify", "WHO", "How errors are read: elastickv or jepsen"),
@@ -119,11 +119,20 @@ impl FromArgMatches for Setup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use harness::fault::FaultKind;
     use harness::options::Options;
 
     #[test]
     fn every_option_of_a_run_is_on_the_command_line() {
         let words: Vec<&str> = WORDS.iter().map(|(word, _, _)| *word).collect();
         assert_eq!(words, Options::words());
+    }
+
+    #[test]
+    fn the_help_names_every_kind_of_fault() {
+        let faults = WORDS.iter().find(|(word, _, _)| *word == "faults");
+        let (_, _, help) = faults.expect("it is an option");
+        let names = FaultKind::ALL.map(FaultKind::name).join(",");
+        assert!(help.contains(&format!(": {names} or none")), "{help}");
     }
 }
