@@ -4,13 +4,18 @@
 //! (the layers that [`node`] hosts over real sockets, files and clocks: [`env`], [`disk`], [`transport`]). It never
 //! meets `sim` and never sees madsim.
 
+pub mod clock;
+pub mod cluster;
 pub mod disk;
 pub mod env;
+mod faults;
 pub mod metrics;
-pub mod node;
-pub mod transport;
-
 pub mod net;
+pub mod node;
+pub mod process;
+pub mod scrape;
+pub mod seat;
+pub mod transport;
 
 /// The node of the boundary as the layers under test name it.
 pub fn layer_node(node: harness::cluster::NodeId) -> elastickv::env::NodeId {
