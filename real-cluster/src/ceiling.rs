@@ -3,7 +3,7 @@
 //! Only the time in which clients ask counts. The CPU time of nodes is known when they have ended, so their share is that of
 //! the whole run.
 //!
-//! Cannot see: other programs on the machine; how long the disk took.
+//! Cannot see: how long the disk took.
 
 use crate::cpu;
 use harness::history::Kind;
@@ -22,23 +22,51 @@ const ENOUGH: f64 = 0.95;
 
 /// CPU time at the beginning and the end of the asking. Clones are the same meter.
 #[derive(Clone, Default)]
-pub struct Meter(Rc<RefCell<Vec<(Phase, Duration, Duration)>>>);
+pub struct Meter(Rc<RefCell<Vec<(Phase, Used)>>>);
+
+/// CPU time.
+#[derive(Clone, Copy)]
+struct Used {
+    /// Of the thread that asks and records.
+    thread: Duration,
+    /// Of the control process.
+    process: Duration,
+    /// Of everything on the machine.
+    machine: Duration,
+}
+
+impl Used {
+    fn so_far() -> Used {
+        Used {
+            thread: cpu::this_thread(),
+            process: cpu::this_process(),
+            machine: cpu::machine_busy(),
+        }
+    }
+
+    fn since(self, before: Used) -> Used {
+        Used {
+            thread: self.thread.saturating_sub(before.thread),
+            process: self.process.saturating_sub(before.process),
+            machine: self.machine.saturating_sub(before.machine),
+        }
+    }
+}
 
 impl Sink for Meter {
     fn entry(&mut self, entry: &Entry) {
         if let Entry::Phase(phase, _) = entry {
-            self.0.borrow_mut().push((*phase, cpu::this_thread(), cpu::this_process()));
+            self.0.borrow_mut().push((*phase, Used::so_far()));
         }
     }
 }
 
 impl Meter {
-    /// CPU time of the control thread and of the whole control process while clients asked.
-    fn asking(&self) -> Option<(Duration, Duration)> {
+    /// What was used while clients asked.
+    fn asking(&self) -> Option<Used> {
         let phases = self.0.borrow();
-        let from = phases.iter().find(|(phase, ..)| *phase == Phase::Disturb)?;
-        let to = phases.iter().find(|(phase, ..)| *phase == Phase::Heal)?;
-        Some((to.1.saturating_sub(from.1), to.2.saturating_sub(from.2)))
+        let at = |wanted| phases.iter().find(|(phase, _)| *phase == wanted).map(|(_, used)| *used);
+        Some(at(Phase::Heal)?.since(at(Phase::Disturb)?))
     }
 }
 
@@ -59,6 +87,8 @@ pub struct Rate {
     pub control_cores: f64,
     /// Cores that the nodes took, over the whole run.
     pub node_cores: f64,
+    /// Cores that all programs of the machine took, these among them.
+    pub busy_cores: f64,
     /// Cores there are.
     pub cores: f64,
     /// Client threads.
@@ -71,7 +101,7 @@ impl Rate {
         let at = |wanted| run.phases.iter().find(|(phase, _)| *phase == wanted).map(|(_, at)| *at);
         let (from, to) = (at(Phase::Disturb)?, at(Phase::Heal)?);
         let seconds = to.checked_sub(from).filter(|time| !time.is_zero())?.as_secs_f64();
-        let (thread, process) = meter.asking()?;
+        let Used { thread, process, machine } = meter.asking()?;
         let Waits { ended, waited, all_busy } = Waits::of(run, from, to, options.clients);
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         Some(Rate {
@@ -82,6 +112,7 @@ impl Rate {
             control_thread: thread.as_secs_f64() / seconds,
             control_cores: process.as_secs_f64() / seconds,
             node_cores: nodes.as_secs_f64() / run.lasted().as_secs_f64(),
+            busy_cores: machine.as_secs_f64() / seconds,
             cores: cores as f64,
             clients: options.clients,
         })
@@ -94,13 +125,12 @@ impl Rate {
         }
         let percent = |share: f64| (share * 100.0).round();
         let mut why = Vec::new();
-        if self.control_cores + self.node_cores >= BUSY * self.cores {
+        if self.busy_cores >= BUSY * self.cores {
+            let others = (self.busy_cores - self.control_cores - self.node_cores).max(0.0);
             why.push(format!(
-                "{:.1} of {:.0} cores were busy: {:.1} with the control process, {:.1} with the nodes",
-                self.control_cores + self.node_cores,
-                self.cores,
-                self.control_cores,
-                self.node_cores
+                "{:.1} of {:.0} cores were busy: {:.1} with the control process and its links, {:.1} with the nodes, {others:.1} \
+                 with other programs",
+                self.busy_cores, self.cores, self.control_cores, self.node_cores
             ));
         }
         if self.control_thread >= BUSY {
@@ -181,6 +211,7 @@ mod tests {
             control_thread: 0.2,
             control_cores: 0.3,
             node_cores: 0.5,
+            busy_cores: 0.9,
             cores: 2.0,
             clients: 10,
         }
@@ -193,8 +224,9 @@ mod tests {
         assert!(why(rate()).contains("nothing that is measured"));
         assert!(why(Rate { clients_busy: 0.9, ..rate() }).contains("all 10 clients waited"));
         assert!(why(Rate { control_thread: 0.97, ..rate() }).contains("busy 97 %"));
-        let machine = why(Rate { control_cores: 0.6, node_cores: 1.3, ..rate() });
+        let machine = why(Rate { busy_cores: 1.9, ..rate() });
         assert!(machine.contains("1.9 of 2 cores") && !machine.contains("clients"), "{machine}");
+        assert!(machine.contains("1.1 with other programs"), "{machine}");
     }
 
     #[test]

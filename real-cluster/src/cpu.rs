@@ -18,6 +18,19 @@ pub fn ended_children() -> Duration {
     used(UsageWho::RUSAGE_CHILDREN)
 }
 
+/// Time that all cores together were not idle, since the machine started; zero where the kernel does not say.
+pub fn machine_busy() -> Duration {
+    let all = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let line = all.lines().next().unwrap_or_default();
+    let ticks: Vec<u64> = line.split_whitespace().skip(1).flat_map(str::parse).collect();
+    // user nice system idle iowait irq softirq steal; what guests take is in user already.
+    let busy = [0, 1, 2, 5, 6, 7].into_iter().filter_map(|column| ticks.get(column));
+    Duration::from_millis(busy.sum::<u64>() * MS_PER_TICK)
+}
+
+/// Linux tells user space hundredths of a second, whatever it counts by itself.
+const MS_PER_TICK: u64 = 10;
+
 fn used(who: UsageWho) -> Duration {
     let Ok(usage) = getrusage(who) else { return Duration::ZERO };
     let time = |value: nix::sys::time::TimeVal| {

@@ -5,11 +5,18 @@
 //! meets `sim` and never sees madsim.
 
 pub mod ceiling;
+pub mod clock;
+pub mod cluster;
 pub mod cpu;
 pub mod disk;
 pub mod env;
+pub mod faults;
 pub mod metrics;
+pub mod net;
 pub mod node;
+pub mod process;
+pub mod scrape;
+pub mod seat;
 pub mod signals;
 pub mod transport;
 

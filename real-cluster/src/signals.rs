@@ -15,7 +15,9 @@ pub async fn twice(stop: &Stop) -> io::Result<()> {
     let mut signals = Signals::new()?;
     signals.next().await;
     stop.ask();
-    note("stopping: what is broken is mended, then everything is read back; Ctrl-C again ends it at once");
+    note(
+        "stopping: what is broken is mended, then everything is read back; Ctrl-C again ends it at once",
+    );
     sleep(SAME).await;
     let mut signals = Signals::new()?;
     signals.next().await;

@@ -1,0 +1,84 @@
+//! Faults enacted on local processes. Its twin in simulation is `sim/src/faults.rs`.
+//!
+//! Power and clocks cannot be had: a killed process leaves its page cache behind, and processes that share a machine
+//! share its clock. They are refused with the reason, and count as injected without effect.
+
+use crate::cluster::LocalCluster;
+use crate::net::Slowness;
+use harness::cluster::{Cluster, FaultError, NodeId};
+use harness::fault::{Fault, FaultKind};
+
+impl LocalCluster {
+    /// Whether faults of a kind can be enacted.
+    pub(crate) fn can_enact(kind: FaultKind) -> bool {
+        match kind {
+            FaultKind::Partition | FaultKind::Kill | FaultKind::Pause | FaultKind::Latency => true,
+            FaultKind::Power | FaultKind::Clock => false,
+        }
+    }
+
+    /// Every call is an injection of its own, also a refused one.
+    pub(crate) async fn enact(&self, fault: &Fault) -> Result<(), FaultError> {
+        let links = self.links().map_err(|error| FaultError(error.to_string()))?;
+        let injection = links.effects().open();
+        self.check(fault)?;
+        match *fault {
+            Fault::Partition { ref cuts, .. } => links.cut(cuts.clone(), injection).await,
+            Fault::HealNetwork => links.cut(Vec::new(), injection).await,
+            Fault::Kill(node) => {
+                let killed = self.seat(node)?.kill().await;
+                links.effects().acted(injection, u64::from(killed));
+            }
+            Fault::Restart(node) => {
+                let started = self.seat(node)?.start(links, self.findings(), self.began()).await;
+                started.map_err(|error| FaultError(error.to_string()))?;
+            }
+            Fault::Pause(node) => {
+                let seat = self.seat(node)?;
+                let stopped = seat.pause().await.map_err(FaultError)?;
+                links.effects().acted(injection, u64::from(stopped));
+            }
+            Fault::Resume(node) => self.seat(node)?.resume(),
+            Fault::Slow { ref nodes, delay_ms, jitter_ms } => {
+                links.slow(nodes.clone(), Slowness { delay_ms, jitter_ms }, injection).await;
+            }
+            Fault::Fast => {
+                let none = Slowness { delay_ms: 0, jitter_ms: 0 };
+                links.slow(Vec::new(), none, injection).await;
+            }
+            Fault::PowerOff(_) => {
+                let why = "a process cannot lose its machine's power: what it wrote stays in the page cache \
+                           (use kill)";
+                return Err(FaultError(why.to_owned()));
+            }
+            Fault::WallJump { .. } | Fault::WallReset(_) => {
+                let why =
+                    "the clock of one node cannot be moved: all nodes share this machine's clock";
+                return Err(FaultError(why.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, fault: &Fault) -> Result<(), FaultError> {
+        match named(fault).iter().find(|node| !self.nodes().contains(node)) {
+            Some(node) => Err(FaultError(self.unknown(*node))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn named(fault: &Fault) -> Vec<NodeId> {
+    match fault {
+        Fault::Partition { cuts, .. } => cuts.iter().flat_map(|(from, to)| [*from, *to]).collect(),
+        Fault::Slow { nodes, .. } => nodes.clone(),
+        Fault::HealNetwork | Fault::Fast => Vec::new(),
+        Fault::Kill(node)
+        | Fault::PowerOff(node)
+        | Fault::Restart(node)
+        | Fault::Pause(node)
+        | Fault::Resume(node)
+        | Fault::WallJump { node, .. }
+        | Fault::WallReset(node) => vec![*node],
+    }
+}

@@ -1,0 +1,204 @@
+//! A node's place in a local cluster: its folder, its addresses, and the process that sits there now, if any.
+//!
+//! Promise: when its process ends, for whatever reason, connections to it are refused; and if nobody asked for the end, that is a
+//! finding: `node-panic` with the panic's line, or `node-exit` with the status and the last line of the log.
+
+use crate::net::Links;
+use crate::process::{Asked, Process};
+use harness::cluster::{Finding, NodeId};
+use nix::sys::signal::Signal;
+use std::cell::RefCell;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+
+/// What the program exits with after a panic.
+const PANICKED: i32 = 101;
+/// What a process ends by that was sent a kill, or asked to end before it listened.
+const KILLED: i32 = Signal::SIGKILL as i32;
+const TERMINATED: i32 = Signal::SIGTERM as i32;
+
+/// What nodes did that they must not, shared by those who watch them.
+pub type Findings = Arc<Mutex<Vec<Finding>>>;
+
+/// How to start a node.
+pub struct Recipe {
+    /// The program.
+    pub program: PathBuf,
+    /// All its words.
+    pub args: Vec<String>,
+    /// Where stderr goes.
+    pub log: PathBuf,
+}
+
+/// A node's place.
+pub struct Seat {
+    node: NodeId,
+    recipe: Recipe,
+    boots: Arc<AtomicU32>,
+    sitting: RefCell<Option<Sitting>>,
+}
+
+struct Sitting {
+    process: Arc<Process>,
+    /// Ends when the end of the process has been dealt with.
+    watch: JoinHandle<()>,
+}
+
+impl Seat {
+    /// Nobody sits there yet.
+    pub fn new(node: NodeId, recipe: Recipe) -> Seat {
+        Seat { node, recipe, boots: Arc::default(), sitting: RefCell::default() }
+    }
+
+    /// The node.
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// How often a process was started.
+    pub fn boots(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.boots)
+    }
+
+    /// The process that runs there.
+    pub fn process(&self) -> Option<Arc<Process>> {
+        let sitting = self.sitting.borrow();
+        let process = &sitting.as_ref()?.process;
+        process.status().is_none().then(|| Arc::clone(process))
+    }
+
+    /// Starts a process; one that runs goes on.
+    pub async fn start(
+        &self,
+        links: &Arc<Links>,
+        findings: &Findings,
+        began: Instant,
+    ) -> io::Result<()> {
+        if self.process().is_some() {
+            return Ok(());
+        }
+        // What became of the one before must be dealt with, or it would close the doors of this one.
+        self.leave().await;
+        let process =
+            Arc::new(Process::start(&self.recipe.program, &self.recipe.args, &self.recipe.log)?);
+        self.boots.fetch_add(1, Ordering::Relaxed);
+        links.expect(self.node).await;
+        let watch = tokio::spawn(watch(
+            self.node,
+            Arc::clone(&process),
+            Arc::clone(links),
+            Arc::clone(findings),
+            began,
+        ));
+        *self.sitting.borrow_mut() = Some(Sitting { process, watch });
+        Ok(())
+    }
+
+    /// Kills the process; returns when it is gone and connections are refused. Whether the kill is what ended it.
+    pub async fn kill(&self) -> bool {
+        let Some(process) = self.process() else { return false };
+        let status = process.kill().await;
+        self.leave().await;
+        status.signal() == Some(KILLED)
+    }
+
+    /// Ends the process well if it can be. `false` if it had to be killed.
+    pub async fn end(&self, limit: Duration) -> bool {
+        let well = match self.process() {
+            Some(process) => process.end(limit).await,
+            None => true,
+        };
+        self.leave().await;
+        well
+    }
+
+    /// Stops the process; `Ok(false)` if there is none that ran.
+    pub async fn pause(&self) -> Result<bool, String> {
+        let Some(process) = self.process() else { return Ok(false) };
+        if process.is_stopped() {
+            return Ok(false);
+        }
+        match process.pause().await {
+            true => Ok(true),
+            false if process.status().is_some() => Ok(false),
+            false => Err(format!("{} was not seen stopped after SIGSTOP", self.node)),
+        }
+    }
+
+    /// Continues the process, if there is one.
+    pub fn resume(&self) {
+        if let Some(process) = self.process() {
+            process.resume();
+        }
+    }
+
+    /// Sends a kill and does not wait.
+    pub fn interrupt(&self) {
+        if let Some(process) = self.process() {
+            process.send_kill();
+        }
+    }
+
+    /// Waits until the end of the process was dealt with.
+    async fn leave(&self) {
+        let sitting = self.sitting.borrow_mut().take();
+        if let Some(sitting) = sitting {
+            // Err: the runtime is ending, and with it all that it would have done.
+            let _ = sitting.watch.await;
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(sitting) = self.sitting.borrow_mut().take() {
+            // It holds the process, which is killed when the last holder drops it.
+            sitting.watch.abort();
+            sitting.process.send_kill();
+            sitting.process.reap();
+        }
+    }
+}
+
+async fn watch(
+    node: NodeId,
+    process: Arc<Process>,
+    links: Arc<Links>,
+    findings: Findings,
+    began: Instant,
+) {
+    let status = process.ended().await;
+    let time = began.elapsed();
+    links.close(node).await;
+    if let Some((name, text)) = finding(node, &process, status) {
+        let mut findings = findings.lock().unwrap_or_else(PoisonError::into_inner);
+        findings.push(Finding { time, name: name.to_owned(), text });
+    }
+}
+
+/// What its end says of a node, if it was not the end that was asked for.
+fn finding(node: NodeId, process: &Process, status: ExitStatus) -> Option<(&'static str, String)> {
+    if status.code() == Some(PANICKED) {
+        let line = process.last_line_with("panicked");
+        let line =
+            line.unwrap_or_else(|| format!("node {node} panicked, its log does not say why"));
+        return Some(("node-panic", line));
+    }
+    let expected = match process.asked() {
+        Asked::Run => false,
+        // Before it listens to signals, SIGTERM ends it as it ends any program.
+        Asked::End => status.success() || status.signal() == Some(TERMINATED),
+        Asked::Die => status.signal() == Some(KILLED),
+    };
+    if expected {
+        return None;
+    }
+    let last = process.last_line_with("").unwrap_or_else(|| "nothing".to_owned());
+    Some(("node-exit", format!("{node} ended by itself: {status}; its log ends with: {last}")))
+}
