@@ -8,6 +8,7 @@ mod server;
 
 pub use server::serve;
 
+use crate::transport::LANES;
 use elastickv::env::{Fact, Lane};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -37,6 +38,14 @@ pub enum Dropped {
 }
 
 impl Dropped {
+    const ALL: [Dropped; 5] = [
+        Dropped::OutboxFull,
+        Dropped::InboxFull,
+        Dropped::Unreachable,
+        Dropped::Oversized,
+        Dropped::UnknownPeer,
+    ];
+
     fn reason(self) -> &'static str {
         match self {
             Dropped::OutboxFull => "outbox full",
@@ -120,11 +129,25 @@ impl Default for Metrics {
             sync_seconds,
         );
         registry.register_collector(Box::new(process::Process));
-        Metrics { registry, ..metrics }
+        let metrics = Metrics { registry, ..metrics };
+        metrics.begin_at_zero();
+        metrics
     }
 }
 
 impl Metrics {
+    /// So that a rate over the first time that something happens is a rate.
+    fn begin_at_zero(&self) {
+        for why in Dropped::ALL {
+            drop(self.dropped.get_or_create(&[("reason", why.reason())]));
+        }
+        for lane in LANES {
+            drop(self.connects.get_or_create(&[("lane", lane_name(lane))]));
+            self.traffic("sent", lane);
+            self.traffic("received", lane);
+        }
+    }
+
     /// The exposition, `# EOF` included.
     pub fn text(&self) -> String {
         let mut text = String::new();

@@ -238,15 +238,15 @@ fn what_a_restarted_process_finds_in_the_page_cache_is_synced_before_it_is_promi
 #[test]
 fn an_append_acknowledged_before_followers_synced_it_is_lost_with_their_power() {
     let bug = everywhere(Some(Bug::AckBeforeFsync));
-    assert_eq!(lost(told(3, bug, power_cut_after_the_answer)), [2]);
-    assert_eq!(lost(told(3, everywhere(None), power_cut_after_the_answer)), [0; 0]);
+    assert_eq!(lost(told(1, bug, power_cut_after_the_answer)), [2]);
+    assert_eq!(lost(told(1, everywhere(None), power_cut_after_the_answer)), [0; 0]);
 }
 
 #[test]
 fn a_voter_that_forgets_its_vote_lets_two_leaders_commit_and_one_of_them_loses() {
     let bug = everywhere(Some(Bug::VoteNotPersisted));
-    assert_eq!(lost(told(0, bug, voter_forgets)), [2]);
-    assert_eq!(lost(told(0, everywhere(None), voter_forgets)), [0; 0]);
+    assert_eq!(lost(told(45, bug, voter_forgets)), [2]);
+    assert_eq!(lost(told(45, everywhere(None), voter_forgets)), [0; 0]);
 }
 
 #[test]

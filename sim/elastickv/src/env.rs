@@ -1,6 +1,9 @@
 //! What a node may ask of the world. The only seam between the layers and whatever hosts them.
 //!
-//! One `Env` value belongs to one boot of one node: after the node is killed, its calls do nothing.
+//! One `Env` value belongs to one boot of one node: after the node is killed, its calls do nothing. What the methods
+//! mean is a suite that every world passes: [`contract`].
+
+pub mod contract;
 
 use bytes::Bytes;
 use futures_util::io::{AsyncRead, AsyncWrite};

@@ -3,8 +3,14 @@
 //! [`write_whole`] replaces a file so that its name holds either the old content or the new. [`FrameLog`] is an append-only log
 //! of CRC frames in numbered segments, `<folder>/<number>.log`: what was synced is read back in order, a torn tail is cut off, and a new
 //! segment takes the old one's place in one step.
+//!
+//! A crash tears the end of a log and nothing else: the last write is there up to some byte. So a frame that is all there and
+//! fails its checksum, or a broken one with a whole one behind it, is damage to what may have been acknowledged: refused, not cut off.
+//!
+//! Cannot see: damage that looks like a torn tail, as a length that was overwritten in the very last frame. And it refuses more than it
+//! must where a file system, after a power cut, keeps later pages of an unsynced write and loses earlier ones.
 
-use crate::codec::{frame_at, frame_into};
+use crate::codec::{FRAME_HEADER, frame_at, frame_into};
 use crate::env::Disk;
 use bytes::Bytes;
 use std::io;
@@ -83,6 +89,13 @@ impl<D: Disk> FrameLog<D> {
             offset = next;
         }
         if offset < file.len() {
+            if !is_torn_tail(&file, offset) {
+                let text = format!(
+                    "{path} is damaged at byte {offset} of {}: no crash leaves it like this",
+                    file.len()
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
             self.disk.truncate(&path, offset as u64).await?;
         }
         // What was read may be in the page cache only: a killed process' last writes. From here on it counts as durable.
@@ -124,5 +137,73 @@ impl<D: Disk> FrameLog<D> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether what begins at `offset`, which is no whole frame, may be what a crash left of a write.
+fn is_torn_tail(file: &Bytes, offset: usize) -> bool {
+    if let Some(header) = file.get(offset..offset + FRAME_HEADER) {
+        let len = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        // Zeros are a tail that file systems leave after a power loss.
+        if len > 0 && len <= file.len() - offset - FRAME_HEADER {
+            return false;
+        }
+    }
+    (offset + 1..file.len()).all(|later| frame_at(file, later).is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three frames, and where each begins.
+    fn log() -> (Vec<u8>, [usize; 3]) {
+        let mut file = Vec::new();
+        let starts = [&b"first"[..], b"second", b"third"].map(|payload| {
+            let start = file.len();
+            frame_into(&mut file, payload);
+            start
+        });
+        (file, starts)
+    }
+
+    fn is_torn(file: Vec<u8>, offset: usize) -> bool {
+        is_torn_tail(&Bytes::from(file), offset)
+    }
+
+    #[test]
+    fn every_prefix_of_a_write_is_a_torn_tail() {
+        let (whole, starts) = log();
+        for end in starts[2] + 1..whole.len() {
+            assert!(is_torn(whole[..end].to_vec(), starts[2]), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn zeros_and_noise_at_the_end_are_a_torn_tail() {
+        let (whole, _) = log();
+        for tail in [&[0; 64][..], b"noise that nobody wrote", &[0xff; 9]] {
+            let file = [&whole[..], tail].concat();
+            assert!(is_torn(file, whole.len()), "{tail:?}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_before_the_end_is_no_torn_tail() {
+        let (whole, starts) = log();
+        for start in &starts[..2] {
+            for bit in start * 8..(start + FRAME_HEADER + 5) * 8 {
+                let mut file = whole.clone();
+                file[bit / 8] ^= 1 << (bit % 8);
+                assert!(!is_torn(file, *start), "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_in_the_last_payload_is_no_torn_tail() {
+        let (mut whole, starts) = log();
+        *whole.last_mut().unwrap() ^= 1;
+        assert!(!is_torn(whole, starts[2]));
     }
 }

@@ -9,6 +9,7 @@ pub mod codec;
 pub mod env;
 pub mod files;
 pub mod hlc;
+pub mod identity;
 pub mod kv;
 pub mod mvcc;
 pub mod node;

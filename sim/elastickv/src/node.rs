@@ -8,6 +8,7 @@ use crate::codec::{Reader, frame_at, frame_into};
 use crate::env::{Disk, Env, Fact, Port};
 use crate::files::{read_whole, write_whole};
 use crate::hlc::Hlc;
+use crate::identity;
 use crate::kv::coordinator::Coordinator;
 use crate::kv::forward;
 use crate::kv::fsm::Fsm;
@@ -28,6 +29,7 @@ const BOOT_FILE: &str = "meta/boot";
 pub async fn run<E: Env>(env: E, options: Options) -> io::Result<()> {
     let options = Rc::new(options);
     let disk = env.disk();
+    identity::claim(&disk, env.id()).await?;
     let boot = count_boot(&disk).await?;
     let state = recover(&disk, &options).await?;
     env.observe(Fact::Recovered {

@@ -1,0 +1,122 @@
+//! Clients that others wrote talk to a node: redis-rs, and `redis-cli` where it is installed.
+
+#[path = "process/node.rs"]
+mod node;
+
+use node::{Node, Place, REDIS};
+use redis::{Commands, ConnectionLike, RedisResult};
+use std::process::{Command, Output};
+
+fn started() -> (Node, Place) {
+    let place = Place::new();
+    (place.start(1, 1, &[]).serving(), place)
+}
+
+fn connection(node: &Node) -> redis::Connection {
+    let url = format!("redis://{}:{REDIS}/", node.address);
+    redis::Client::open(url).unwrap().get_connection().unwrap()
+}
+
+#[test]
+fn redis_rs_speaks_to_a_node() {
+    let (node, _place) = started();
+    let mut redis = connection(&node);
+    assert!(redis.check_connection(), "PING is answered");
+    let () = redis.set("string", "value").unwrap();
+    assert_eq!(redis.get::<_, String>("string").unwrap(), "value");
+    assert_eq!(redis.get::<_, Option<String>>("nothing").unwrap(), None);
+    assert_eq!(redis.exists::<_, bool>("string"), Ok(true));
+    assert_eq!(redis.rpush::<_, _, i64>("list", &["a", "b"]), Ok(2));
+    assert_eq!(redis.rpush::<_, _, i64>("list", "c"), Ok(3));
+    assert_eq!(redis.lrange::<_, Vec<String>>("list", 0, -1).unwrap(), ["a", "b", "c"]);
+    assert_eq!(redis.llen::<_, i64>("list"), Ok(3));
+    assert_eq!(redis.del::<_, i64>(&["string", "nothing"]), Ok(1));
+    assert_eq!(redis.exists::<_, bool>("string"), Ok(false));
+    let binary = b"\r\n\0\xff$5\r\n".to_vec();
+    let () = redis.set("binary", &binary).unwrap();
+    assert_eq!(redis.get::<_, Vec<u8>>("binary").unwrap(), binary);
+}
+
+#[test]
+fn redis_rs_runs_a_transaction_on_every_node_of_a_cluster() {
+    let place = Place::new();
+    let nodes = place.cluster(3, &[]);
+    for (number, node) in nodes.iter().enumerate() {
+        let appended: (i64, Vec<String>, i64) = redis::pipe()
+            .atomic()
+            .rpush("list", number)
+            .lrange("list", 0, -1)
+            .cmd("INCR")
+            .arg("count")
+            .query(&mut connection(node))
+            .unwrap();
+        let so_far: Vec<String> = (0..=number).map(|n| n.to_string()).collect();
+        assert_eq!(appended, (number as i64 + 1, so_far, number as i64 + 1));
+    }
+}
+
+#[test]
+fn redis_rs_is_told_of_its_mistakes_and_goes_on() {
+    let (node, _place) = started();
+    let mut redis = connection(&node);
+    let unknown: RedisResult<()> = redis::cmd("SUBSTR").arg("key").query(&mut redis);
+    let told = unknown.unwrap_err();
+    assert!(told.to_string().contains("unsupported command 'SUBSTR'"), "{told}");
+    let () = redis.set("string", "value").unwrap();
+    let wrong: RedisResult<i64> = redis.rpush("string", "x");
+    assert_eq!(wrong.unwrap_err().code(), Some("WRONGTYPE"));
+    let arity: RedisResult<()> = redis::cmd("GET").query(&mut redis);
+    assert!(arity.unwrap_err().to_string().contains("wrong number of arguments"));
+    assert_eq!(redis.get::<_, String>("string").unwrap(), "value");
+}
+
+#[test]
+fn redis_rs_sees_a_killed_node_as_a_broken_connection() {
+    let (node, _place) = started();
+    let mut redis = connection(&node);
+    let () = redis.set("string", "value").unwrap();
+    node.kill();
+    let broken = redis.get::<_, String>("string").unwrap_err();
+    assert!(broken.is_io_error() || broken.is_connection_dropped(), "{broken}");
+}
+
+/// What `redis-cli` said; `None` where it is not installed.
+fn redis_cli(node: &Node, words: &[&str]) -> Option<Output> {
+    let host = node.address.to_string();
+    let mut command = Command::new("redis-cli");
+    command.args(["-h", &host, "-p", &REDIS.to_string(), "--no-raw"]).args(words);
+    match command.output() {
+        Ok(output) => Some(output),
+        Err(error) => {
+            assert_ne!(std::env::var("REDIS_CLI_REQUIRED").as_deref(), Ok("1"), "{error}");
+            println!("SKIP: redis-cli is not installed (apt-get install redis-tools)");
+            None
+        }
+    }
+}
+
+#[test]
+fn redis_cli_speaks_to_a_node() {
+    let (node, _place) = started();
+    for (words, expected) in [
+        (&["PING"][..], "PONG"),
+        (&["SET", "key", "value"], "OK"),
+        (&["GET", "key"], "\"value\""),
+        (&["EXISTS", "key"], "(integer) 1"),
+        (&["DEL", "key"], "(integer) 1"),
+        (&["GET", "key"], "(nil)"),
+        (&["RPUSH", "list", "1", "2"], "(integer) 2"),
+        (&["LRANGE", "list", "0", "-1"], "1) \"1\"\n2) \"2\""),
+        (&["COMMAND", "DOCS"], "(error) ERR unsupported command 'COMMAND'"),
+        // It asks for protocol 3, is refused, and goes on in protocol 2.
+        (&["-3", "GET", "key"], "(nil)"),
+    ] {
+        let Some(output) = redis_cli(&node, words) else { return };
+        let said = String::from_utf8_lossy(&output.stdout);
+        let said = said.trim_end().lines().last().map(|_| said.trim_end().to_owned());
+        assert!(
+            said.as_deref().is_some_and(|said| said.ends_with(expected)),
+            "{words:?}: {output:?}"
+        );
+    }
+}
