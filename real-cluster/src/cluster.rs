@@ -10,6 +10,7 @@
 //! Cannot show: lost page caches, clocks that differ, machines that do not share their processors.
 
 use crate::clock::MachineClock;
+use crate::faults::supports;
 use crate::net::{Block, Links, Party, Port};
 use crate::scrape::{self, Source};
 use crate::seat::{Findings, Recipe, Seat};
@@ -65,6 +66,9 @@ pub struct LocalCluster {
 impl LocalCluster {
     /// Claims addresses and ports and makes the nodes' folders; [`Cluster::set_up`] starts the nodes.
     pub fn start(config: LocalConfig) -> io::Result<LocalCluster> {
+        // Whoever looks at a process' command line sees whose it is.
+        let folder = std::path::absolute(&config.folder)?;
+        let config = LocalConfig { folder, ..config };
         let block = Block::claim(config.nodes)?;
         let nodes: Vec<NodeId> = block.nodes().collect();
         let mut sources = Vec::new();
@@ -200,7 +204,7 @@ impl Cluster for LocalCluster {
     }
 
     fn supports(&self, kind: FaultKind) -> bool {
-        LocalCluster::can_enact(kind)
+        supports(kind).is_ok()
     }
 
     fn set_up(&self, seed: Seed) -> LocalBoxFuture<'_, io::Result<()>> {
@@ -294,7 +298,7 @@ fn told(config: &LocalConfig, block: &Block) -> BTreeMap<String, String> {
 /// What the program says of itself; also the earliest time to find that it is not there.
 async fn version(program: &Path) -> io::Result<String> {
     let mut command = std::process::Command::new(program);
-    std::os::unix::process::CommandExt::arg0(&mut command, crate::process::NAME);
+    std::os::unix::process::CommandExt::arg0(&mut command, crate::node::NAME);
     command.arg("--version").stdin(std::process::Stdio::null());
     let output = Command::from(command).kill_on_drop(true).output().await.map_err(|error| {
         io::Error::new(error.kind(), format!("cannot start {}: {error}", program.display()))

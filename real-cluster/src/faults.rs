@@ -8,15 +8,20 @@ use crate::net::Slowness;
 use harness::cluster::{Cluster, FaultError, NodeId};
 use harness::fault::{Fault, FaultKind};
 
-impl LocalCluster {
-    /// Whether faults of a kind can be enacted.
-    pub(crate) fn can_enact(kind: FaultKind) -> bool {
-        match kind {
-            FaultKind::Partition | FaultKind::Kill | FaultKind::Pause | FaultKind::Latency => true,
-            FaultKind::Power | FaultKind::Clock => false,
+/// Whether faults of a kind can be enacted on one machine, or why not.
+pub fn supports(kind: FaultKind) -> Result<(), &'static str> {
+    match kind {
+        FaultKind::Partition | FaultKind::Kill | FaultKind::Pause | FaultKind::Latency => Ok(()),
+        FaultKind::Power => Err(
+            "a process cannot lose its machine's power: what it wrote stays in the page cache (use kill)",
+        ),
+        FaultKind::Clock => {
+            Err("the clock of one node cannot be moved: all nodes share this machine's clock")
         }
     }
+}
 
+impl LocalCluster {
     /// Every call is an injection of its own, also a refused one.
     pub(crate) async fn enact(&self, fault: &Fault) -> Result<(), FaultError> {
         let links = self.links().map_err(|error| FaultError(error.to_string()))?;
@@ -46,16 +51,8 @@ impl LocalCluster {
                 let none = Slowness { delay_ms: 0, jitter_ms: 0 };
                 links.slow(Vec::new(), none, injection).await;
             }
-            Fault::PowerOff(_) => {
-                let why = "a process cannot lose its machine's power: what it wrote stays in the page cache \
-                           (use kill)";
-                return Err(FaultError(why.to_owned()));
-            }
-            Fault::WallJump { .. } | Fault::WallReset(_) => {
-                let why =
-                    "the clock of one node cannot be moved: all nodes share this machine's clock";
-                return Err(FaultError(why.to_owned()));
-            }
+            Fault::PowerOff(_) => return refused(FaultKind::Power),
+            Fault::WallJump { .. } | Fault::WallReset(_) => return refused(FaultKind::Clock),
         }
         Ok(())
     }
@@ -66,6 +63,10 @@ impl LocalCluster {
             None => Ok(()),
         }
     }
+}
+
+fn refused(kind: FaultKind) -> Result<(), FaultError> {
+    supports(kind).map_err(|why| FaultError(why.to_owned()))
 }
 
 fn named(fault: &Fault) -> Vec<NodeId> {

@@ -6,6 +6,7 @@
 //! Promises: a signal is never sent to a process that was reaped, whose number may be another's by now; when a value is
 //! dropped its process is killed and gone.
 
+use crate::node::NAME;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File, OpenOptions};
@@ -28,8 +29,6 @@ const GONE_WITHIN: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(1);
 /// What is read of the end of a log.
 const LOG_TAIL: u64 = 64 << 10;
-/// The name it is started under, whatever the program is called.
-pub(crate) const NAME: &str = "elastickv-node";
 
 /// What the process was asked to do last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,76 @@
+//! The command line, as [`harness::cli`] promises it.
+
+use clap::{Parser, Subcommand};
+use harness::cli::output::{Output, note};
+use harness::cli::{FAILED, Refused, refused};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+mod check;
+mod list;
+mod performed;
+mod progress;
+mod run;
+
+const PROGRAM: &str = "cargo real-cluster";
+const COMMANDS: &str = "list, run or check";
+
+/// Runs tests of a replicated store against real processes: the same tests, faults, client and checkers as in simulation.
+#[derive(Parser)]
+#[command(name = PROGRAM, bin_name = PROGRAM, version, after_help = AFTER)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER: &str = "\
+Exit codes: 0 valid, 1 invalid, 2 unknown or too little tested, 3 wrong usage or a tool failed
+
+Examples:
+  cargo real-cluster run redis-append --local 5
+  cargo real-cluster run redis-append --local 5 --time 60s --faults partition,kill,pause
+  cargo real-cluster run redis-append --local 3 --bug exec_on_follower
+  cargo real-cluster check store/redis-append/0x1";
+
+#[derive(Subcommand)]
+enum Command {
+    List(list::List),
+    Run(run::Run),
+    Check(check::Check),
+}
+
+/// Does what the process's arguments say.
+pub fn main() -> ExitCode {
+    match catch_unwind(AssertUnwindSafe(dispatch)) {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(error)) => {
+            note(format_args!("error: {error:#}"));
+            ExitCode::from(FAILED)
+        }
+        // The panic's own message is on standard error already.
+        Err(_) => ExitCode::from(FAILED),
+    }
+}
+
+fn dispatch() -> anyhow::Result<u8> {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(said) => match refused(&said, PROGRAM, COMMANDS) {
+            Refused::Told(help) => {
+                Output::default().text(help)?;
+                return Ok(0);
+            }
+            Refused::Wrong(sentence) => anyhow::bail!(sentence),
+        },
+    };
+    match command {
+        Command::List(list) => list.act(),
+        Command::Run(run) => run.act(),
+        Command::Check(check) => check.act(),
+    }
+}
+
+/// The commit that this program was built from, `-dirty` if the sources had been changed; `None` outside a repository.
+fn commit() -> Option<&'static str> {
+    Some(env!("COMMIT")).filter(|commit| !commit.is_empty())
+}

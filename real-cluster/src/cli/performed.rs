@@ -1,0 +1,84 @@
+//! A run of real processes that is over, or as much of it as is known: its words, its record, the command that does it
+//! again.
+
+use super::{PROGRAM, commit};
+use harness::catalog;
+use harness::judge::{Judgement, judge};
+use harness::options::Options;
+use harness::record::Record;
+use harness::recording::Run;
+use harness::report::Report;
+use harness::store::{Params, World};
+use harness::test::Test;
+use std::path::Path;
+use std::time::Duration;
+
+/// What `params.extra` calls the planted bug.
+pub const BUG: &str = "bug";
+
+/// Time that one operation may take where nobody says otherwise. Real machines are slower than simulated ones, and busier.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A test as it is on real processes: its own options, but for the deadline.
+pub fn test_of(name: &str) -> Result<Test, String> {
+    let mut test = catalog::find(name)?;
+    test.defaults.deadline = DEADLINE;
+    Ok(test)
+}
+
+/// A judged run.
+pub struct Performed {
+    params: Params,
+    test: Test,
+    pub run: Run,
+    pub judgement: Judgement,
+}
+
+impl Performed {
+    /// Judges what is known of a run.
+    pub fn new(params: Params, run: Run) -> Result<Performed, String> {
+        let test = test_of(&params.test)?;
+        let judgement = judge(&test, &params.options, &run);
+        Ok(Performed { params, test, run, judgement })
+    }
+
+    /// The verdict in words, several lines.
+    pub fn report(&self, folder: Option<&Path>) -> String {
+        let report = Report {
+            run: &self.run,
+            judgement: &self.judgement,
+            world: World::Real,
+            commit: commit(),
+            again: &self.again(),
+            folder,
+        };
+        report.to_string()
+    }
+
+    /// For machines.
+    pub fn record(&self, folder: &Path, cpu_ms: f64) -> Record {
+        let Params { test, extra, .. } = &self.params;
+        let bug = extra.get(BUG).cloned();
+        let record = Record::new(World::Real, test, self.run.seed, bug, self.again());
+        Record {
+            windows: Some(self.judgement.summary.windows.clone()),
+            folder: Some(folder.display().to_string()),
+            ..record.judged(&self.run, &self.judgement, cpu_ms)
+        }
+    }
+
+    /// The command that asks and breaks the same things again.
+    fn again(&self) -> String {
+        let options = &self.params.options;
+        let mut words = vec![format!(
+            "{PROGRAM} run {} --seed {} --local {}",
+            self.params.test, self.params.seed, options.nodes
+        )];
+        if let Some(bug) = self.params.extra.get(BUG) {
+            words.push(format!("--bug {bug}"));
+        }
+        let defaults = Options { nodes: options.nodes, ..self.test.defaults.clone() };
+        words.extend(options.replay_args(&Test { defaults, ..self.test.clone() }));
+        words.join(" ")
+    }
+}

@@ -1,0 +1,268 @@
+//! `run`: a test on real processes, told in full and kept while it goes on.
+
+use super::performed::{BUG, Performed, test_of};
+use super::progress::Progress;
+use elastickv::bug::Bug;
+use harness::cli::output::{Output, note};
+use harness::cli::setup::Setup;
+use harness::cluster::NodeId;
+use harness::fault::FaultKind;
+use harness::options::Options;
+use harness::record::{Ending, Record};
+use harness::recording::Run as Known;
+use harness::report::SEED_OF_REAL;
+use harness::run::{Hooks, run_with};
+use harness::seed::Seed;
+use harness::stop::Stop;
+use harness::store::log::Growing;
+use harness::store::{self, Kept, Params, World};
+use harness::test::Test;
+use real_cluster::ceiling::{Meter, Rate};
+use real_cluster::cluster::{LocalCluster, LocalConfig};
+use real_cluster::faults::supports;
+use real_cluster::{cpu, signals};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tokio::task::LocalSet;
+
+/// Runs a test against real processes and keeps the run in a new folder
+#[derive(clap::Args)]
+#[command(after_help = "\
+Ctrl-C ends the asking; what was broken is mended, everything is read back and judged. A second one ends the nodes at
+once, and what is known by then is judged.
+
+Examples:
+  cargo real-cluster run redis-append --local 5
+  cargo real-cluster run redis-append --local 5 --time 60s --faults partition,kill,pause
+  cargo real-cluster run redis-append-calm --local 5 --rate 8000 --clients 100 --keys 500 --time 20s
+  cargo real-cluster run redis-append --local 3 --bug exec_on_follower --json")]
+pub struct Run {
+    /// Which test: `list` has their names
+    test: String,
+    /// Starts so many nodes on this machine, on loopback addresses, without root
+    #[arg(long, value_name = "N", required = true, allow_negative_numbers = true)]
+    local: String,
+    /// What is asked and what is broken, in hex or decimal; not what happens
+    #[arg(long, default_value = "1", allow_negative_numbers = true)]
+    seed: String,
+    /// Where the run's folder is made
+    #[arg(long, value_name = "DIR", default_value = "store")]
+    out: PathBuf,
+    /// Keeps the nodes' data directories also of a valid run
+    #[arg(long)]
+    keep_data: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    setup: Setup,
+}
+
+/// What is to be run, every word read.
+struct Plan {
+    test: Test,
+    options: Options,
+    seed: Seed,
+    bug: Option<Bug>,
+}
+
+/// How it went.
+struct Outcome {
+    known: Known,
+    rate: Option<Rate>,
+    /// The nodes were ended at once: the log was not completed by the run itself.
+    cut_short: bool,
+}
+
+impl Run {
+    pub fn act(self) -> anyhow::Result<u8> {
+        let plan = self.plan().map_err(anyhow::Error::msg)?;
+        let growing = self.claim(&plan)?;
+        let folder = growing.folder();
+        announce(&plan, &folder);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let outcome = LocalSet::new().block_on(&runtime, perform(&plan, &growing));
+        // Judging may take its time; nothing real is left by then.
+        drop(runtime);
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                growing.flush()?;
+                return Err(error.context(format!("{}: there was no run", folder.display())));
+            }
+        };
+        self.conclude(&plan, &growing, outcome)
+    }
+
+    fn plan(&self) -> Result<Plan, String> {
+        let mut test = test_of(&self.test)?;
+        let seed: Seed = self.seed.parse()?;
+        let bug: Option<Bug> = self.setup.bug.as_deref().map(str::parse).transpose()?;
+        if self.setup.says("nodes") {
+            return Err("--nodes is the simulation's word: --local 5 says how many".to_owned());
+        }
+        test.defaults.set("nodes", &self.local).map_err(|why| why.replace("--nodes", "--local"))?;
+        let mut options = Options::defaults_of(&test);
+        self.setup.apply(&mut options).map_err(|why| why.replace("--nodes", "--local"))?;
+        if self.setup.says("faults") {
+            offered(&options.faults)?;
+        }
+        Ok(Plan { test, options, seed, bug })
+    }
+
+    fn claim(&self, plan: &Plan) -> anyhow::Result<Growing> {
+        let nodes: Vec<NodeId> = (1..=plan.options.nodes).map(NodeId).collect();
+        let unsupported =
+            plan.options.faults.iter().copied().filter(|kind| supports(*kind).is_err()).collect();
+        let blank = Known::new(plan.test.name, plan.seed, &nodes, unsupported);
+        Ok(Growing::create(&self.out, &blank, &plan.params())?)
+    }
+
+    fn conclude(&self, plan: &Plan, growing: &Growing, outcome: Outcome) -> anyhow::Result<u8> {
+        let folder = growing.folder();
+        let Outcome { known, rate, cut_short } = outcome;
+        let before = cpu::this_thread();
+        let performed = Performed::new(plan.params(), known).map_err(anyhow::Error::msg)?;
+        let cpu_ms = (cpu::this_thread() - before).as_secs_f64() * 1e3;
+        let report = performed.report(Some(&folder));
+        let ending = Ending::of(&performed.judgement.verdict);
+        let params = plan.params();
+        let kept = Kept {
+            world: World::Real,
+            options: &plan.options,
+            extra: &params.extra,
+            run: &performed.run,
+            judgement: &performed.judgement,
+            report: &report,
+        };
+        // Of a run that was cut short the log stays what it is: the best there is.
+        if !cut_short {
+            growing.complete(kept)?;
+        }
+        if ending == Ending::Valid && !self.keep_data {
+            discard_data(&folder, plan.options.nodes)?;
+        }
+        let mut out = Output::default();
+        if self.json {
+            out.object(&object(&performed.record(&folder, cpu_ms), rate.as_ref()))?;
+        } else {
+            out.text(report)?;
+            for line in performed.judgement.summary.to_string().lines() {
+                out.text(format_args!("  {line}\n"))?;
+            }
+            for line in rate.iter().flat_map(|rate| lines(&rate.to_string())) {
+                out.text(format_args!("  {line}\n"))?;
+            }
+            if ending == Ending::Valid {
+                out.text(format_args!("  the seed:    {SEED_OF_REAL}\n"))?;
+                out.text(format_args!("  folder:      {}\n", folder.display()))?;
+            }
+        }
+        Ok(ending.exit_code())
+    }
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Kinds that were asked for by name must be possible.
+fn offered(kinds: &[FaultKind]) -> Result<(), String> {
+    for kind in kinds {
+        if let Err(why) = supports(*kind) {
+            let all = FaultKind::ALL.into_iter().filter(|kind| supports(*kind).is_ok());
+            let all: Vec<&str> = all.map(FaultKind::name).collect();
+            return Err(format!(
+                "`{kind}` is not offered by --local, since {why}: the faults are {}",
+                all.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl Plan {
+    fn params(&self) -> Params {
+        let bug = self.bug.map(|bug| (BUG.to_owned(), bug.to_string()));
+        Params {
+            world: World::Real,
+            test: self.test.name.to_owned(),
+            seed: self.seed.to_string(),
+            options: self.options.clone(),
+            extra: bug.into_iter().collect(),
+            drawn: BTreeMap::new(),
+        }
+    }
+
+    /// What every node is told.
+    fn node_args(&self) -> Vec<String> {
+        let Some(bug) = self.bug else { return Vec::new() };
+        let wiring = bug.wiring().name();
+        ["--bug", bug.name(), "--wiring", wiring].map(str::to_owned).to_vec()
+    }
+}
+
+/// Says what is about to run, before anything can fail.
+fn announce(plan: &Plan, folder: &Path) {
+    let (name, seed) = (plan.test.name, plan.seed);
+    note(format_args!("{name}  seed {seed} ({}), which {SEED_OF_REAL}", seed.0));
+    if let Some(bug) = plan.bug {
+        note(format_args!("planted bug {bug} ({}) in every node", bug.origin()));
+    }
+    note(format_args!("folder {}", folder.display()));
+}
+
+async fn perform(plan: &Plan, growing: &Growing) -> anyhow::Result<Outcome> {
+    let Plan { test, options, seed, .. } = plan;
+    let cluster = LocalCluster::start(LocalConfig {
+        nodes: options.nodes,
+        program: std::env::current_exe()?,
+        node_args: plan.node_args(),
+        folder: growing.folder(),
+    })?;
+    let (meter, stop) = (Meter::default(), Stop::default());
+    let sink = Progress::new(growing.clone(), meter.clone());
+    let hooks = Hooks { sink: Some(Box::new(sink)), stop: stop.clone(), ..Hooks::default() };
+    let run = run_with(test, options, &cluster, *seed, hooks);
+    let known = tokio::select! {
+        biased;
+        run = run => Some(run?),
+        ended = signals::twice(&stop) => {
+            ended?;
+            None
+        }
+    };
+    let Some(known) = known else {
+        note("ending the nodes at once; what is known by now is judged");
+        cluster.interrupt();
+        drop(cluster);
+        growing.flush()?;
+        let known = store::load(&growing.folder())?.run;
+        return Ok(Outcome { known, rate: None, cut_short: true });
+    };
+    drop(cluster);
+    let rate = Rate::of(&known, options, &meter, cpu::ended_children());
+    Ok(Outcome { known, rate, cut_short: false })
+}
+
+/// What a valid run's nodes wrote is of no more use.
+fn discard_data(folder: &Path, nodes: u16) -> anyhow::Result<()> {
+    for node in (1..=nodes).map(NodeId) {
+        let data = folder.join(node.to_string()).join("data");
+        if data.exists() {
+            fs::remove_dir_all(data)?;
+        }
+    }
+    Ok(())
+}
+
+fn object(record: &Record, rate: Option<&Rate>) -> Value {
+    let mut object = json!(record);
+    if let Some(rate) = rate {
+        object["rate"] = json!(rate);
+        object["rate"]["ceiling"] = json!(rate.ceiling());
+    }
+    object
+}
