@@ -9,6 +9,7 @@ use crate::cpu;
 use harness::history::Kind;
 use harness::options::Options;
 use harness::recording::{Entry, Phase, Run, Sink};
+use harness::windows::Windows;
 use serde::Serialize;
 use std::cell::RefCell;
 use std::fmt;
@@ -93,6 +94,8 @@ pub struct Rate {
     pub cores: f64,
     /// Client threads.
     pub clients: u16,
+    /// Share of the time in which something was broken.
+    pub broken: f64,
 }
 
 impl Rate {
@@ -115,6 +118,7 @@ impl Rate {
             busy_cores: machine.as_secs_f64() / seconds,
             cores: cores as f64,
             clients: options.clients,
+            broken: 1.0 - Windows::of(run).calm.lasted.as_secs_f64() / seconds,
         })
     }
 
@@ -144,6 +148,10 @@ impl Rate {
                 percent(self.clients_busy),
                 self.mean_ms
             ));
+        }
+        if self.broken > 0.0 {
+            let broken = percent(self.broken);
+            why.push(format!("something was broken {broken} % of the time"));
         }
         if why.is_empty() {
             why.push("nothing that is measured was busy".to_owned());
@@ -214,6 +222,7 @@ mod tests {
             busy_cores: 0.9,
             cores: 2.0,
             clients: 10,
+            broken: 0.0,
         }
     }
 
@@ -224,6 +233,7 @@ mod tests {
         assert!(why(rate()).contains("nothing that is measured"));
         assert!(why(Rate { clients_busy: 0.9, ..rate() }).contains("all 10 clients waited"));
         assert!(why(Rate { control_thread: 0.97, ..rate() }).contains("busy 97 %"));
+        assert!(why(Rate { broken: 0.4, ..rate() }).contains("broken 40 % of the time"));
         let machine = why(Rate { busy_cores: 1.9, ..rate() });
         assert!(machine.contains("1.9 of 2 cores") && !machine.contains("clients"), "{machine}");
         assert!(machine.contains("1.1 with other programs"), "{machine}");
