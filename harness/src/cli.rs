@@ -6,6 +6,10 @@
 //! names it and says what would be right, before anything runs.
 
 use clap::error::{ContextKind, ErrorKind};
+use output::{Output, note};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
 
 pub mod output;
 pub mod setup;
@@ -13,33 +17,62 @@ pub mod setup;
 /// A tool or the environment failed.
 pub const FAILED: u8 = 3;
 
-/// What every command's help says of how it ends.
-pub const EXIT_CODES: &str = "Exit codes: 0 valid, 1 invalid, 2 unknown or too little tested, 3 wrong usage or a tool failed";
-
-/// What a command line has instead of the words that were typed.
-pub enum Refused {
-    /// Help or the version, which was asked for: standard output, exit code 0.
-    Told(String),
-    /// One sentence: standard error, [`FAILED`].
-    Wrong(String),
+/// The words of one program.
+#[derive(Clone, Copy)]
+pub struct Program {
+    /// What is typed before its commands.
+    pub name: &'static str,
+    /// The names of all of them, in words.
+    pub commands: &'static str,
 }
 
-/// What clap says, in one sentence. `commands` are the names of all, `program` is what is typed before them.
-pub fn refused(said: &clap::Error, program: &str, commands: &str) -> Refused {
-    if !said.use_stderr() {
-        return Refused::Told(said.render().to_string());
+impl Program {
+    /// Does what the process's arguments say. `act` gives the exit code, or the error that is told on standard error.
+    pub fn main<C: clap::Parser, E: fmt::Display>(
+        self,
+        act: impl FnOnce(C) -> Result<u8, E>,
+    ) -> ExitCode {
+        let parsed = C::try_parse();
+        let acted = catch_unwind(AssertUnwindSafe(|| match parsed {
+            Ok(words) => act(words).map_err(|error| format!("{error:#}")),
+            // Help or the version, which was asked for.
+            Err(said) if !said.use_stderr() => {
+                let told = Output::default().text(said.render());
+                told.map(|()| 0).map_err(|error| error.to_string())
+            }
+            Err(said) => Err(self.refused(&said)),
+        }));
+        match acted {
+            Ok(Ok(code)) => ExitCode::from(code),
+            Ok(Err(sentence)) => {
+                note(format_args!("error: {sentence}"));
+                ExitCode::from(FAILED)
+            }
+            // The panic's own message is on standard error already.
+            Err(_) => ExitCode::from(FAILED),
+        }
     }
-    Refused::Wrong(match said.kind() {
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            format!("a command is missing: {commands}; `{program} --help` says more")
+
+    /// What clap says, in one sentence.
+    fn refused(self, said: &clap::Error) -> String {
+        let Program { name: program, commands } = self;
+        match said.kind() {
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                format!("a command is missing: {commands}; `{program} --help` says more")
+            }
+            ErrorKind::InvalidSubcommand => {
+                let word = said.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
+                let word = word.unwrap_or_default();
+                format!("`{word}` is not a command: the commands are {commands}")
+            }
+            _ => sentence(&said.render().to_string()),
         }
-        ErrorKind::InvalidSubcommand => {
-            let word = said.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
-            let word = word.unwrap_or_default();
-            format!("`{word}` is not a command: the commands are {commands}")
-        }
-        _ => sentence(&said.render().to_string()),
-    })
+    }
+}
+
+/// The commit that a program was built from, by what its build script found; `None` outside a repository.
+pub fn commit(built_from: &'static str) -> Option<&'static str> {
+    Some(built_from).filter(|commit| !commit.is_empty())
 }
 
 /// The first paragraph in one line, and a similar word if clap knows one.

@@ -131,6 +131,24 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// The nodes that it names, as often as it names them.
+    pub fn nodes(&self) -> Vec<NodeId> {
+        match self {
+            Fault::Partition { cuts, .. } => cuts.iter().flat_map(|(a, b)| [*a, *b]).collect(),
+            Fault::Slow { nodes, .. } => nodes.clone(),
+            Fault::HealNetwork | Fault::Fast => Vec::new(),
+            Fault::Kill(node)
+            | Fault::PowerOff(node)
+            | Fault::Restart(node)
+            | Fault::Pause(node)
+            | Fault::Resume(node)
+            | Fault::WallJump { node, .. }
+            | Fault::WallReset(node) => vec![*node],
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,9 +1,7 @@
 //! The command line, as [`harness::cli`] promises it.
 
 use clap::{Parser, Subcommand};
-use harness::cli::output::{Output, note};
-use harness::cli::{FAILED, Refused, refused};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use harness::cli::Program;
 use std::process::ExitCode;
 
 mod check;
@@ -12,12 +10,11 @@ mod performed;
 mod progress;
 mod run;
 
-const PROGRAM: &str = "cargo real-cluster";
-const COMMANDS: &str = "list, run or check";
+const PROGRAM: Program = Program { name: "cargo real-cluster", commands: "list, run or check" };
 
 /// Runs tests of a replicated store against real processes: the same tests, faults, client and checkers as in simulation.
 #[derive(Parser)]
-#[command(name = PROGRAM, bin_name = PROGRAM, version, after_help = AFTER)]
+#[command(name = PROGRAM.name, bin_name = PROGRAM.name, version, after_help = AFTER)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -41,36 +38,13 @@ enum Command {
 
 /// Does what the process's arguments say.
 pub fn main() -> ExitCode {
-    match catch_unwind(AssertUnwindSafe(dispatch)) {
-        Ok(Ok(code)) => ExitCode::from(code),
-        Ok(Err(error)) => {
-            note(format_args!("error: {error:#}"));
-            ExitCode::from(FAILED)
-        }
-        // The panic's own message is on standard error already.
-        Err(_) => ExitCode::from(FAILED),
-    }
+    PROGRAM.main(act)
 }
 
-fn dispatch() -> anyhow::Result<u8> {
-    let command = match Cli::try_parse() {
-        Ok(cli) => cli.command,
-        Err(said) => match refused(&said, PROGRAM, COMMANDS) {
-            Refused::Told(help) => {
-                Output::default().text(help)?;
-                return Ok(0);
-            }
-            Refused::Wrong(sentence) => anyhow::bail!(sentence),
-        },
-    };
-    match command {
+fn act(cli: Cli) -> anyhow::Result<u8> {
+    match cli.command {
         Command::List(list) => list.act(),
         Command::Run(run) => run.act(),
         Command::Check(check) => check.act(),
     }
-}
-
-/// The commit that this program was built from, `-dirty` if the sources had been changed; `None` outside a repository.
-fn commit() -> Option<&'static str> {
-    Some(env!("COMMIT")).filter(|commit| !commit.is_empty())
 }

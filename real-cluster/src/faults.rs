@@ -5,7 +5,7 @@
 
 use crate::cluster::LocalCluster;
 use crate::net::Slowness;
-use harness::cluster::{Cluster, FaultError, NodeId};
+use harness::cluster::{Cluster, FaultError};
 use harness::fault::{Fault, FaultKind};
 
 /// Whether faults of a kind can be enacted on one machine, or why not.
@@ -58,7 +58,7 @@ impl LocalCluster {
     }
 
     fn check(&self, fault: &Fault) -> Result<(), FaultError> {
-        match named(fault).iter().find(|node| !self.nodes().contains(node)) {
+        match fault.nodes().iter().find(|node| !self.nodes().contains(node)) {
             Some(node) => Err(FaultError(self.unknown(*node))),
             None => Ok(()),
         }
@@ -67,19 +67,4 @@ impl LocalCluster {
 
 fn refused(kind: FaultKind) -> Result<(), FaultError> {
     supports(kind).map_err(|why| FaultError(why.to_owned()))
-}
-
-fn named(fault: &Fault) -> Vec<NodeId> {
-    match fault {
-        Fault::Partition { cuts, .. } => cuts.iter().flat_map(|(from, to)| [*from, *to]).collect(),
-        Fault::Slow { nodes, .. } => nodes.clone(),
-        Fault::HealNetwork | Fault::Fast => Vec::new(),
-        Fault::Kill(node)
-        | Fault::PowerOff(node)
-        | Fault::Restart(node)
-        | Fault::Pause(node)
-        | Fault::Resume(node)
-        | Fault::WallJump { node, .. }
-        | Fault::WallReset(node) => vec![*node],
-    }
 }

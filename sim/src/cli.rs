@@ -1,9 +1,7 @@
 //! The command line: words to cases, outcomes to lines and exit codes, as [`harness::cli`] promises them.
 
 use clap::{Parser, Subcommand};
-use harness::cli::output::{Output, note};
-use harness::cli::{FAILED, Refused, refused};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use harness::cli::Program;
 use std::process::ExitCode;
 
 mod case;
@@ -17,17 +15,18 @@ mod run;
 mod summary;
 mod sweep;
 
-const COMMANDS: &str = "list, run, sweep, replay or check";
+const PROGRAM: Program =
+    Program { name: "cargo sim", commands: "list, run, sweep, replay or check" };
 
 /// Runs tests of a replicated store in a simulated world: seeded network, clock, disk and faults.
 #[derive(Parser)]
-#[command(name = "cargo sim", bin_name = "cargo sim", version, after_help = EXIT_CODES)]
+#[command(name = PROGRAM.name, bin_name = PROGRAM.name, version, after_help = AFTER)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-const EXIT_CODES: &str = "\
+const AFTER: &str = "\
 Exit codes: 0 valid, 1 invalid, 2 unknown or too little tested, 3 wrong usage or a tool failed
 
 Examples:
@@ -47,29 +46,11 @@ enum Command {
 
 /// Does what the process's arguments say.
 pub fn main() -> ExitCode {
-    match catch_unwind(AssertUnwindSafe(dispatch)) {
-        Ok(Ok(code)) => ExitCode::from(code),
-        Ok(Err(error)) => {
-            note(format_args!("error: {error:#}"));
-            ExitCode::from(FAILED)
-        }
-        // The panic's own message is on standard error already.
-        Err(_) => ExitCode::from(FAILED),
-    }
+    PROGRAM.main(act)
 }
 
-fn dispatch() -> anyhow::Result<u8> {
-    let command = match Cli::try_parse() {
-        Ok(cli) => cli.command,
-        Err(said) => match refused(&said, "cargo sim", COMMANDS) {
-            Refused::Told(help) => {
-                Output::default().text(help)?;
-                return Ok(0);
-            }
-            Refused::Wrong(sentence) => anyhow::bail!(sentence),
-        },
-    };
-    match command {
+fn act(cli: Cli) -> anyhow::Result<u8> {
+    match cli.command {
         Command::List(list) => list.act(),
         Command::Run(run) => run.act(),
         Command::Sweep(sweep) => sweep.act(),

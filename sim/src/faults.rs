@@ -44,26 +44,10 @@ impl SimCluster {
 
     fn check(&self, fault: &Fault) -> Result<(), FaultError> {
         use harness::cluster::Cluster;
-        let named = targets(fault);
-        match named.iter().find(|node| !self.nodes().contains(node)) {
+        match fault.nodes().iter().find(|node| !self.nodes().contains(node)) {
             Some(node) => Err(FaultError(self.unknown(*node))),
             None => Ok(()),
         }
-    }
-}
-
-fn targets(fault: &Fault) -> Vec<NodeId> {
-    match fault {
-        Fault::Partition { cuts, .. } => cuts.iter().flat_map(|(from, to)| [*from, *to]).collect(),
-        Fault::Slow { nodes, .. } => nodes.clone(),
-        Fault::HealNetwork | Fault::Fast => Vec::new(),
-        Fault::Kill(node)
-        | Fault::PowerOff(node)
-        | Fault::Restart(node)
-        | Fault::Pause(node)
-        | Fault::Resume(node)
-        | Fault::WallJump { node, .. }
-        | Fault::WallReset(node) => vec![*node],
     }
 }
 

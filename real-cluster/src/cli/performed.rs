@@ -1,8 +1,9 @@
 //! A run of real processes that is over, or as much of it as is known: its words, its record, the command that does it
 //! again.
 
-use super::{PROGRAM, commit};
+use super::PROGRAM;
 use harness::catalog;
+use harness::cli::commit;
 use harness::judge::{Judgement, judge};
 use harness::options::Options;
 use harness::record::Record;
@@ -48,7 +49,7 @@ impl Performed {
             run: &self.run,
             judgement: &self.judgement,
             world: World::Real,
-            commit: commit(),
+            commit: commit(env!("COMMIT")),
             again: &self.again(),
             folder,
         };
@@ -71,8 +72,8 @@ impl Performed {
     fn again(&self) -> String {
         let options = &self.params.options;
         let mut words = vec![format!(
-            "{PROGRAM} run {} --seed {} --local {}",
-            self.params.test, self.params.seed, options.nodes
+            "{} run {} --seed {} --local {}",
+            PROGRAM.name, self.params.test, self.params.seed, options.nodes
         )];
         if let Some(bug) = self.params.extra.get(BUG) {
             words.push(format!("--bug {bug}"));

@@ -1,5 +1,6 @@
 //! A run that is over, told to people and kept in its folder.
 
+use harness::cli::commit;
 use harness::report::Report;
 use harness::store::{self, Kept, World};
 use sim::execute::Outcome;
@@ -15,7 +16,7 @@ pub fn report(outcome: &Outcome, folder: Option<&Path>) -> String {
         run: &outcome.run,
         judgement: &outcome.judgement,
         world: World::Simulated,
-        commit: commit(),
+        commit: commit(env!("COMMIT")),
         again: &replay_line(&outcome.case),
         folder,
     };
@@ -33,9 +34,4 @@ pub fn save(store: &Path, outcome: &Outcome) -> anyhow::Result<PathBuf> {
         report: &report(outcome, None),
     };
     Ok(store::save(store, kept)?)
-}
-
-/// The commit that this program was built from, `-dirty` if the sources had been changed; `None` outside a repository.
-fn commit() -> Option<&'static str> {
-    Some(env!("COMMIT")).filter(|commit| !commit.is_empty())
 }
