@@ -25,6 +25,7 @@ pub mod client;
 pub mod cluster;
 pub mod codec;
 pub mod contract;
+pub mod counts;
 pub mod coverage;
 pub mod fault;
 pub mod generator;

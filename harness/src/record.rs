@@ -3,11 +3,12 @@
 //! Seeds and hashes are text in hex, since JSON's readers hold numbers as floats.
 
 use crate::checker::{Anomaly, Verdict};
+use crate::counts::Counts;
 use crate::fault::FaultKind;
 use crate::judge::Judgement;
 use crate::recording::Run;
 use crate::seed::Seed;
-use crate::stats::{Counts, Struck};
+use crate::stats::Struck;
 use crate::store::World;
 use crate::windows::Windows;
 use serde::Serialize;

@@ -1,6 +1,7 @@
 //! How much was tested: operations by what became of them, faults by whether they acted.
 
 use crate::client::read_only;
+use crate::counts::Counts;
 use crate::fault::FaultKind;
 use crate::history::{History, Kind};
 use crate::op::Mop;
@@ -10,58 +11,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
-
-/// What became of operations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Happened.
-    pub ok: u64,
-    /// Did not.
-    pub fail: u64,
-    /// Nobody knows.
-    pub info: u64,
-}
-
-impl Counts {
-    /// One more that ended so.
-    pub fn add(&mut self, kind: Kind) {
-        match kind {
-            Kind::Ok => self.ok += 1,
-            Kind::Fail => self.fail += 1,
-            Kind::Info => self.info += 1,
-            Kind::Invoke => {}
-        }
-    }
-
-    /// Both together.
-    pub fn plus(self, other: Counts) -> Counts {
-        Counts {
-            ok: self.ok + other.ok,
-            fail: self.fail + other.fail,
-            info: self.info + other.info,
-        }
-    }
-
-    /// The rest, where `other` is a part of this.
-    pub fn minus(self, other: Counts) -> Counts {
-        Counts {
-            ok: self.ok - other.ok,
-            fail: self.fail - other.fail,
-            info: self.info - other.info,
-        }
-    }
-
-    /// All that completed.
-    pub fn total(&self) -> u64 {
-        self.ok + self.fail + self.info
-    }
-}
-
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ok, {} fail, {} info", self.ok, self.fail, self.info)
-    }
-}
 
 /// What became of the faults of a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

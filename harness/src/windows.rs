@@ -6,10 +6,10 @@
 //! Cannot see: how long a cluster needs to recover; operations asked after a window count as calm.
 
 use crate::cluster::NodeId;
+use crate::counts::Counts;
 use crate::fault::{Fault, FaultKind};
 use crate::history::{Kind, Process};
 use crate::recording::{Phase, Run};
-use crate::stats::Counts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 use harness::catalog;
 use harness::checker::Verdict;
 use harness::cluster::{Artifacts, Clock, Cluster, NodeId};
+use harness::counts::Counts;
 use harness::fault::{Fault, FaultKind};
 use harness::history::{Event, Kind, Process};
 use harness::in_memory::InMemory;
@@ -12,7 +13,6 @@ use harness::options::Options;
 use harness::recording::{Entry, Phase, Recorder, Run, Sink};
 use harness::run::{Hooks, judge, run_with};
 use harness::seed::Seed;
-use harness::stats::Counts;
 use harness::stop::Stop;
 use harness::store::log::{Growing, LOG};
 use harness::store::{self, Kept, Params, World};

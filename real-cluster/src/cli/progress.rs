@@ -1,10 +1,10 @@
 //! How far a run is, on standard error: each phase, and what became of the operations every ten seconds.
 
 use harness::cli::output::note;
+use harness::counts::Counts;
 use harness::history::Process;
 use harness::op::Op;
 use harness::recording::{Entry, Phase, Sink};
-use harness::stats::Counts;
 use harness::store::log::Growing;
 use real_cluster::ceiling::Meter;
 use std::time::Duration;

@@ -4,11 +4,12 @@
 //! Which marks a sweep must reach is said here, once, in [`MARKS`].
 
 use crate::execute::Case;
+use harness::counts::Counts;
 use harness::coverage::Coverage;
 use harness::fault::FaultKind;
 use harness::options::Options;
 use harness::record::{Ending, Record};
-use harness::stats::{Counts, Struck};
+use harness::stats::Struck;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
