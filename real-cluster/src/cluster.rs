@@ -276,9 +276,11 @@ fn words(config: &LocalConfig, block: &Block, node: NodeId, folder: &Path) -> Ve
 /// What a run tells people about where it ran.
 fn told(config: &LocalConfig, block: &Block) -> BTreeMap<String, String> {
     let ports = Port::ALL.map(|port| format!("{} {}", port.name(), block.port(port))).join(", ");
+    // A name that is looked up in PATH is no file's.
+    let program = fs::canonicalize(&config.program).unwrap_or_else(|_| config.program.clone());
     let mut params = BTreeMap::from([
         ("ports".to_owned(), ports),
-        ("program".to_owned(), config.program.display().to_string()),
+        ("program".to_owned(), program.display().to_string()),
         ("tool version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("world".to_owned(), format!("{} local processes", config.nodes)),
     ]);

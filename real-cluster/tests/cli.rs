@@ -25,7 +25,11 @@ fn room(name: &str) -> PathBuf {
 }
 
 fn tool(room: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_real-cluster"));
+    tool_at(Path::new(env!("CARGO_BIN_EXE_real-cluster")), room, words)
+}
+
+fn tool_at(program: &Path, room: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(words).current_dir(room).stdin(Stdio::null());
     command
 }
@@ -174,6 +178,27 @@ fn faults_act_and_their_windows_are_counted() {
     assert_eq!(processes(&room), []);
 }
 
+#[test]
+fn nodes_restart_as_what_they_were_when_another_build_takes_the_tools_place() {
+    let room = room("rebuilt");
+    let copy = room.join("tool");
+    fs::copy(env!("CARGO_BIN_EXE_real-cluster"), &copy).expect("it is there");
+    let words = ["run", "redis-append", "--local", "3", "--time", "6s", "--faults", "kill"];
+    let mut running =
+        Running::of(tool_at(&copy, &room, &[&words[..], &["--interval", "0.5-1"]].concat()));
+    fs::remove_file(&copy).expect("it is ours");
+    fs::write(&copy, "no program").expect("it is ours");
+    running.read_until("tear down");
+    let said = running.end();
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    let logs = ["n1", "n2", "n3"].map(|node| {
+        fs::read_to_string(room.join("store/redis-append/0x1").join(node).join("log.txt"))
+    });
+    let again =
+        |log: &std::io::Result<String>| log.as_ref().is_ok_and(|log| log.contains("boot 2"));
+    assert!(logs.iter().any(again), "{logs:?}");
+}
+
 /// A run that is under way. It ends with the test.
 struct Running {
     child: Option<Child>,
@@ -192,7 +217,10 @@ impl Drop for Running {
 
 impl Running {
     fn start(room: &Path, words: &[&str]) -> Running {
-        let mut command = tool(room, words);
+        Running::of(tool(room, words))
+    }
+
+    fn of(mut command: Command) -> Running {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary is there");
         let err = BufReader::new(child.stderr.take().expect("it is piped"));

@@ -60,6 +60,10 @@ pub struct Run {
     setup: Setup,
 }
 
+/// The program of this process, also when another build has taken its place in the file system meanwhile: a node that
+/// is restarted must be what it was.
+const MYSELF: &str = "/proc/self/exe";
+
 /// What is to be run, every word read.
 struct Plan {
     test: Test,
@@ -218,7 +222,7 @@ async fn perform(plan: &Plan, growing: &Growing) -> anyhow::Result<Outcome> {
     let Plan { test, options, seed, .. } = plan;
     let cluster = LocalCluster::start(LocalConfig {
         nodes: options.nodes,
-        program: std::env::current_exe()?,
+        program: PathBuf::from(MYSELF),
         node_args: plan.node_args(),
         folder: growing.folder(),
     })?;
