@@ -15,7 +15,7 @@ use crate::net::{Block, Links, Party, Port};
 use crate::scrape::{self, Source};
 use crate::seat::{Findings, Recipe, Seat};
 use futures_util::future::{LocalBoxFuture, join_all};
-use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, NodeId};
+use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, Finding, NodeId};
 use harness::fault::{Fault, FaultKind};
 use harness::seed::Seed;
 use std::cell::{OnceCell, RefCell};
@@ -112,6 +112,11 @@ impl LocalCluster {
         self.seats.iter().for_each(Seat::interrupt);
     }
 
+    /// What nodes did by now that they must not, in order.
+    pub fn found(&self) -> Vec<Finding> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The process of a node, as long as there is one.
     pub fn process_id(&self, node: NodeId) -> Option<u32> {
         self.seat(node).ok()?.process()?.id()
@@ -183,7 +188,7 @@ impl LocalCluster {
                 }
             }
         }
-        artifacts.findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        artifacts.findings = self.found();
         artifacts
     }
 

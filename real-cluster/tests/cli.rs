@@ -288,6 +288,27 @@ fn a_second_ctrl_c_ends_at_once_and_judges_what_is_known() {
 }
 
 #[test]
+fn what_a_node_did_wrong_is_told_also_of_a_run_that_is_cut_short() {
+    let room = room("cut_short");
+    let mut running = Running::start(&room, &["run", "redis-append-calm", "--local", "3"]);
+    let ended = processes(&room).into_iter().find(|(_, words)| words.contains("--id=2 "));
+    let (pid, _) = ended.expect("the tool has started it");
+    kill(Pid::from_raw(pid), Signal::SIGABRT).expect("it runs");
+    until("it is gone", || !processes(&room).iter().any(|(id, _)| *id == pid));
+    running.signal(Signal::SIGINT);
+    running.read_until("stopping: ");
+    // Within the time in which two signals are one it would not count.
+    thread::sleep(Duration::from_millis(300));
+    running.signal(Signal::SIGINT);
+    let said = running.end();
+    assert_eq!(said.code, Some(1), "{}{}", said.out, said.err);
+    assert!(said.out.contains("node-exit: n2 ended by itself: signal: 6"), "{}", said.out);
+    let checked = say(&room, &["check", "store/redis-append-calm/0x1"]);
+    assert_eq!((checked.code, checked.out.contains("node-exit: n2")), (Some(1), true));
+    assert_eq!(processes(&room), []);
+}
+
+#[test]
 fn killing_the_tool_kills_its_nodes_and_check_judges_what_was_kept() {
     let room = room("killed_tool");
     let running = Running::start(&room, &LONG);

@@ -9,7 +9,7 @@ use harness::cluster::NodeId;
 use harness::fault::FaultKind;
 use harness::options::Options;
 use harness::record::{Ending, Record};
-use harness::recording::Run as Known;
+use harness::recording::{Entry, Run as Known, Sink};
 use harness::report::SEED_OF_REAL;
 use harness::run::{Hooks, run_with};
 use harness::seed::Seed;
@@ -241,6 +241,8 @@ async fn perform(plan: &Plan, growing: &Growing) -> anyhow::Result<Outcome> {
     let Some(known) = known else {
         note("ending the nodes at once; what is known by now is judged");
         cluster.interrupt();
+        // The tear-down would have told it.
+        growing.clone().entry(&Entry::Found(cluster.found()));
         drop(cluster);
         growing.flush()?;
         let known = store::load(&growing.folder())?.run;
