@@ -288,6 +288,24 @@ fn a_second_ctrl_c_ends_at_once_and_judges_what_is_known() {
 }
 
 #[test]
+fn a_verdict_that_cannot_be_kept_is_told_and_removes_nothing() {
+    let room = room("unkept");
+    let running = Running::start(&room, &CALM);
+    let folder = room.join("store/redis-append-calm/0x1");
+    fs::create_dir(folder.join("history.jsonl")).expect("the file comes later");
+    let said = running.end();
+    assert_eq!(said.code, Some(3), "{}{}", said.out, said.err);
+    assert!(said.out.starts_with("redis-append-calm  valid   "), "{}", said.out);
+    assert!(
+        said.err.contains("error: store/redis-append-calm/0x1/history.jsonl: "),
+        "{}",
+        said.err
+    );
+    assert!(folder.join("n1/data").is_dir() && folder.join("history.log").is_file());
+    assert_eq!(say(&room, &["check", "store/redis-append-calm/0x1"]).code, Some(0));
+}
+
+#[test]
 fn what_a_node_did_wrong_is_told_also_of_a_run_that_is_cut_short() {
     let room = room("cut_short");
     let mut running = Running::start(&room, &["run", "redis-append-calm", "--local", "3"]);

@@ -142,12 +142,7 @@ impl Run {
             report: &report,
         };
         // Of a run that was cut short the log stays what it is: the best there is.
-        if !cut_short {
-            growing.complete(kept)?;
-        }
-        if ending == Ending::Valid && !self.keep_data {
-            discard_data(&folder, plan.options.nodes)?;
-        }
+        let completed = if cut_short { Ok(()) } else { growing.complete(kept) };
         let mut out = Output::default();
         if self.json {
             out.object(&object(&performed.record(&folder, cpu_ms), rate.as_ref()))?;
@@ -163,6 +158,11 @@ impl Run {
                 out.text(format_args!("  the seed:    {SEED_OF_REAL}\n"))?;
                 out.text(format_args!("  folder:      {}\n", folder.display()))?;
             }
+        }
+        // A verdict that cannot be kept was told at least.
+        completed?;
+        if ending == Ending::Valid && !self.keep_data {
+            discard_data(&folder, plan.options.nodes)?;
         }
         Ok(ending.exit_code())
     }
