@@ -5,6 +5,7 @@ use harness::cli::output::{Output, note};
 use harness::cli::{FAILED, Refused, refused};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use tracing_subscriber::filter::LevelFilter;
 
 mod check;
 mod list;
@@ -41,6 +42,7 @@ enum Command {
 
 /// Does what the process's arguments say.
 pub fn main() -> ExitCode {
+    warn_on_stderr();
     match catch_unwind(AssertUnwindSafe(dispatch)) {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(error)) => {
@@ -50,6 +52,18 @@ pub fn main() -> ExitCode {
         // The panic's own message is on standard error already.
         Err(_) => ExitCode::from(FAILED),
     }
+}
+
+/// What the cluster cannot do as promised and goes on without: a link that cannot listen, metrics that cannot be kept.
+fn warn_on_stderr() {
+    tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        // It would panic where nobody reads.
+        .log_internal_errors(false)
+        .init();
 }
 
 fn dispatch() -> anyhow::Result<u8> {
