@@ -18,6 +18,7 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, Finding, NodeId};
 use harness::fault::{Fault, FaultKind};
 use harness::seed::Seed;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
@@ -69,6 +70,7 @@ impl LocalCluster {
         // Whoever looks at a process' command line sees whose it is.
         let folder = std::path::absolute(&config.folder)?;
         let config = LocalConfig { folder, ..config };
+        allow_all_descriptors();
         let block = Block::claim(config.nodes)?;
         let nodes: Vec<NodeId> = block.nodes().collect();
         let mut sources = Vec::new();
@@ -256,6 +258,15 @@ impl Drop for LocalCluster {
         self.stop_scraping();
         // All die at the same time; each seat then waits for its own.
         self.interrupt();
+    }
+}
+
+/// Every link listens, and each connection through one takes two sockets and its client's: more than the 1024 descriptors
+/// that many systems begin with and let a process raise.
+fn allow_all_descriptors() {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Err: it stays as it is, and what cannot be opened is told where that happens.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }
 }
 
