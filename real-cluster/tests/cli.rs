@@ -288,6 +288,19 @@ fn a_second_ctrl_c_ends_at_once_and_judges_what_is_known() {
 }
 
 #[test]
+fn a_run_under_nohup_does_not_hear_a_hang_up() {
+    let room = room("nohup");
+    let mut command = Command::new("nohup");
+    command.arg(env!("CARGO_BIN_EXE_real-cluster")).args(CALM);
+    command.current_dir(&room).stdin(Stdio::null());
+    let running = Running::of(command);
+    running.signal(Signal::SIGHUP);
+    let said = running.end();
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    assert!(!said.err.contains("stopping: ") && !said.out.contains("stopped: "), "{}", said.err);
+}
+
+#[test]
 fn a_verdict_that_cannot_be_kept_is_told_and_removes_nothing() {
     let room = room("unkept");
     let running = Running::start(&room, &CALM);
