@@ -4,7 +4,7 @@
 //! gives the run as it was known by then. A [`Sink`] sees every entry before it is applied: that is how a real run is kept
 //! while it goes on.
 
-use crate::cluster::{Artifacts, NodeId};
+use crate::cluster::{Artifacts, Finding, NodeId};
 use crate::fault::{Fault, FaultKind};
 use crate::history::{Event, History, Process};
 use crate::op::Op;
@@ -80,7 +80,8 @@ pub struct Run {
     pub unread: BTreeMap<NodeId, usize>,
     /// When somebody asked for the end before the time was over.
     pub stopped: Option<Duration>,
-    /// What the world left behind; its effects belong to `injections`, one by one. Empty while the run has not ended.
+    /// What the world left behind; its effects belong to `injections`, one by one. Of a run that
+    /// did not come to its end, at most findings.
     pub artifacts: Artifacts,
     /// Whether the run came to its end and the world was asked what it left behind.
     pub ended: bool,
@@ -103,6 +104,8 @@ pub enum Entry {
     Stopped(Duration),
     /// It is over, and this is what the world left behind.
     Ended(Artifacts),
+    /// It is cut short, and by then the world had seen this go wrong.
+    Found(Vec<Finding>),
 }
 
 impl Run {
@@ -143,6 +146,7 @@ impl Run {
                 self.artifacts = artifacts;
                 self.ended = true;
             }
+            Entry::Found(findings) => self.artifacts.findings = findings,
         }
     }
 

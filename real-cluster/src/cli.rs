@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use harness::cli::Program;
 use std::process::ExitCode;
+use tracing_subscriber::filter::LevelFilter;
 
 mod check;
 mod list;
@@ -38,7 +39,20 @@ enum Command {
 
 /// Does what the process's arguments say.
 pub fn main() -> ExitCode {
+    warn_on_stderr();
     PROGRAM.main(act)
+}
+
+/// What the cluster cannot do as promised and goes on without: a link that cannot listen, metrics that cannot be kept.
+fn warn_on_stderr() {
+    tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        // It would panic where nobody reads.
+        .log_internal_errors(false)
+        .init();
 }
 
 fn act(cli: Cli) -> anyhow::Result<u8> {

@@ -15,9 +15,10 @@ use crate::net::{Block, Links, Party, Port};
 use crate::scrape::{self, Source};
 use crate::seat::{Findings, Recipe, Seat};
 use futures_util::future::{LocalBoxFuture, join_all};
-use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, NodeId};
+use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, Finding, NodeId};
 use harness::fault::{Fault, FaultKind};
 use harness::seed::Seed;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
@@ -69,6 +70,7 @@ impl LocalCluster {
         // Whoever looks at a process' command line sees whose it is.
         let folder = std::path::absolute(&config.folder)?;
         let config = LocalConfig { folder, ..config };
+        allow_all_descriptors();
         let block = Block::claim(config.nodes)?;
         let nodes: Vec<NodeId> = block.nodes().collect();
         let mut sources = Vec::new();
@@ -110,6 +112,11 @@ impl LocalCluster {
     /// Kills every process at once and does not wait: what a second Ctrl-C means.
     pub fn interrupt(&self) {
         self.seats.iter().for_each(Seat::interrupt);
+    }
+
+    /// What nodes did by now that they must not, in order.
+    pub fn found(&self) -> Vec<Finding> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The process of a node, as long as there is one.
@@ -183,7 +190,7 @@ impl LocalCluster {
                 }
             }
         }
-        artifacts.findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        artifacts.findings = self.found();
         artifacts
     }
 
@@ -254,6 +261,15 @@ impl Drop for LocalCluster {
     }
 }
 
+/// Every link listens, and each connection through one takes two sockets and its client's: more than the 1024 descriptors
+/// that many systems begin with and let a process raise.
+fn allow_all_descriptors() {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Err: it stays as it is, and what cannot be opened is told where that happens.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
+}
+
 /// What a node is started with.
 fn words(config: &LocalConfig, block: &Block, node: NodeId, folder: &Path) -> Vec<String> {
     let mut words = vec![
@@ -276,9 +292,11 @@ fn words(config: &LocalConfig, block: &Block, node: NodeId, folder: &Path) -> Ve
 /// What a run tells people about where it ran.
 fn told(config: &LocalConfig, block: &Block) -> BTreeMap<String, String> {
     let ports = Port::ALL.map(|port| format!("{} {}", port.name(), block.port(port))).join(", ");
+    // A name that is looked up in PATH is no file's.
+    let program = fs::canonicalize(&config.program).unwrap_or_else(|_| config.program.clone());
     let mut params = BTreeMap::from([
         ("ports".to_owned(), ports),
-        ("program".to_owned(), config.program.display().to_string()),
+        ("program".to_owned(), program.display().to_string()),
         ("tool version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("world".to_owned(), format!("{} local processes", config.nodes)),
     ]);

@@ -12,6 +12,8 @@ use crate::metrics::{self, Metrics};
 use anyhow::{Context, Result};
 use elastickv::options::Options;
 use flags::Flags;
+use nix::sys::prctl::set_name;
+use std::ffi::CStr;
 use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -25,6 +27,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// What a process of this kind is called, its program and `argv[0]`.
 pub const NAME: &str = "elastickv-node";
+/// The same for the kernel, which would take the name of the file.
+const NAME_FOR_LISTS: &CStr = c"elastickv-node";
 /// Started wrongly, or on a data directory or ports that it cannot have.
 const REFUSED: u8 = 3;
 /// What a sync that is under way may take when the process ends.
@@ -53,6 +57,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(flags: Flags) -> Result<()> {
+    // Err: then it is listed under its file's name.
+    let _ = set_name(NAME_FOR_LISTS);
     if let Some(parent) = flags.parent() {
         parent::die_with(parent)?;
     }

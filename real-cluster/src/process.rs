@@ -200,9 +200,11 @@ fn lock(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
 /// Whether all threads of a process are stopped.
 fn is_stopped(id: u32) -> bool {
     let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return false };
-    threads.flatten().all(|thread| {
+    let mut stopped = threads.flatten().map(|thread| {
         let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
         // The name before it may hold anything, a bracket too.
         stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
-    })
+    });
+    // A process that is gone by now has no threads, and was not stopped.
+    stopped.next() == Some(true) && stopped.all(|stopped| stopped)
 }

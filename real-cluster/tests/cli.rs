@@ -25,7 +25,11 @@ fn room(name: &str) -> PathBuf {
 }
 
 fn tool(room: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_real-cluster"));
+    tool_at(Path::new(env!("CARGO_BIN_EXE_real-cluster")), room, words)
+}
+
+fn tool_at(program: &Path, room: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(words).current_dir(room).stdin(Stdio::null());
     command
 }
@@ -174,6 +178,27 @@ fn faults_act_and_their_windows_are_counted() {
     assert_eq!(processes(&room), []);
 }
 
+#[test]
+fn nodes_restart_as_what_they_were_when_another_build_takes_the_tools_place() {
+    let room = room("rebuilt");
+    let copy = room.join("tool");
+    fs::copy(env!("CARGO_BIN_EXE_real-cluster"), &copy).expect("it is there");
+    let words = ["run", "redis-append", "--local", "3", "--time", "6s", "--faults", "kill"];
+    let mut running =
+        Running::of(tool_at(&copy, &room, &[&words[..], &["--interval", "0.5-1"]].concat()));
+    fs::remove_file(&copy).expect("it is ours");
+    fs::write(&copy, "no program").expect("it is ours");
+    running.read_until("tear down");
+    let said = running.end();
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    let logs = ["n1", "n2", "n3"].map(|node| {
+        fs::read_to_string(room.join("store/redis-append/0x1").join(node).join("log.txt"))
+    });
+    let again =
+        |log: &std::io::Result<String>| log.as_ref().is_ok_and(|log| log.contains("boot 2"));
+    assert!(logs.iter().any(again), "{logs:?}");
+}
+
 /// A run that is under way. It ends with the test.
 struct Running {
     child: Option<Child>,
@@ -192,7 +217,10 @@ impl Drop for Running {
 
 impl Running {
     fn start(room: &Path, words: &[&str]) -> Running {
-        let mut command = tool(room, words);
+        Running::of(tool(room, words))
+    }
+
+    fn of(mut command: Command) -> Running {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary is there");
         let err = BufReader::new(child.stderr.take().expect("it is piped"));
@@ -256,6 +284,58 @@ fn a_second_ctrl_c_ends_at_once_and_judges_what_is_known() {
     let said = running.end();
     assert_eq!(said.code, Some(2), "{}{}", said.out, said.err);
     assert!(said.out.contains("the run is known only up to"), "{}", said.out);
+    assert_eq!(processes(&room), []);
+}
+
+#[test]
+fn a_run_under_nohup_does_not_hear_a_hang_up() {
+    let room = room("nohup");
+    let mut command = Command::new("nohup");
+    command.arg(env!("CARGO_BIN_EXE_real-cluster")).args(CALM);
+    command.current_dir(&room).stdin(Stdio::null());
+    let running = Running::of(command);
+    running.signal(Signal::SIGHUP);
+    let said = running.end();
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    assert!(!said.err.contains("stopping: ") && !said.out.contains("stopped: "), "{}", said.err);
+}
+
+#[test]
+fn a_verdict_that_cannot_be_kept_is_told_and_removes_nothing() {
+    let room = room("unkept");
+    let running = Running::start(&room, &CALM);
+    let folder = room.join("store/redis-append-calm/0x1");
+    fs::create_dir(folder.join("history.jsonl")).expect("the file comes later");
+    let said = running.end();
+    assert_eq!(said.code, Some(3), "{}{}", said.out, said.err);
+    assert!(said.out.starts_with("redis-append-calm  valid   "), "{}", said.out);
+    assert!(
+        said.err.contains("error: store/redis-append-calm/0x1/history.jsonl: "),
+        "{}",
+        said.err
+    );
+    assert!(folder.join("n1/data").is_dir() && folder.join("history.log").is_file());
+    assert_eq!(say(&room, &["check", "store/redis-append-calm/0x1"]).code, Some(0));
+}
+
+#[test]
+fn what_a_node_did_wrong_is_told_also_of_a_run_that_is_cut_short() {
+    let room = room("cut_short");
+    let mut running = Running::start(&room, &["run", "redis-append-calm", "--local", "3"]);
+    let ended = processes(&room).into_iter().find(|(_, words)| words.contains("--id=2 "));
+    let (pid, _) = ended.expect("the tool has started it");
+    kill(Pid::from_raw(pid), Signal::SIGABRT).expect("it runs");
+    until("it is gone", || !processes(&room).iter().any(|(id, _)| *id == pid));
+    running.signal(Signal::SIGINT);
+    running.read_until("stopping: ");
+    // Within the time in which two signals are one it would not count.
+    thread::sleep(Duration::from_millis(300));
+    running.signal(Signal::SIGINT);
+    let said = running.end();
+    assert_eq!(said.code, Some(1), "{}{}", said.out, said.err);
+    assert!(said.out.contains("node-exit: n2 ended by itself: signal: 6"), "{}", said.out);
+    let checked = say(&room, &["check", "store/redis-append-calm/0x1"]);
+    assert_eq!((checked.code, checked.out.contains("node-exit: n2")), (Some(1), true));
     assert_eq!(processes(&room), []);
 }
 

@@ -68,7 +68,7 @@ impl Args for Setup {
         let bug = Arg::new("bug")
             .long("bug")
             .value_name("NAME")
-            .help("Plants a bug and sets the options under which it shows: `list` has their names");
+            .help("Plants a bug: `list` has their names; a simulation also sets the options under which it shows");
         let words = WORDS.iter().map(|(word, value, help)| {
             let arg = Arg::new(*word).long(*word).value_name(*value).help(*help);
             arg.allow_negative_numbers(true)

@@ -103,7 +103,8 @@ impl State {
             | Entry::Unready(_)
             | Entry::Unread(_)
             | Entry::Stopped(_)
-            | Entry::Ended(_) => true,
+            | Entry::Ended(_)
+            | Entry::Found(_) => true,
         };
         if old || self.open.len() >= ENTRIES {
             self.flush();

@@ -63,7 +63,11 @@ impl Sink for Progress {
                 note(format_args!("{began:>6.1} s  {what}"));
             }
             Entry::Unready(sentence) => note(sentence),
-            Entry::Leaders(..) | Entry::Unread(_) | Entry::Stopped(_) | Entry::Ended(_) => {}
+            Entry::Leaders(..)
+            | Entry::Unread(_)
+            | Entry::Stopped(_)
+            | Entry::Ended(_)
+            | Entry::Found(_) => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use harness::cluster::NodeId;
 use harness::fault::FaultKind;
 use harness::options::Options;
 use harness::record::{Ending, Record};
-use harness::recording::Run as Known;
+use harness::recording::{Entry, Run as Known, Sink};
 use harness::report::SEED_OF_REAL;
 use harness::run::{Hooks, run_with};
 use harness::seed::Seed;
@@ -59,6 +59,10 @@ pub struct Run {
     #[command(flatten)]
     setup: Setup,
 }
+
+/// The program of this process, also when another build has taken its place in the file system meanwhile: a node that
+/// is restarted must be what it was.
+const MYSELF: &str = "/proc/self/exe";
 
 /// What is to be run, every word read.
 struct Plan {
@@ -138,12 +142,7 @@ impl Run {
             report: &report,
         };
         // Of a run that was cut short the log stays what it is: the best there is.
-        if !cut_short {
-            growing.complete(kept)?;
-        }
-        if ending == Ending::Valid && !self.keep_data {
-            discard_data(&folder, plan.options.nodes)?;
-        }
+        let completed = if cut_short { Ok(()) } else { growing.complete(kept) };
         let mut out = Output::default();
         if self.json {
             out.object(&object(&performed.record(&folder, cpu_ms), rate.as_ref()))?;
@@ -159,6 +158,11 @@ impl Run {
                 out.text(format_args!("  the seed:    {SEED_OF_REAL}\n"))?;
                 out.text(format_args!("  folder:      {}\n", folder.display()))?;
             }
+        }
+        // A verdict that cannot be kept was told at least.
+        completed?;
+        if ending == Ending::Valid && !self.keep_data {
+            discard_data(&folder, plan.options.nodes)?;
         }
         Ok(ending.exit_code())
     }
@@ -218,7 +222,7 @@ async fn perform(plan: &Plan, growing: &Growing) -> anyhow::Result<Outcome> {
     let Plan { test, options, seed, .. } = plan;
     let cluster = LocalCluster::start(LocalConfig {
         nodes: options.nodes,
-        program: std::env::current_exe()?,
+        program: PathBuf::from(MYSELF),
         node_args: plan.node_args(),
         folder: growing.folder(),
     })?;
@@ -237,6 +241,8 @@ async fn perform(plan: &Plan, growing: &Growing) -> anyhow::Result<Outcome> {
     let Some(known) = known else {
         note("ending the nodes at once; what is known by now is judged");
         cluster.interrupt();
+        // The tear-down would have told it.
+        growing.clone().entry(&Entry::Found(cluster.found()));
         drop(cluster);
         growing.flush()?;
         let known = store::load(&growing.folder())?.run;
