@@ -12,6 +12,7 @@ use crate::metrics::{self, Metrics};
 use anyhow::{Context, Result};
 use elastickv::options::Options;
 use flags::Flags;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -56,6 +57,7 @@ fn run(flags: Flags) -> Result<()> {
     if let Some(parent) = flags.parent() {
         parent::die_with(parent)?;
     }
+    take_all_descriptors().context("cannot raise the limit of open files")?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -65,6 +67,13 @@ fn run(flags: Flags) -> Result<()> {
     drop(local);
     runtime.shutdown_timeout(LAST_SYNC);
     ended
+}
+
+/// Every client is a descriptor, and without one to spare no snapshot is written and no folder synced: as Go's runtime does, the
+/// limit that is meant for programs that use `select` is given up for the hard one.
+fn take_all_descriptors() -> nix::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
 }
 
 /// Serves until a signal ends it well or its disk ends it badly.
