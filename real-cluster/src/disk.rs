@@ -18,7 +18,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Hidden from the layers: no name of theirs begins with a dot.
@@ -36,8 +36,8 @@ struct Inner {
     open: RefCell<BTreeMap<String, Rc<OpenFile>>>,
     /// Folders whose own names are durable.
     durable: RefCell<BTreeSet<String>>,
-    /// The first sync that failed.
-    failed: RefCell<Option<String>>,
+    /// The first sync that failed; told by the thread that saw it, in case nobody waits any more.
+    failed: Arc<OnceLock<String>>,
 }
 
 struct OpenFile {
@@ -73,7 +73,7 @@ impl TokioDisk {
             _lock: lock,
             open: RefCell::default(),
             durable: RefCell::default(),
-            failed: RefCell::default(),
+            failed: Arc::default(),
         })))
     }
 
@@ -116,18 +116,19 @@ impl TokioDisk {
     ) -> io::Result<()> {
         self.check_syncs()?;
         let begun = Instant::now();
-        let synced = tokio::task::spawn_blocking(sync).await;
-        let synced = synced.unwrap_or_else(|gone| Err(io::Error::other(gone)));
+        let (what, failed) = (what.to_owned(), self.0.failed.clone());
+        let synced = tokio::task::spawn_blocking(move || {
+            if let Err(error) = sync() {
+                failed.get_or_init(|| format!("{what} could not be made durable: {error}"));
+            }
+        });
+        synced.await.map_err(io::Error::other)?;
         self.0.metrics.synced(begun.elapsed());
-        if let Err(error) = synced {
-            let text = format!("{what} could not be made durable: {error}");
-            self.0.failed.borrow_mut().get_or_insert(text);
-        }
         self.check_syncs()
     }
 
     fn check_syncs(&self) -> io::Result<()> {
-        match &*self.0.failed.borrow() {
+        match self.0.failed.get() {
             Some(text) => Err(io::Error::other(text.clone())),
             None => Ok(()),
         }
@@ -230,7 +231,8 @@ impl Disk for TokioDisk {
         let mut files = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|error| named(folder, error))?;
-            let is_file = entry.file_type().map_err(|error| named(folder, error))?.is_file();
+            // A link is what it leads to: left out, it would seem that nothing was ever written.
+            let is_file = !entry.path().is_dir();
             // A name that is not text, or hidden, is none of the layers'.
             let name = entry.file_name().into_string().unwrap_or_default();
             if is_file && !name.is_empty() && !name.starts_with('.') {
@@ -250,10 +252,10 @@ impl Disk for TokioDisk {
             child = child.rsplit_once('/').map_or("", |(parent, _)| parent);
             syncs.push(self.real_folder(child)?);
         }
+        // Kept only of folders that are there now: a missing one may be made while the others are synced.
+        named.retain(|folder| self.0.root.join(folder).is_dir());
         let sync = move || syncs.iter().try_for_each(|folder| sync_folder(folder));
         self.sync_with(folder, sync).await?;
-        // Kept only of folders that are there: a missing one may be made later.
-        named.retain(|folder| self.0.root.join(folder).is_dir());
         self.0.durable.borrow_mut().extend(named);
         Ok(())
     }
@@ -298,4 +300,56 @@ fn absent(path: &str, error: io::Error) -> io::Error {
 
 fn named(path: &str, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{path}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::sync::mpsc;
+
+    /// A disk in a folder of its own, which the test removes.
+    fn disk(name: &str) -> (PathBuf, TokioDisk) {
+        let folder = std::env::temp_dir().join(format!("disk-{}-{name}", std::process::id()));
+        let disk = TokioDisk::open(&folder, Rc::new(Metrics::default())).unwrap();
+        (folder, disk)
+    }
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    }
+
+    #[test]
+    fn a_link_to_a_file_is_listed_and_a_link_to_a_folder_is_not() {
+        let (folder, disk) = disk("links");
+        fs::create_dir_all(folder.join("wal/below")).unwrap();
+        fs::write(folder.join("elsewhere"), "content").unwrap();
+        symlink(folder.join("elsewhere"), folder.join("wal/file")).unwrap();
+        symlink(folder.join("wal/below"), folder.join("wal/folder")).unwrap();
+        assert_eq!(run(disk.list("wal")).unwrap(), ["wal/file"]);
+        assert_eq!(&run(disk.read_at("wal/file", 0, 99)).unwrap()[..], b"content");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_sync_that_fails_when_nobody_waits_is_not_forgotten() {
+        let (folder, disk) = disk("cancelled");
+        run(async {
+            let (go, wait) = mpsc::channel::<()>();
+            {
+                let sync = std::pin::pin!(disk.sync_with("first", move || {
+                    // Err: the other end is gone, which is a sign, too.
+                    let _ = wait.recv();
+                    Err(io::Error::other("the device is gone"))
+                }));
+                assert!(futures_util::FutureExt::now_or_never(sync).is_none());
+            }
+            drop(go);
+            disk.create("file").await.unwrap();
+            while disk.sync("file").await.is_ok() {}
+            let told = disk.sync("file").await.unwrap_err().to_string();
+            assert_eq!(told, "first could not be made durable: the device is gone");
+        });
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use elastickv::options::Options;
 use flags::Flags;
 use nix::sys::prctl::set_name;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::ffi::CStr;
 use std::io;
 use std::process::ExitCode;
@@ -62,6 +63,7 @@ fn run(flags: Flags) -> Result<()> {
     if let Some(parent) = flags.parent() {
         parent::die_with(parent)?;
     }
+    take_all_descriptors().context("cannot raise the limit of open files")?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -71,6 +73,13 @@ fn run(flags: Flags) -> Result<()> {
     drop(local);
     runtime.shutdown_timeout(LAST_SYNC);
     ended
+}
+
+/// Every client is a descriptor, and without one to spare no snapshot is written and no folder synced: as Go's runtime does, the
+/// limit that is meant for programs that use `select` is given up for the hard one.
+fn take_all_descriptors() -> nix::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
 }
 
 /// Serves until a signal ends it well or its disk ends it badly.

@@ -146,6 +146,18 @@ fn data_without_a_marker_is_refused() {
 }
 
 #[test]
+fn data_without_its_count_of_starts_is_refused() {
+    let place = Place::new();
+    killed_with_data(&place);
+    fs::remove_file(place.data(1).join("meta/boot")).unwrap();
+    for _ in 0..2 {
+        let (code, said) = ended(place.command(1, &[], &[]));
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains("but no meta/boot"), "{said}");
+    }
+}
+
+#[test]
 fn a_flipped_bit_in_the_middle_of_a_file_is_refused() {
     for folder in ["wal", "store"] {
         let place = Place::new();

@@ -7,7 +7,7 @@
 //! A crash tears the end of a log and nothing else: the last write is there up to some byte. So a frame that is all there and
 //! fails its checksum, or a broken one with a whole one behind it, is damage to what may have been acknowledged: refused, not cut off.
 //!
-//! Cannot see: damage that looks like a torn tail, as a length that was overwritten in the very last frame. And it refuses more than it
+//! Cannot see: damage that looks like a torn tail, as a length and a checksum that are both wrong in the very last frame. And it refuses more than it
 //! must where a file system, after a power cut, keeps later pages of an unsynced write and loses earlier ones.
 
 use crate::codec::{FRAME_HEADER, frame_at, frame_into};
@@ -144,8 +144,13 @@ impl<D: Disk> FrameLog<D> {
 fn is_torn_tail(file: &Bytes, offset: usize) -> bool {
     if let Some(header) = file.get(offset..offset + FRAME_HEADER) {
         let len = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        let rest = &file[offset + FRAME_HEADER..];
         // Zeros are a tail that file systems leave after a power loss.
-        if len > 0 && len <= file.len() - offset - FRAME_HEADER {
+        if len > 0 && len <= rest.len() {
+            return false;
+        }
+        // What is there has the checksum: it is all there, and only its length is wrong.
+        if !rest.is_empty() && header[4..] == crc32fast::hash(rest).to_le_bytes() {
             return false;
         }
     }
@@ -197,6 +202,16 @@ mod tests {
                 file[bit / 8] ^= 1 << (bit % 8);
                 assert!(!is_torn(file, *start), "bit {bit}");
             }
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_in_the_last_length_is_no_torn_tail() {
+        let (whole, starts) = log();
+        for bit in starts[2] * 8..(starts[2] + 4) * 8 {
+            let mut file = whole.clone();
+            file[bit / 8] ^= 1 << (bit % 8);
+            assert!(!is_torn(file, starts[2]), "bit {bit}");
         }
     }
 

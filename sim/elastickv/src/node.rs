@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::raft::engine::{Engine, Files, Recovered, bootstrap, payload_of};
 use crate::raft::message::Snapshot;
 use crate::raft::snapshots;
-use crate::raft::wal::{Image, Wal};
+use crate::raft::wal::{self, Image, Wal};
 use crate::redis::server::Server;
 use std::cell::RefCell;
 use std::io;
@@ -151,11 +151,24 @@ async fn count_boot<D: Disk>(disk: &D) -> io::Result<u32> {
         Some(file) => {
             frame_at(&file, 0).and_then(|(n, _)| Reader::new(n).u32().ok()).ok_or_else(broken)?
         }
-        None => 0,
+        None => not_started(disk).await?,
     };
     let boot = last + 1;
     let mut content = Vec::new();
     frame_into(&mut content, &boot.to_le_bytes());
     write_whole(disk, BOOT_FILE, &content).await?;
     Ok(boot)
+}
+
+/// 0, unless there is a log: a node that counted its starts from the beginning again would give its old requests' identities to new ones,
+/// and they would be taken for repetitions.
+async fn not_started<D: Disk>(disk: &D) -> io::Result<u32> {
+    let log = disk.list(wal::FORMAT.folder).await?;
+    match log.iter().find(|file| wal::FORMAT.segment_number(file).is_some()) {
+        None => Ok(0),
+        Some(file) => {
+            let text = format!("this data directory holds {file} but no {BOOT_FILE}");
+            Err(io::Error::new(io::ErrorKind::InvalidData, text))
+        }
+    }
 }

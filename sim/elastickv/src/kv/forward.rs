@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// Largest frame that is read: more than the largest entry.
 const FRAME_MAX: usize = 65 << 20;
+/// Room that is made ahead of a frame's bytes: a header alone must not take memory.
+const ROOM: usize = 1 << 20;
 /// Idle streams kept per node.
 const POOL: usize = 4;
 /// Between a failed accept and the next.
@@ -98,8 +100,12 @@ async fn read_frame(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Bytes> 
     if len > FRAME_MAX {
         return Err(broken());
     }
-    bytes.resize(FRAME_HEADER + len, 0);
-    socket.read_exact(&mut bytes[FRAME_HEADER..]).await?;
+    let whole = FRAME_HEADER + len;
+    while bytes.len() < whole {
+        let read = bytes.len();
+        bytes.resize(whole.min(read + ROOM), 0);
+        socket.read_exact(&mut bytes[read..]).await?;
+    }
     frame_at(&bytes.into(), 0).map(|(payload, _)| payload).ok_or_else(broken)
 }
 

@@ -20,13 +20,16 @@ pub async fn save<D: Disk>(disk: &D, index: u64, state: &[u8]) -> io::Result<()>
     write_whole(disk, &path(index), &content).await
 }
 
-/// Removes files older than the newest three that the log, which stands on `index`, may need; called when it does stand there.
+/// Removes files older than the newest three that the log, which stands on `index`, may need, and older ones that were never finished;
+/// called when it does stand there.
 pub async fn prune<D: Disk>(disk: &D, index: u64) -> io::Result<()> {
     let newest_kept = path(index);
     let files = disk.list(FOLDER).await?;
     let older: Vec<&String> =
         files.iter().filter(|file| file.ends_with(".fsm") && **file < newest_kept).collect();
-    for old in &older[..older.len().saturating_sub(KEPT - 1)] {
+    // Begun and never finished, by an earlier boot or by one that an installed snapshot has overtaken.
+    let unfinished = files.iter().filter(|file| file.ends_with(".new") && **file < newest_kept);
+    for old in older[..older.len().saturating_sub(KEPT - 1)].iter().copied().chain(unfinished) {
         disk.remove(old).await?;
     }
     Ok(())

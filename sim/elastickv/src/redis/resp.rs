@@ -8,6 +8,8 @@ use std::io::Write;
 const BULK_MAX: usize = 64 << 20;
 const ARRAY_MAX: usize = 1 << 20;
 const LINE_MAX: usize = 64 << 10;
+/// Of one request, all its words together: twice what an entry of the log takes.
+const REQUEST_MAX: usize = 128 << 20;
 const DEPTH_MAX: usize = 8;
 
 /// A reply, as it goes over the wire.
@@ -94,14 +96,25 @@ fn error(text: &str) -> ProtocolError {
 
 /// Takes one request from the front of a buffer; `None` if it is not all there yet. An inline command is split at spaces.
 pub fn read_command(buffer: &mut BytesMut) -> Result<Option<Vec<Bytes>>, ProtocolError> {
+    let taken = take_command(buffer)?;
+    if taken.is_none() && buffer.len() > REQUEST_MAX {
+        return Err(error("too big request"));
+    }
+    Ok(taken)
+}
+
+fn take_command(buffer: &mut BytesMut) -> Result<Option<Vec<Bytes>>, ProtocolError> {
     let mut at = 0;
     let Some(line) = line_at(buffer, &mut at)? else { return Ok(None) };
     if line.first() != Some(&b'*') {
-        let args = line
+        let args: Vec<Bytes> = line
             .split(|b| *b == b' ')
             .filter(|w| !w.is_empty())
             .map(Bytes::copy_from_slice)
             .collect();
+        if args.first().is_some_and(is_http) {
+            return Err(error("this is not an HTTP server"));
+        }
         buffer.advance(at);
         return Ok(Some(args));
     }
@@ -166,6 +179,11 @@ fn skip_reply(buffer: &[u8], at: &mut usize, depth: usize) -> Result<bool, Proto
     }
 }
 
+/// A web page can make a browser send a request here whose body reads as commands; as Redis, no word of it is obeyed.
+fn is_http(word: &Bytes) -> bool {
+    word.eq_ignore_ascii_case(b"POST") || word.eq_ignore_ascii_case(b"Host:")
+}
+
 fn line_at<'a>(buffer: &'a [u8], at: &mut usize) -> Result<Option<&'a [u8]>, ProtocolError> {
     let rest = buffer.get(*at..).unwrap_or_default();
     match rest.iter().position(|b| *b == b'\n') {
@@ -222,6 +240,25 @@ mod tests {
         let mut passed_on = Vec::new();
         Reply::Verbatim(wire.clone().into()).write(&mut passed_on);
         assert_eq!(passed_on, wire);
+    }
+
+    #[test]
+    fn a_request_that_outgrows_every_entry_is_refused_before_its_end() {
+        let mut wire = BytesMut::from("*9\r\n");
+        for _ in 0..2 {
+            wire.extend_from_slice(format!("${BULK_MAX}\r\n").as_bytes());
+            wire.resize(wire.len() + BULK_MAX, b'x');
+            assert_eq!(read_command(&mut wire).is_ok(), wire.len() <= REQUEST_MAX);
+            wire.extend_from_slice(b"\r\n");
+        }
+        assert!(read_command(&mut wire).is_err());
+    }
+
+    #[test]
+    fn what_a_browser_sends_is_no_command() {
+        for wire in ["POST / HTTP/1.1\r\n\r\nSET k v\r\n", "host: 127.0.0.1\r\nSET k v\r\n"] {
+            assert!(read_command(&mut BytesMut::from(wire)).is_err(), "{wire:?}");
+        }
     }
 
     #[test]
