@@ -16,7 +16,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-const POOL: usize = 4;
+const POOL: usize = 64;
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(3);
 
