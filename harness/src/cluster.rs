@@ -55,6 +55,9 @@ pub struct Artifacts {
     pub effects: Vec<u64>,
     /// What the world saw go wrong inside: broken invariants, panics of a node.
     pub findings: Vec<Finding>,
+    /// What went wrong around the system under test, a sentence each: another program killed a node. The run says less than
+    /// it seems to.
+    pub doubts: Vec<String>,
     /// Parameters that the world drew from the seed, for people.
     pub params: BTreeMap<String, String>,
 }

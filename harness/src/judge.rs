@@ -91,5 +91,6 @@ fn enough(options: &Options, run: &Run, summary: &Summary) -> Verdict {
         reasons.push(format!("faults were asked for ({asked}) and none was injected"));
     }
     reasons.extend(unmended(run));
+    reasons.extend(run.artifacts.doubts.iter().cloned());
     if reasons.is_empty() { Verdict::Valid } else { Verdict::Unknown(reasons) }
 }

@@ -175,6 +175,15 @@ fn slowness_counts_the_answers_that_it_delayed_and_takes_nothing_away() {
 }
 
 #[test]
+fn what_went_wrong_around_the_system_makes_a_run_unknown() {
+    let options = Options { faults: Vec::new(), ..options(5) };
+    let mut run = ran(&options, 1, served);
+    run.artifacts.doubts.push("n2 was killed by another program at 3.000 s".into());
+    let reasons = reasons(&judge(&test(), &options, &run));
+    assert_eq!(reasons, ["n2 was killed by another program at 3.000 s"]);
+}
+
+#[test]
 fn a_run_that_read_nothing_back_is_unknown() {
     let options = Options { final_limit: Duration::from_secs(1), ..options(5) };
     let mut calls = 0;

@@ -13,7 +13,7 @@ use crate::clock::MachineClock;
 use crate::faults::supports;
 use crate::net::{Block, Links, Party, Port};
 use crate::scrape::{self, Source};
-use crate::seat::{Findings, Recipe, Seat};
+use crate::seat::{Recipe, Seat, Seen};
 use futures_util::future::{LocalBoxFuture, join_all};
 use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, Finding, NodeId};
 use harness::fault::{Fault, FaultKind};
@@ -58,7 +58,7 @@ pub struct LocalCluster {
     /// Until the links take it over.
     block: RefCell<Option<Block>>,
     links: OnceCell<Arc<Links>>,
-    findings: Findings,
+    seen: Seen,
     sources: Arc<Vec<Source>>,
     scraping: RefCell<Option<JoinHandle<()>>>,
     params: RefCell<BTreeMap<String, String>>,
@@ -102,7 +102,7 @@ impl LocalCluster {
             clock: MachineClock::new(),
             block: RefCell::new(Some(block)),
             links: OnceCell::new(),
-            findings: Findings::default(),
+            seen: Seen::default(),
             sources: Arc::new(sources),
             scraping: RefCell::default(),
             params: RefCell::new(params),
@@ -116,7 +116,7 @@ impl LocalCluster {
 
     /// What nodes did by now that they must not, in order.
     pub fn found(&self) -> Vec<Finding> {
-        self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).findings.clone()
     }
 
     /// The process of a node, as long as there is one.
@@ -133,8 +133,8 @@ impl LocalCluster {
         seat.ok_or_else(|| FaultError(self.unknown(node)))
     }
 
-    pub(crate) fn findings(&self) -> &Findings {
-        &self.findings
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     pub(crate) fn began(&self) -> Instant {
@@ -154,7 +154,7 @@ impl LocalCluster {
         let links = Arc::new(Links::start(block, seed)?);
         let links = self.links.get_or_init(|| links);
         for seat in &self.seats {
-            seat.start(links, &self.findings, self.began()).await?;
+            seat.start(links, &self.seen, self.began()).await?;
         }
         let scraping = tokio::spawn(scrape::keep_scraping(Arc::clone(&self.sources)));
         *self.scraping.borrow_mut() = Some(scraping);
@@ -190,7 +190,8 @@ impl LocalCluster {
                 }
             }
         }
-        artifacts.findings = self.found();
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (artifacts.findings, artifacts.doubts) = (seen.findings, seen.doubts);
         artifacts
     }
 

@@ -35,7 +35,7 @@ impl LocalCluster {
                 links.effects().acted(injection, u64::from(killed));
             }
             Fault::Restart(node) => {
-                let started = self.seat(node)?.start(links, self.findings(), self.began()).await;
+                let started = self.seat(node)?.start(links, self.seen(), self.began()).await;
                 started.map_err(|error| FaultError(error.to_string()))?;
             }
             Fault::Pause(node) => {

@@ -1,7 +1,8 @@
 //! A node's place in a local cluster: its folder, its addresses, and the process that sits there now, if any.
 //!
 //! Promise: when its process ends, for whatever reason, connections to it are refused; and if nobody asked for the end, that is a
-//! finding: `node-panic` with the panic's line, or `node-exit` with the status and the last line of the log.
+//! finding: `node-panic` with the panic's line, or `node-exit` with the status and the last line of the log. What others did to it
+//! is no finding but a doubt: a kill that we did not send, or a first start that the machine refused.
 
 use crate::net::Links;
 use crate::process::{Asked, Process};
@@ -23,8 +24,20 @@ const PANICKED: i32 = 101;
 const KILLED: i32 = Signal::SIGKILL as i32;
 const TERMINATED: i32 = Signal::SIGTERM as i32;
 
-/// What nodes did that they must not, shared by those who watch them.
-pub type Findings = Arc<Mutex<Vec<Finding>>>;
+/// How it says that it was started wrongly, or that its directory, its disk or a port cannot be used.
+const REFUSED: i32 = 3;
+
+/// What nodes did that they must not, and what was done to them, shared by those who watch them.
+pub type Seen = Arc<Mutex<Unasked>>;
+
+/// Ends that nobody asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unasked {
+    /// Of the node's own making.
+    pub findings: Vec<Finding>,
+    /// Of somebody else's.
+    pub doubts: Vec<String>,
+}
 
 /// How to start a node.
 pub struct Recipe {
@@ -74,12 +87,7 @@ impl Seat {
     }
 
     /// Starts a process; one that runs goes on.
-    pub async fn start(
-        &self,
-        links: &Arc<Links>,
-        findings: &Findings,
-        began: Instant,
-    ) -> io::Result<()> {
+    pub async fn start(&self, links: &Arc<Links>, seen: &Seen, began: Instant) -> io::Result<()> {
         if self.process().is_some() {
             return Ok(());
         }
@@ -93,7 +101,8 @@ impl Seat {
             self.node,
             Arc::clone(&process),
             Arc::clone(links),
-            Arc::clone(findings),
+            Arc::clone(seen),
+            self.boots.load(Ordering::Relaxed),
             began,
         ));
         *self.sitting.borrow_mut() = Some(Sitting { process, watch });
@@ -170,25 +179,43 @@ async fn watch(
     node: NodeId,
     process: Arc<Process>,
     links: Arc<Links>,
-    findings: Findings,
+    seen: Seen,
+    boot: u32,
     began: Instant,
 ) {
     let status = process.ended().await;
     let time = began.elapsed();
     links.close(node).await;
-    if let Some((name, text)) = finding(node, &process, status) {
-        let mut findings = findings.lock().unwrap_or_else(PoisonError::into_inner);
-        findings.push(Finding { time, name: name.to_owned(), text });
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    match end(node, boot, &process, status) {
+        End::AskedFor => {}
+        End::Own(name, text) => {
+            tracing::warn!("{text}");
+            seen.findings.push(Finding { time, name: name.to_owned(), text });
+        }
+        End::Others(text) => {
+            let text = format!("{text}, at {:.3} s", time.as_secs_f64());
+            tracing::warn!("{text}");
+            seen.doubts.push(text);
+        }
     }
 }
 
-/// What its end says of a node, if it was not the end that was asked for.
-fn finding(node: NodeId, process: &Process, status: ExitStatus) -> Option<(&'static str, String)> {
+/// Whose doing an end is.
+enum End {
+    AskedFor,
+    /// The node's: which finding, and its sentence.
+    Own(&'static str, String),
+    /// The machine's or another program's: a sentence.
+    Others(String),
+}
+
+fn end(node: NodeId, boot: u32, process: &Process, status: ExitStatus) -> End {
     if status.code() == Some(PANICKED) {
         let line = process.last_line_with("panicked");
         let line =
             line.unwrap_or_else(|| format!("node {node} panicked, its log does not say why"));
-        return Some(("node-panic", line));
+        return End::Own("node-panic", line);
     }
     let expected = match process.asked() {
         Asked::Run => false,
@@ -197,8 +224,21 @@ fn finding(node: NodeId, process: &Process, status: ExitStatus) -> Option<(&'sta
         Asked::Die => status.signal() == Some(KILLED),
     };
     if expected {
-        return None;
+        return End::AskedFor;
     }
-    let last = process.last_line_with("").unwrap_or_else(|| "nothing".to_owned());
-    Some(("node-exit", format!("{node} ended by itself: {status}; its log ends with: {last}")))
+    let last = || process.last_line_with("").unwrap_or_else(|| "nothing".to_owned());
+    if status.signal() == Some(KILLED) {
+        return End::Others(format!("{node} was killed by another program or for want of memory"));
+    }
+    // Later on the directory is one that it wrote itself.
+    if status.code() == Some(REFUSED) && boot == 1 {
+        return End::Others(format!(
+            "{node} ended on its first start: its log ends with: {}",
+            last()
+        ));
+    }
+    End::Own(
+        "node-exit",
+        format!("{node} ended by itself: {status}; its log ends with: {}", last()),
+    )
 }

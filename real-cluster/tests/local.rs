@@ -237,7 +237,7 @@ fn a_node_that_ends_by_itself_is_a_finding_and_refuses_until_it_is_restarted() {
         cluster.set_up(Seed(7)).await.expect("it starts");
         appended(&cluster, NodeId(1), 1).await;
         let id = cluster.process_id(NodeId(1)).expect("it runs");
-        kill(Pid::from_raw(id as i32), Signal::SIGKILL).expect("it is ours");
+        kill(Pid::from_raw(id as i32), Signal::SIGABRT).expect("it is ours");
         until("a refusal", || async { cluster.connect(NodeId(1)).await.err() }).await;
         inject(&cluster, Fault::Kill(NodeId(1))).await;
         inject(&cluster, Fault::Restart(NodeId(1))).await;
@@ -245,8 +245,24 @@ fn a_node_that_ends_by_itself_is_a_finding_and_refuses_until_it_is_restarted() {
         let artifacts = cluster.tear_down().await;
         let [finding] = &artifacts.findings[..] else { panic!("{:?}", artifacts.findings) };
         assert_eq!(finding.name, "node-exit");
-        assert!(finding.text.starts_with("n1 ended by itself: signal: 9"), "{}", finding.text);
+        assert!(finding.text.starts_with("n1 ended by itself: signal: 6"), "{}", finding.text);
         assert_eq!(artifacts.effects, [0, 0], "there was nothing to kill");
+    });
+}
+
+#[test]
+fn a_node_that_another_program_kills_is_a_doubt_and_no_finding() {
+    let cluster = start(config("killed-by-others", 1));
+    in_real_time(async {
+        cluster.set_up(Seed(7)).await.expect("it starts");
+        appended(&cluster, NodeId(1), 1).await;
+        let id = cluster.process_id(NodeId(1)).expect("it runs");
+        kill(Pid::from_raw(id as i32), Signal::SIGKILL).expect("it is ours");
+        until("a refusal", || async { cluster.connect(NodeId(1)).await.err() }).await;
+        let artifacts = cluster.tear_down().await;
+        assert_eq!(artifacts.findings, []);
+        let [doubt] = &artifacts.doubts[..] else { panic!("{:?}", artifacts.doubts) };
+        assert!(doubt.starts_with("n1 was killed by another program"), "{doubt}");
     });
 }
 

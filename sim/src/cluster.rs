@@ -170,6 +170,7 @@ impl SimCluster {
             counters: self.world.counters(),
             effects: self.world.effects(),
             findings: self.world.findings(),
+            doubts: Vec::new(),
             params: self.world.params.to_map(),
         }
     }

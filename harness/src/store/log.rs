@@ -46,8 +46,10 @@ struct State {
     open: Vec<Entry>,
     /// Time of the first event in the open chunk.
     since: Option<Duration>,
-    /// The first thing that went wrong; nothing is written after it.
+    /// The first thing that went wrong, until it was told.
     failed: Option<StoreError>,
+    /// Something went wrong: nothing is written any more, since a torn chunk in the middle would hide what follows.
+    broken: bool,
 }
 
 impl Growing {
@@ -59,7 +61,8 @@ impl Growing {
         let log = OpenOptions::new().append(true).create_new(true).open(&path);
         let log = log.map_err(|error| io_error(&path, error))?;
         let Run { test, seed, nodes, unsupported, .. } = run.clone();
-        let mut state = State { folder, log, open: Vec::new(), since: None, failed: None };
+        let mut state =
+            State { folder, log, open: Vec::new(), since: None, failed: None, broken: false };
         state.append(&Head { test, seed, nodes, unsupported })?;
         Ok(Growing(Rc::new(RefCell::new(state))))
     }
@@ -69,11 +72,18 @@ impl Growing {
         self.0.borrow().folder.clone()
     }
 
-    /// Writes what is open.
+    /// Writes what is open. Tells the first failure once, and afterwards that there was one.
     pub fn flush(&self) -> Result<(), StoreError> {
         let mut state = self.0.borrow_mut();
         state.flush();
-        state.failed.take().map_or(Ok(()), Err)
+        match state.failed.take() {
+            Some(error) => Err(error),
+            None if state.broken => {
+                let error = io::Error::other("it could not be written to its end");
+                Err(io_error(&state.folder.join(LOG), error))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Makes it a folder like any other, and removes the log.
@@ -95,6 +105,9 @@ impl Sink for Growing {
 
 impl State {
     fn entry(&mut self, entry: &Entry) {
+        if self.broken {
+            return;
+        }
         self.open.push(entry.clone());
         let old = match entry {
             Entry::Event(event) => event.time >= *self.since.get_or_insert(event.time) + AGE,
@@ -112,12 +125,13 @@ impl State {
     }
 
     fn flush(&mut self) {
-        if self.open.is_empty() || self.failed.is_some() {
+        if self.open.is_empty() || self.broken {
             return;
         }
         let chunk = std::mem::take(&mut self.open);
         self.since = None;
         self.failed = self.append(&chunk).err();
+        self.broken = self.failed.is_some();
     }
 
     fn append<T: Serialize>(&mut self, chunk: &T) -> Result<(), StoreError> {
