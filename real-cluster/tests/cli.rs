@@ -365,17 +365,19 @@ fn planted_bugs_are_seen_by_clients_within_ten_runs() {
     for bug in ["start_ts_from_hlc_next", "lrange_local_on_follower"] {
         let found = (1..=10).find_map(|seed: u64| {
             let seed = format!("{seed:#x}");
-            let words = ["--time", "6s", "--rate", "300", "--seed", &seed, "--bug", bug];
-            let said = say(&room, &[&CALM[..4], &words, &["--out", bug]].concat());
+            let words = ["run", "redis-append", "--local", "3", "--time", "8s", "--rate", "300"];
+            let breaks = ["--faults", "partition", "--interval", "0.5-1.5"];
+            let named = ["--seed", &seed, "--bug", bug, "--out", bug];
+            let said = say(&room, &[&words[..], &breaks, &named].concat());
             // Where everybody reads locally clients may begin before there is a leader.
             assert!(matches!(said.code, Some(0..=2)), "{bug}: {}{}", said.out, said.err);
             (said.code == Some(1)).then_some((seed, said))
         });
         let (seed, said) = found.unwrap_or_else(|| panic!("{bug} was not found in ten runs"));
         assert!(said.out.contains("[list-append]"), "{bug}: {}", said.out);
-        let again = format!("--seed {seed} --local 3 --bug {bug} --rate 300 --time 6");
+        let again = format!("--seed {seed} --local 3 --bug {bug} --rate 300 --time 8");
         assert!(said.out.contains(&again), "{bug}: {}", said.out);
-        let data = room.join(bug).join(format!("redis-append-calm/{seed}/n1/data"));
+        let data = room.join(bug).join(format!("redis-append/{seed}/n1/data"));
         assert!(data.is_dir(), "evidence is kept");
     }
     assert_eq!(processes(&room), []);
