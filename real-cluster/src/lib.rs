@@ -1,7 +1,7 @@
 //! How a `harness::Test` runs on machines: the twin of `sim`, file by file (`cluster faults clock net`).
 //!
 //! Its place in the arrows is fixed: it knows `harness` (the boundary it implements) and `elastickv`
-//! (the layers that [`node`] hosts over real sockets, files and clocks: [`env`], [`disk`], [`transport`]). It never
+//! (the layers that [`node`] hosts over real sockets, files and clocks: [`mod@env`], [`disk`], [`transport`]). It never
 //! meets `sim` and never sees madsim.
 
 pub mod ceiling;

@@ -1,8 +1,8 @@
 //! The network between local processes: a proxy of ours on every link, on one thread of its own.
 //!
 //! Every ordered pair of nodes, and clients and each node, have a link ([`block`]): whoever connects to the address under
-//! which it sees a node reaches our proxy, which carries bytes to the node ([`stream`]), under the rules in force
-//! ([`fabric`]), as long as the node is there ([`door`]). So what a partition does is done to byte streams in user space,
+//! which it sees a node reaches our proxy, which carries bytes to the node (`net/stream.rs`), under the rules in force
+//! (`net/fabric.rs`), as long as the node is there (`net/door.rs`). So what a partition does is done to byte streams in user space,
 //! needs no root, and touches nothing but our own sockets. Its twin is `sim/src/net.rs`.
 //!
 //! Promise: when a rule's call returns, the rule is in force for every connection, old and new.
