@@ -21,7 +21,7 @@ pub struct Judgement {
 
 /// Judges a run: the test's checkers, what the world found, and whether it was enough.
 pub fn judge(test: &Test, options: &Options, run: &Run) -> Judgement {
-    let summary = Summary::of(run);
+    let summary = Summary::of(options, run);
     let mut verdict = findings(run).merge(enough(options, run, &summary));
     for checker in (test.checkers)() {
         verdict = verdict.merge(checker.check(&run.history));

@@ -105,7 +105,12 @@ pub enum Entry {
     /// It is over, and this is what the world left behind.
     Ended(Artifacts),
     /// It is cut short, and by then the world had seen this go wrong.
-    Found(Vec<Finding>),
+    Found {
+        /// What the system did.
+        findings: Vec<Finding>,
+        /// What was done to it.
+        doubts: Vec<String>,
+    },
 }
 
 impl Run {
@@ -146,7 +151,10 @@ impl Run {
                 self.artifacts = artifacts;
                 self.ended = true;
             }
-            Entry::Found(findings) => self.artifacts.findings = findings,
+            Entry::Found { findings, doubts } => {
+                self.artifacts.findings = findings;
+                self.artifacts.doubts = doubts;
+            }
         }
     }
 

@@ -124,14 +124,19 @@ impl Report<'_> {
         finding.map(|finding| (finding.time, finding.time)).next()
     }
 
-    fn unsupported(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.run.unsupported.iter().copied().map(FaultKind::name).collect();
-        match names.is_empty() {
-            true => Ok(()),
-            false => {
-                writeln!(f, "  left out:    {}: not possible on this cluster", names.join(", "))
-            }
+    /// Kinds of fault that were asked for and that this run says nothing about.
+    fn untested(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |kinds: &[FaultKind]| {
+            kinds.iter().copied().map(FaultKind::name).collect::<Vec<_>>().join(", ")
+        };
+        let (left_out, unused) = (&self.run.unsupported, &self.judgement.summary.unused);
+        if !left_out.is_empty() {
+            writeln!(f, "  left out:    {}: not possible on this cluster", names(left_out))?;
         }
+        if !unused.is_empty() {
+            writeln!(f, "  not used:    {}: never injected in this run", names(unused))?;
+        }
+        Ok(())
     }
 
     fn stopped(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -168,7 +173,7 @@ impl fmt::Display for Report<'_> {
             Verdict::Valid => {
                 writeln!(f, "   {}", self.judgement.summary.total)?;
                 self.stopped(f)?;
-                return self.unsupported(f);
+                return self.untested(f);
             }
             Verdict::Unknown(reasons) => {
                 writeln!(f)?;
@@ -187,7 +192,7 @@ impl fmt::Display for Report<'_> {
             }
         }
         self.stopped(f)?;
-        self.unsupported(f)?;
+        self.untested(f)?;
         self.whereabouts(f)
     }
 }

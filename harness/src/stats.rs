@@ -5,6 +5,7 @@ use crate::counts::Counts;
 use crate::fault::FaultKind;
 use crate::history::{History, Kind};
 use crate::op::Mop;
+use crate::options::Options;
 use crate::run::{Phase, Run};
 use crate::windows::{Span, Window, Windows};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub struct Summary {
     pub mops_ok: u64,
     /// By kind.
     pub faults: BTreeMap<FaultKind, Struck>,
+    /// Kinds that were asked for and possible, and that were never injected: the seed did not draw them, or time was over.
+    pub unused: Vec<FaultKind>,
     /// What became of what was asked while something was broken.
     pub windows: Windows,
     /// How long each phase took.
@@ -56,7 +59,7 @@ impl Summary {
     }
 
     /// Of a run.
-    pub fn of(run: &Run) -> Summary {
+    pub fn of(options: &Options, run: &Run) -> Summary {
         let mut summary = Summary {
             faults: struck(run),
             windows: Windows::of(run),
@@ -65,6 +68,11 @@ impl Summary {
             counters: run.artifacts.counters.clone(),
             ..Summary::default()
         };
+        let unused = options
+            .faults
+            .iter()
+            .filter(|kind| !run.unsupported.contains(kind) && !summary.faults.contains_key(kind));
+        summary.unused = unused.copied().collect();
         summary.count(&run.history);
         summary
     }

@@ -100,7 +100,13 @@ pub struct Rate {
 
 impl Rate {
     /// Of a run that is over. `nodes` is the CPU time of all of them. `None` if clients never asked.
-    pub fn of(run: &Run, options: &Options, meter: &Meter, nodes: Duration) -> Option<Rate> {
+    pub fn of(
+        run: &Run,
+        options: &Options,
+        windows: &Windows,
+        meter: &Meter,
+        nodes: Duration,
+    ) -> Option<Rate> {
         let at = |wanted| run.phases.iter().find(|(phase, _)| *phase == wanted).map(|(_, at)| *at);
         let (from, to) = (at(Phase::Disturb)?, at(Phase::Heal)?);
         let seconds = to.checked_sub(from).filter(|time| !time.is_zero())?.as_secs_f64();
@@ -118,7 +124,7 @@ impl Rate {
             busy_cores: machine.as_secs_f64() / seconds,
             cores: cores as f64,
             clients: options.clients,
-            broken: 1.0 - Windows::of(run).calm.lasted.as_secs_f64() / seconds,
+            broken: 1.0 - windows.calm.lasted.as_secs_f64() / seconds,
         })
     }
 

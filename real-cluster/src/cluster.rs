@@ -13,10 +13,11 @@ use crate::clock::MachineClock;
 use crate::faults::supports;
 use crate::net::{Block, Links, Party, Port};
 use crate::scrape::{self, Source};
-use crate::seat::{Recipe, Seat, Seen};
+use crate::seat::{Recipe, Seat, Seen, Unasked};
 use futures_util::future::{LocalBoxFuture, join_all};
-use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, Finding, NodeId};
+use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, NodeId};
 use harness::fault::{Fault, FaultKind};
+use harness::recording::Entry;
 use harness::seed::Seed;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::cell::{OnceCell, RefCell};
@@ -114,9 +115,11 @@ impl LocalCluster {
         self.seats.iter().for_each(Seat::interrupt);
     }
 
-    /// What nodes did by now that they must not, in order.
-    pub fn found(&self) -> Vec<Finding> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).findings.clone()
+    /// What nodes did by now that they must not, and what was done to them, in order: what the tear-down would tell.
+    pub fn seen_so_far(&self) -> Entry {
+        let Unasked { findings, doubts } =
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Entry::Found { findings, doubts }
     }
 
     /// The process of a node, as long as there is one.
@@ -190,8 +193,9 @@ impl LocalCluster {
                 }
             }
         }
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        (artifacts.findings, artifacts.doubts) = (seen.findings, seen.doubts);
+        let Unasked { findings, doubts } =
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (artifacts.findings, artifacts.doubts) = (findings, doubts);
         artifacts
     }
 

@@ -155,6 +155,7 @@ impl Process {
     pub fn reap(&self) {
         let limit = Instant::now() + GONE_WITHIN;
         while Instant::now() < limit && matches!(lock(&self.child).try_wait(), Ok(None)) {
+            // Where values are dropped there may be no runtime left to wait with.
             std::thread::sleep(LOOK);
         }
     }

@@ -29,6 +29,11 @@ impl Output {
         }
     }
 
+    /// Writes every line of a text two columns further in.
+    pub fn indented(&mut self, text: impl Display) -> io::Result<()> {
+        text.to_string().lines().try_for_each(|line| self.text(format_args!("  {line}\n")))
+    }
+
     /// Writes one JSON object as a line.
     pub fn object(&mut self, object: &impl Serialize) -> io::Result<()> {
         let line = serde_json::to_string(object).map_err(io::Error::from)?;

@@ -117,7 +117,7 @@ impl State {
             | Entry::Unread(_)
             | Entry::Stopped(_)
             | Entry::Ended(_)
-            | Entry::Found(_) => true,
+            | Entry::Found { .. } => true,
         };
         if old || self.open.len() >= ENTRIES {
             self.flush();

@@ -51,9 +51,7 @@ impl Check {
             out.object(&performed.record(&self.folder, cpu_ms))?;
         } else {
             out.text(performed.report(Some(&self.folder)))?;
-            for line in performed.judgement.summary.to_string().lines() {
-                out.text(format_args!("  {line}\n"))?;
-            }
+            out.indented(&performed.judgement.summary)?;
         }
         Ok(Ending::of(&performed.judgement.verdict).exit_code())
     }

@@ -67,7 +67,7 @@ impl Sink for Progress {
             | Entry::Unread(_)
             | Entry::Stopped(_)
             | Entry::Ended(_)
-            | Entry::Found(_) => {}
+            | Entry::Found { .. } => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use harness::cluster::NodeId;
 use harness::fault::FaultKind;
 use harness::options::Options;
 use harness::record::{Ending, Record};
-use harness::recording::{Entry, Run as Known, Sink};
+use harness::recording::{Run as Known, Sink};
 use harness::report::SEED_OF_REAL;
 use harness::run::{Hooks, run_with};
 use harness::seed::Seed;
@@ -29,6 +29,8 @@ use tokio::task::LocalSet;
 
 /// Runs a test against real processes and keeps the run in a new folder
 #[derive(clap::Args)]
+#[command(mut_arg("nodes", |arg| arg.hide(true)))]
+#[command(mut_arg("faults", |arg| arg.help("What is broken: partition,kill,pause,latency or none")))]
 #[command(after_help = "\
 Ctrl-C ends the asking; what was broken is mended, everything is read back and judged. A second one ends the nodes at
 once, and what is known by then is judged.
@@ -75,9 +77,8 @@ struct Plan {
 /// How it went.
 struct Outcome {
     known: Known,
-    rate: Option<Rate>,
-    /// The nodes were ended at once: the log was not completed by the run itself.
-    cut_short: bool,
+    /// `None` if the nodes were ended at once: of such a run the log is the best there is.
+    meter: Option<Meter>,
 }
 
 impl Run {
@@ -93,8 +94,11 @@ impl Run {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
-                growing.flush()?;
-                return Err(error.context(format!("{}: there was no run", folder.display())));
+                if let Err(lost) = growing.flush() {
+                    note(lost);
+                }
+                let text = format!("{}: the run did not come to its end", folder.display());
+                return Err(error.context(text));
             }
         };
         self.conclude(&plan, &growing, outcome)
@@ -126,10 +130,14 @@ impl Run {
 
     fn conclude(&self, plan: &Plan, growing: &Growing, outcome: Outcome) -> anyhow::Result<u8> {
         let folder = growing.folder();
-        let Outcome { known, rate, cut_short } = outcome;
+        let Outcome { known, meter } = outcome;
         let before = cpu::this_thread();
         let performed = Performed::new(plan.params(), known).map_err(anyhow::Error::msg)?;
         let cpu_ms = (cpu::this_thread() - before).as_secs_f64() * 1e3;
+        let (run, summary) = (&performed.run, &performed.judgement.summary);
+        let rate = meter.as_ref().and_then(|meter| {
+            Rate::of(run, &plan.options, &summary.windows, meter, cpu::ended_children())
+        });
         let report = performed.report(Some(&folder));
         let ending = Ending::of(&performed.judgement.verdict);
         let params = plan.params();
@@ -141,19 +149,14 @@ impl Run {
             judgement: &performed.judgement,
             report: &report,
         };
-        // Of a run that was cut short the log stays what it is: the best there is.
-        let completed = if cut_short { Ok(()) } else { growing.complete(kept) };
+        let completed = meter.map_or(Ok(()), |_| growing.complete(kept));
         let mut out = Output::default();
         if self.json {
             out.object(&object(&performed.record(&folder, cpu_ms), rate.as_ref()))?;
         } else {
             out.text(report)?;
-            for line in performed.judgement.summary.to_string().lines() {
-                out.text(format_args!("  {line}\n"))?;
-            }
-            for line in rate.iter().flat_map(|rate| lines(&rate.to_string())) {
-                out.text(format_args!("  {line}\n"))?;
-            }
+            out.indented(&performed.judgement.summary)?;
+            rate.iter().try_for_each(|rate| out.indented(rate))?;
             if ending == Ending::Valid {
                 out.text(format_args!("  the seed:    {SEED_OF_REAL}\n"))?;
                 out.text(format_args!("  folder:      {}\n", folder.display()))?;
@@ -166,10 +169,6 @@ impl Run {
         }
         Ok(ending.exit_code())
     }
-}
-
-fn lines(text: &str) -> Vec<String> {
-    text.lines().map(str::to_owned).collect()
 }
 
 /// Kinds that were asked for by name must be possible.
@@ -242,15 +241,14 @@ async fn perform(plan: &Plan, growing: &Growing) -> anyhow::Result<Outcome> {
         note("ending the nodes at once; what is known by now is judged");
         cluster.interrupt();
         // The tear-down would have told it.
-        growing.clone().entry(&Entry::Found(cluster.found()));
+        growing.clone().entry(&cluster.seen_so_far());
         drop(cluster);
         growing.flush()?;
         let known = store::load(&growing.folder())?.run;
-        return Ok(Outcome { known, rate: None, cut_short: true });
+        return Ok(Outcome { known, meter: None });
     };
     drop(cluster);
-    let rate = Rate::of(&known, options, &meter, cpu::ended_children());
-    Ok(Outcome { known, rate, cut_short: false })
+    Ok(Outcome { known, meter: Some(meter) })
 }
 
 /// What a valid run's nodes wrote is of no more use.

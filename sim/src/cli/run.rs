@@ -69,9 +69,7 @@ pub fn announce(case: &Case) {
 
 /// How much was tested, a line each.
 pub fn numbers(out: &mut output::Output, outcome: &Outcome) -> anyhow::Result<()> {
-    for line in outcome.judgement.summary.to_string().lines() {
-        out.text(format_args!("  {line}\n"))?;
-    }
+    out.indented(&outcome.judgement.summary)?;
     let hash = outcome.run.artifacts.trace_hash;
     out.text(format_args!("  trace hash   {}\n", sim::record::hash_text(hash)))?;
     Ok(())
