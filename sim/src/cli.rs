@@ -15,11 +15,12 @@ mod progress;
 mod replay;
 mod run;
 mod show;
+mod shrink;
 mod summary;
 mod sweep;
 
 const PROGRAM: Program =
-    Program { name: "cargo sim", commands: "list, run, sweep, replay, show or check" };
+    Program { name: "cargo sim", commands: "list, run, sweep, replay, show, shrink or check" };
 
 /// Runs tests of a replicated store in a simulated world: seeded network, clock, disk and faults.
 #[derive(Parser)]
@@ -46,6 +47,7 @@ enum Command {
     Sweep(sweep::Sweep),
     Replay(replay::Replay),
     Show(show::Show),
+    Shrink(shrink::Shrink),
     Check(check::Check),
 }
 
@@ -61,6 +63,7 @@ fn act(cli: Cli) -> anyhow::Result<u8> {
         Command::Sweep(sweep) => sweep.act(),
         Command::Replay(replay) => replay.act(),
         Command::Show(show) => show.act(),
+        Command::Shrink(shrink) => shrink.act(),
         Command::Check(check) => check.act(),
     }
 }

@@ -28,12 +28,16 @@ pub fn confirm(outcome: &Outcome) -> Result<(), String> {
 }
 
 fn replayed(outcome: &Outcome) -> Result<Value, String> {
-    let words = outcome.case.words();
+    anew(&outcome.case.words())
+}
+
+/// What `replay` says of these words in a fresh process, as one object.
+pub fn anew(words: &[String]) -> Result<Value, String> {
     let failed =
         |why: String| format!("a finding could not be confirmed in a fresh process: {why}");
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
     let mut command = Command::new(program);
-    command.arg("replay").args(&words).arg("--json").stdin(Stdio::null());
+    command.arg("replay").args(words).arg("--json").stdin(Stdio::null());
     let answer = command.output().map_err(|error| failed(error.to_string()))?;
     serde_json::from_slice(&answer.stdout).map_err(|_| {
         let said = String::from_utf8_lossy(&answer.stderr);
