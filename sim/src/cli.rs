@@ -7,13 +7,19 @@ use std::process::ExitCode;
 mod case;
 mod check;
 mod confirm;
+mod drafts;
+mod hands;
 mod keep;
 mod list;
+mod merge;
+mod program;
 mod progress;
 mod replay;
 mod run;
 mod summary;
 mod sweep;
+mod wall;
+mod worker;
 
 const PROGRAM: Program =
     Program { name: "cargo sim", commands: "list, run, sweep, replay or check" };
@@ -42,6 +48,8 @@ enum Command {
     Sweep(sweep::Sweep),
     Replay(replay::Replay),
     Check(check::Check),
+    #[command(hide = true)]
+    Worker(worker::Worker),
 }
 
 /// Does what the process's arguments say.
@@ -56,5 +64,6 @@ fn act(cli: Cli) -> anyhow::Result<u8> {
         Command::Sweep(sweep) => sweep.act(),
         Command::Replay(replay) => replay.act(),
         Command::Check(check) => check.act(),
+        Command::Worker(worker) => worker.act(),
     }
 }
