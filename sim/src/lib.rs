@@ -56,6 +56,8 @@ pub mod record;
 #[cfg(madsim)]
 mod run;
 #[cfg(madsim)]
+pub mod signature;
+#[cfg(madsim)]
 pub mod stream;
 #[cfg(madsim)]
 pub mod sweep;
