@@ -8,9 +8,13 @@ mod build;
 mod case;
 mod check;
 mod confirm;
+mod drafts;
+mod hands;
 mod keep;
 mod list;
+mod merge;
 mod planned;
+mod program;
 mod progress;
 mod replay;
 mod run;
@@ -18,6 +22,8 @@ mod show;
 mod shrink;
 mod summary;
 mod sweep;
+mod wall;
+mod worker;
 
 const PROGRAM: Program =
     Program { name: "cargo sim", commands: "list, run, sweep, replay, show, shrink or check" };
@@ -49,6 +55,8 @@ enum Command {
     Show(show::Show),
     Shrink(shrink::Shrink),
     Check(check::Check),
+    #[command(hide = true)]
+    Worker(worker::Worker),
 }
 
 /// Does what the process's arguments say.
@@ -65,5 +73,6 @@ fn act(cli: Cli) -> anyhow::Result<u8> {
         Command::Show(show) => show.act(),
         Command::Shrink(shrink) => shrink.act(),
         Command::Check(check) => check.act(),
+        Command::Worker(worker) => worker.act(),
     }
 }

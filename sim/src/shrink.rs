@@ -15,7 +15,7 @@
 
 use crate::execute::Case;
 use crate::signature::Signature;
-use crate::sweep::{in_order, ran};
+use crate::sweep::{Hands, Numbers, in_order, ran};
 use harness::fault::Fault;
 use harness::plan::Plan;
 use harness::run::{Phase, Run};
@@ -178,17 +178,24 @@ impl Shrinker<'_> {
         let is_last = |(_, shown): &(u64, Option<Shown>)| shown.is_some();
         let (mut runs, mut taken, mut failed) = (self.runs, None, None);
         let watch = &mut self.watch;
-        in_order(count, self.budget.jobs, work, is_last, |(digest, shown)| {
-            let index = runs - self.runs;
-            runs += 1;
-            taken = shown.map(|shown| (index, shown));
-            failed = journal.add(digest, shown).err().map(|error| error.to_string());
-            watch(runs, None);
-            match failed.is_some() || taken.is_some() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        });
+        let numbers = Numbers { range: 0..count, jobs: self.budget.jobs };
+        let hands = Hands { more: || true, last: is_last };
+        in_order(
+            numbers,
+            hands,
+            || work,
+            |(digest, shown)| {
+                let index = runs - self.runs;
+                runs += 1;
+                taken = shown.map(|shown| (index, shown));
+                failed = journal.add(digest, shown).err().map(|error| error.to_string());
+                watch(runs, None);
+                match failed.is_some() || taken.is_some() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            },
+        );
         let next = taken.map(|(index, shown)| (index as usize, make(index), shown));
         (self.runs, self.failed) = (runs, failed);
         let (index, plan, shown) = next?;

@@ -27,8 +27,8 @@ fn say(room: &Path, words: &[&str]) -> (Option<i32>, String, String) {
 
 /// A failing run of some seconds.
 fn fails(room: &Path) {
-    let words = ["run", "redis-append", "--bug", BUG, "--time", "3", "--faults", "kill"];
-    let few = ["--interval", "0.3-1", "--clients", "5", "--rate", "60", "--nodes", "3"];
+    let words = ["run", "redis-append", "--bug", BUG, "--time", "4", "--faults", "kill"];
+    let few = ["--interval", "0.3-1", "--clients", "6", "--rate", "100", "--nodes", "3"];
     let (code, out, err) = say(room, &[&words[..], &few].concat());
     assert_eq!(code, Some(1), "{out}{err}");
 }
