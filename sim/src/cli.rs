@@ -12,14 +12,18 @@ mod keep;
 mod list;
 mod planned;
 mod progress;
+mod remember;
 mod replay;
 mod run;
+mod seeds;
 mod show;
 mod summary;
 mod sweep;
 
-const PROGRAM: Program =
-    Program { name: "cargo sim", commands: "list, run, sweep, replay, show or check" };
+const PROGRAM: Program = Program {
+    name: "cargo sim",
+    commands: "list, run, sweep, replay, show, remember, seeds or check",
+};
 
 /// Runs tests of a replicated store in a simulated world: seeded network, clock, disk and faults.
 #[derive(Parser)]
@@ -37,7 +41,9 @@ Examples:
   cargo sim run redis-append --seed 0x2a             one run
   cargo sim sweep redis-append --bug exec_on_follower --seeds 500
   cargo sim replay redis-append 0x2a --nodes 3       the same run again
-  cargo sim show store/redis-append/0x2a             what it decided: faults and operations with their times";
+  cargo sim show store/redis-append/0x2a             what it decided: faults and operations with their times
+  cargo sim remember store/redis-append/0x2a         a case of the corpus, which `cargo test` replays
+  cargo sim seeds                                    whether everything that is remembered holds";
 
 #[derive(Subcommand)]
 enum Command {
@@ -46,6 +52,8 @@ enum Command {
     Sweep(sweep::Sweep),
     Replay(replay::Replay),
     Show(show::Show),
+    Remember(remember::Remember),
+    Seeds(seeds::Seeds),
     Check(check::Check),
 }
 
@@ -61,6 +69,8 @@ fn act(cli: Cli) -> anyhow::Result<u8> {
         Command::Sweep(sweep) => sweep.act(),
         Command::Replay(replay) => replay.act(),
         Command::Show(show) => show.act(),
+        Command::Remember(remember) => remember.act(),
+        Command::Seeds(seeds) => seeds.act(),
         Command::Check(check) => check.act(),
     }
 }

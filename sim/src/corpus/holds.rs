@@ -22,6 +22,10 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
+/// As nodes count them; a run's first is no change.
+const ELECTIONS: &str = "leader elected";
+const LEADER_CHANGES: &str = "leader changes";
+
 /// Which tier of a story showed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -175,12 +179,15 @@ impl Story {
     }
 }
 
-/// What a run reached: the marks that the system under test counted, and the kinds of fault that acted.
+/// What a run reached: the marks that the system under test counted, the kinds of fault that acted, and whether leaders
+/// changed.
 pub fn marks(outcome: &Outcome) -> BTreeSet<String> {
     let Record { marks, faults, .. } = record::of(outcome);
+    let changed = marks.get(ELECTIONS).is_some_and(|times| *times > 1);
+    let changed = changed.then(|| LEADER_CHANGES.to_owned());
     let counted = marks.into_iter().filter(|(_, times)| *times > 0).map(|(mark, _)| mark);
     let acted = faults.into_iter().filter(|(_, struck)| struck.effective > 0);
-    counted.chain(acted.map(|(kind, _)| kind.name().to_owned())).collect()
+    counted.chain(acted.map(|(kind, _)| kind.name().to_owned())).chain(changed).collect()
 }
 
 /// A run in words, several lines.

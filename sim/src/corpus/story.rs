@@ -97,6 +97,20 @@ impl Story {
         Some(Signature { anomaly, found_by })
     }
 
+    /// What its runs must be, in a few words.
+    pub fn says(&self) -> String {
+        let shown = self.signature().map(|signature| signature.to_string());
+        let reaches = match &self.reaches[..] {
+            [] => String::new(),
+            reaches => format!(", reaching {}", reaches.join(", ")),
+        };
+        match (self.expect, shown) {
+            (Expect::Invalid, shown) => format!("shows {}", shown.unwrap_or_default()),
+            (Expect::Valid, None) => format!("is valid{reaches}"),
+            (Expect::Valid, Some(shown)) => format!("is valid{reaches}, and showed {shown}"),
+        }
+    }
+
     /// The options of a case as a story keeps them.
     pub fn options_of(case: &Case) -> BTreeMap<String, String> {
         let words = case.options.replay_args(&case.base());
