@@ -102,9 +102,10 @@ fn stale(remembered: &Remembered, why: &str) {
 
 #[test]
 fn a_valid_story_that_reaches_its_marks_holds_and_one_that_does_not_is_stale() {
-    let (story, outcome) = calm(&["redis proxy", "read index"]);
+    let (story, outcome) = calm(&["redis proxy", "lease read"]);
     let shown = written("valid", story, &outcome).check(JOBS);
-    assert_eq!(shown.map(|shown| shown.way).ok(), Some(Way::Plan));
+    let way = shown.map(|shown| shown.way).map_err(|broken| broken.to_string());
+    assert_eq!(way, Ok(Way::Plan));
     let (story, outcome) = calm(&["redis proxy", "kill"]);
     let why = "neither its plan nor any of 3 seeds from 0x1 on is valid and reaches `redis proxy`, `kill`";
     stale(&written("unreached", story, &outcome), why);
@@ -171,7 +172,7 @@ fn a_folder_becomes_a_case_that_is_never_written_over_and_can_be_recorded_again(
     refused(&room, &["remember", &case], &format!("`cargo sim remember --again {case}`"));
     let (code, out, err) = say(&room, &["seeds"]);
     assert_eq!(code, Some(0), "{out}{err}");
-    assert!(out.ends_with("1 cases: 1 hold, 0 stale, 0 regressions, 0 errors\n"), "{out}");
+    assert!(out.ends_with("1 of 1 hold, 0 stale, 0 regressions, 0 errors\n"), "{out}");
     // Another name, another place, and the plan by itself.
     let (code, _, err) = say(&room, &["remember", folder, "--as", "behind"]);
     assert_eq!(code, Some(0), "{err}");

@@ -238,7 +238,7 @@ impl Remember {
         } else {
             out.text(format_args!("remembered {}: {}\n", file.display(), story.says()))?;
             out.text(format_args!(
-                "  plan: {operations} operations, {faults} faults and their undoing\n"
+                "  plan: {operations} operations, {faults} faults and undoings\n"
             ))?;
         }
         if is_red {

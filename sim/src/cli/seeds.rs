@@ -55,7 +55,7 @@ impl Seeds {
         } else {
             let cases = all.len();
             out.text(format_args!(
-                "{cases} cases: {hold} hold, {stale} stale, {back} regressions, {error} errors\n"
+                "{hold} of {cases} hold, {stale} stale, {back} regressions, {error} errors\n"
             ))?;
         }
         Ok(worst.exit_code())

@@ -175,7 +175,7 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
 /// What the parser says, with the line that it says it of.
 fn one_line(error: &toml::de::Error, text: &str) -> String {
     let said = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
-    let at = error.span().and_then(|span| Some(text.get(..span.start)?.lines().count().max(1)));
+    let at = error.span().and_then(|span| Some(text.get(..span.start)?.matches('\n').count() + 1));
     at.map_or(said.clone(), |line| format!("line {line}: {said}"))
 }
 
