@@ -10,7 +10,7 @@
 use super::{Expect, Remembered, Story};
 use crate::execute::{Case, Outcome};
 use crate::record::{self, replay_line};
-use crate::sweep::{in_order, ran};
+use crate::sweep::ran;
 use harness::checker::Verdict;
 use harness::cli::commit;
 use harness::record::Record;
@@ -20,7 +20,7 @@ use harness::store::World;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
+use std::panic::resume_unwind;
 
 /// As nodes count them; a run's first is no change.
 const ELECTIONS: &str = "leader elected";
@@ -95,28 +95,29 @@ impl Remembered {
         jobs: NonZeroUsize,
         mut tell: impl FnMut(&Record),
     ) -> Result<Option<Shown>, Broken> {
-        let error = |sentence: String| Broken::Error(format!("{}: {sentence}", self.place()));
-        let start = self.story.seed().map_err(error)?;
-        let one = |index: u64| {
-            let seed = Seed(start.0.wrapping_add(index));
-            let case = self.story.case(seed).map_err(error)?;
-            let outcome = run(&case).map_err(error)?;
-            let shows = self.judge(&outcome)?;
-            let record = record::of(&outcome);
-            Ok((record, shows.then_some(Shown { way: Way::Seed(seed), outcome })))
-        };
-        let mut found = Ok(None);
-        let ends =
-            |result: &Result<(Record, Option<Shown>), Broken>| !matches!(result, Ok((_, None)));
-        in_order(count, jobs, one, ends, |result| {
-            let ends = ends(&result);
-            found = result.map(|(record, shown)| {
+        let start = self.story.seed().map_err(|sentence| self.error(sentence))?;
+        let mut index = 0;
+        while index < count {
+            let together = (count - index).min(jobs.get() as u64);
+            let seeds = (index..index + together).map(|index| Seed(start.0.wrapping_add(index)));
+            for result in side_by_side(seeds, |seed| self.seeded(seed)) {
+                let (record, shown) = result?;
                 tell(&record);
-                shown
-            });
-            if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        found
+                if shown.is_some() {
+                    return Ok(shown);
+                }
+            }
+            index += together;
+        }
+        Ok(None)
+    }
+
+    fn seeded(&self, seed: Seed) -> Result<(Record, Option<Shown>), Broken> {
+        let case = self.story.case(seed).map_err(|sentence| self.error(sentence))?;
+        let outcome = run(&case).map_err(|sentence| self.error(sentence))?;
+        let shows = self.judge(&outcome)?;
+        let record = record::of(&outcome);
+        Ok((record, shows.then_some(Shown { way: Way::Seed(seed), outcome })))
     }
 
     /// Whether a run shows the story; `Err`: it is what was mended.
@@ -136,9 +137,8 @@ impl Remembered {
         let plan = self.plan();
         let plan = plan.map_err(|error| self.stale(&format!("its plan is of no use: {error}")))?;
         let place = self.plan_file().display().to_string();
-        let error = |sentence: String| Broken::Error(format!("{place}: {sentence}"));
-        let case = Case::planned(plan, &place).map_err(error)?;
-        run(&case).map_err(error)
+        let case = Case::planned(plan, &place).map_err(|sentence| self.error(sentence))?;
+        run(&case).map_err(|sentence| self.error(sentence))
     }
 
     fn neither_shows(&self) -> String {
@@ -164,6 +164,10 @@ impl Remembered {
         let (place, why) = (self.place(), &self.story.why);
         let report = in_full(outcome);
         Broken::Regression(format!("{place} {showed}, and is invalid now: {why}\n{report}"))
+    }
+
+    fn error(&self, sentence: String) -> Broken {
+        Broken::Error(format!("{}: {sentence}", self.place()))
     }
 
     fn place(&self) -> String {
@@ -201,6 +205,19 @@ pub fn in_full(outcome: &Outcome) -> String {
         folder: None,
     };
     report.to_string()
+}
+
+/// Each on a thread of its own, their results in the same order.
+fn side_by_side<I: Send, T: Send>(
+    items: impl Iterator<Item = I>,
+    work: impl Fn(I) -> T + Sync,
+) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = items.map(|item| scope.spawn(move || work(item))).collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined.map(|done| done.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
 }
 
 fn run(case: &Case) -> Result<Box<Outcome>, String> {
