@@ -39,9 +39,7 @@ fn title(case: &Remembered) -> String {
 }
 
 fn holds(case: &Remembered) -> Result<(), Failed> {
-    let shown = case.check(JOBS).map_err(|broken| broken.to_string())?;
-    println!("{}: {} {}", title(case), shown.way, case.story.says());
-    Ok(())
+    case.check(JOBS).map(|_| ()).map_err(|broken| Failed::from(broken.to_string()))
 }
 
 fn with_a_case(all: &[Remembered]) -> Vec<String> {
