@@ -16,8 +16,10 @@ mod merge;
 mod planned;
 mod program;
 mod progress;
+mod remember;
 mod replay;
 mod run;
+mod seeds;
 mod show;
 mod shrink;
 mod summary;
@@ -25,8 +27,10 @@ mod sweep;
 mod wall;
 mod worker;
 
-const PROGRAM: Program =
-    Program { name: "cargo sim", commands: "list, run, sweep, replay, show, shrink or check" };
+const PROGRAM: Program = Program {
+    name: "cargo sim",
+    commands: "list, run, sweep, replay, show, shrink, remember, seeds or check",
+};
 
 /// Runs tests of a replicated store in a simulated world: seeded network, clock, disk and faults.
 #[derive(Parser)]
@@ -44,7 +48,9 @@ Examples:
   cargo sim run redis-append --seed 0x2a             one run
   cargo sim sweep redis-append --bug exec_on_follower --seeds 500
   cargo sim replay redis-append 0x2a --nodes 3       the same run again
-  cargo sim show store/redis-append/0x2a             what it decided: faults and operations with their times";
+  cargo sim show store/redis-append/0x2a             what it decided: faults and operations with their times
+  cargo sim remember store/redis-append/0x2a         a case of the corpus, which `cargo test` replays
+  cargo sim seeds                                    whether everything that is remembered holds";
 
 #[derive(Subcommand)]
 enum Command {
@@ -54,6 +60,8 @@ enum Command {
     Replay(replay::Replay),
     Show(show::Show),
     Shrink(shrink::Shrink),
+    Remember(remember::Remember),
+    Seeds(seeds::Seeds),
     Check(check::Check),
     #[command(hide = true)]
     Worker(worker::Worker),
@@ -72,6 +80,8 @@ fn act(cli: Cli) -> anyhow::Result<u8> {
         Command::Replay(replay) => replay.act(),
         Command::Show(show) => show.act(),
         Command::Shrink(shrink) => shrink.act(),
+        Command::Remember(remember) => remember.act(),
+        Command::Seeds(seeds) => seeds.act(),
         Command::Check(check) => check.act(),
         Command::Worker(worker) => worker.act(),
     }

@@ -28,6 +28,8 @@ pub mod clock;
 #[cfg(madsim)]
 pub mod cluster;
 #[cfg(madsim)]
+pub mod corpus;
+#[cfg(madsim)]
 pub mod determinism;
 #[cfg(madsim)]
 pub mod disk;

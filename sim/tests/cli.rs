@@ -73,7 +73,7 @@ fn a_wrong_word_is_refused_with_one_sentence() {
     let room = room("wrong_words");
     let all: &[(&[&str], &str, &str)] = &[
         (&[], "a command is missing", "sweep"),
-        (&["frobnicate"], "`frobnicate`", "list, run, sweep, replay, show or check"),
+        (&["frobnicate"], "`frobnicate`", "show, remember, seeds or check"),
         (&["run"], "<TEST>", "--help"),
         (&["run", "no-such-test"], "`no-such-test`", "redis-append"),
         (&["sweep", "no-such-test"], "`no-such-test`", "redis-append"),
@@ -136,7 +136,9 @@ fn help_and_version_are_no_errors() {
         let said = say(&room, words);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{words:?}");
     }
-    for command in ["list", "run", "sweep", "replay", "show", "check"] {
+    for command in
+        ["list", "run", "sweep", "replay", "show", "shrink", "remember", "seeds", "check"]
+    {
         let said = say(&room, &[command, "--help"]);
         assert_eq!(said.code, 0);
         assert!(said.out.contains("Examples:"), "{command} --help has no examples");
