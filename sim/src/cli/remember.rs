@@ -1,6 +1,8 @@
 //! `remember`: from a kept run to a case of the corpus, and a case that drifted recorded again.
 
+use super::confirm::anew;
 use super::progress::Progress;
+use super::shrink::{SHRUNK, smaller};
 use super::{keep, planned};
 use anyhow::{Context, bail, ensure};
 use harness::checker::Verdict;
@@ -8,7 +10,7 @@ use harness::cli::output::{Output, note};
 use harness::plan::Plan;
 use harness::report::SEED_OF_REAL;
 use harness::store::{self, World};
-use serde_json::{Value, json};
+use serde_json::json;
 use sim::corpus::{Broken, Expect, Remembered, SEEDS, SPAN, Story, kebab, marks};
 use sim::execute::{Case, Outcome};
 use sim::record::hash_text;
@@ -16,12 +18,11 @@ use sim::signature::Signature;
 use sim::sweep::{Tally, ran};
 use std::fs;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 
-/// A run's plan after it was made smaller; taken instead of the run's own.
-const SHRUNK: &str = "shrunk.plan";
+/// Runs that may be spent on a smaller plan.
+const BUDGET: u64 = 4000;
 /// Seeds that are tried for a case that drifted.
 const SEARCHED: u64 = 300;
 
@@ -212,7 +213,12 @@ impl Remember {
             }
             Err(broken) => bail!("{broken}"),
         };
-        let plan = keep::plan(&outcome)?;
+        let plan = match remembered.story.signature() {
+            Some(signature) if remembered.story.expect == Expect::Invalid => {
+                smaller(&outcome, &signature, BUDGET)?
+            }
+            _ => keep::plan(&outcome)?,
+        };
         confirm(&remembered, &plan)?;
         remembered.story.seed = outcome.case.seed.to_string();
         remembered.story.found_at = plan.taken.commit.clone();
@@ -288,22 +294,12 @@ fn confirm(remembered: &Remembered, plan: &Plan) -> anyhow::Result<()> {
     // Not seen as a part of the corpus, should this process end here.
     let draft = remembered.plan_file().with_file_name(format!(".{}.plan", remembered.name()));
     store::write_plan(&draft, plan)?;
-    let hash = replayed(&draft);
+    let said = anew(&[draft.display().to_string()]).map_err(anyhow::Error::msg);
     fs::remove_file(&draft).with_context(|| draft.display().to_string())?;
-    let (ours, theirs) = (hash_text(plan.taken.trace_hash), hash?);
+    let (ours, theirs) = (hash_text(plan.taken.trace_hash), said?["trace_hash"].take());
     ensure!(
-        ours == theirs,
+        theirs == *ours,
         "the run did not replay: its trace hash was {ours} here and {theirs} in a fresh process"
     );
     Ok(())
-}
-
-fn replayed(plan: &Path) -> anyhow::Result<String> {
-    let program = std::env::current_exe().context("the running program cannot be found")?;
-    let mut command = Command::new(program);
-    command.arg("replay").arg(plan).arg("--json").stdin(Stdio::null());
-    let answer = command.output().context("no fresh process could be started")?;
-    let said = || String::from_utf8_lossy(&answer.stderr).trim().to_owned();
-    let record: Value = serde_json::from_slice(&answer.stdout).ok().with_context(said)?;
-    Ok(record["trace_hash"].as_str().unwrap_or_default().to_owned())
 }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 /// The smaller plan's name in a run's folder.
-const SHRUNK: &str = "shrunk.plan";
+pub const SHRUNK: &str = "shrunk.plan";
 
 /// Looks for a smaller plan that shows the same failure: fewer faults, clients, keys, operations and nodes, less time
 #[derive(clap::Args)]
@@ -109,8 +109,7 @@ impl Shrink {
     }
 
     fn limits(&self) -> Budget {
-        let jobs = self.jobs.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        Budget { runs: self.budget, jobs }
+        Budget { runs: self.budget, jobs: self.jobs.unwrap_or_else(all_cores) }
     }
 
     fn out(&self) -> PathBuf {
@@ -190,6 +189,22 @@ impl Shrink {
     }
 }
 
+fn all_cores() -> NonZeroUsize {
+    available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// A smaller plan of a run that shows a signature, with nothing kept on the way.
+pub fn smaller(outcome: &Outcome, signature: &Signature, runs: u64) -> anyhow::Result<Plan> {
+    let plan = keep::plan(outcome)?;
+    let progress = Progress::new(runs, 0);
+    let budget = Budget { runs, jobs: all_cores() };
+    let shrunk = shrink(&plan, signature, budget, &Journal::default(), &mut |runs, best| {
+        progress.advance(runs, best);
+    });
+    progress.finish();
+    ours(&shrunk.map_err(anyhow::Error::msg)?.plan)
+}
+
 fn size(size: Size) -> Value {
     json!({
         "faults": size.faults,
@@ -201,11 +216,15 @@ fn size(size: Size) -> Value {
     })
 }
 
-/// Writes the best plan so far as one of this program's.
-fn write(out: &Path, plan: &Plan) -> anyhow::Result<()> {
+/// A plan whose run this program has done.
+fn ours(plan: &Plan) -> anyhow::Result<Plan> {
     let commit = commit(env!("COMMIT")).unwrap_or_default().to_owned();
     let taken = Taken { commit, build: build::id()?, ..plan.taken };
-    Ok(store::write_plan(out, &Plan { taken, ..plan.clone() })?)
+    Ok(Plan { taken, ..plan.clone() })
+}
+
+fn write(out: &Path, plan: &Plan) -> anyhow::Result<()> {
+    Ok(store::write_plan(out, &ours(plan)?)?)
 }
 
 /// How far it is, on standard error: a bar on a terminal, otherwise a line for every smaller plan's tenth.
