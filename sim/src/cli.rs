@@ -2,12 +2,12 @@
 
 use clap::{Parser, Subcommand};
 use harness::cli::Program;
+use sim::keep;
 use std::process::ExitCode;
 
 mod case;
 mod check;
 mod confirm;
-mod keep;
 mod list;
 mod progress;
 mod replay;

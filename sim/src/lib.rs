@@ -42,6 +42,8 @@ mod host;
 #[cfg(madsim)]
 pub mod invariants;
 #[cfg(madsim)]
+pub mod keep;
+#[cfg(madsim)]
 mod net;
 #[cfg(madsim)]
 pub mod node;
@@ -56,9 +58,13 @@ pub mod record;
 #[cfg(madsim)]
 mod run;
 #[cfg(madsim)]
+pub mod setup;
+#[cfg(madsim)]
 pub mod stream;
 #[cfg(madsim)]
 pub mod sweep;
+#[cfg(madsim)]
+pub mod testing;
 #[cfg(madsim)]
 mod timers;
 #[cfg(madsim)]

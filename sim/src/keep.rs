@@ -1,10 +1,10 @@
 //! A run that is over, told to people and kept in its folder.
 
+use crate::execute::Outcome;
+use crate::record::replay_line;
 use harness::cli::commit;
 use harness::report::Report;
 use harness::store::{self, Kept, World};
-use sim::execute::Outcome;
-use sim::record::replay_line;
 use std::path::{Path, PathBuf};
 
 /// Where run folders go if nobody says otherwise.
