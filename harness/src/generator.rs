@@ -19,6 +19,7 @@ pub mod mix;
 pub mod on_threads;
 pub mod per_thread;
 pub mod phases;
+pub mod planned;
 pub mod stagger;
 pub mod time_limit;
 

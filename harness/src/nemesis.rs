@@ -14,8 +14,8 @@ pub mod compose;
 pub mod latency;
 pub mod partition;
 pub mod pause;
+pub mod planned;
 pub mod process;
-pub mod script;
 
 /// A node as the faults so far left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +165,20 @@ pub trait Nemesis {
     /// What mends everything, at the end.
     fn heal(&self, view: &ClusterView) -> Vec<Fault> {
         view.healing()
+    }
+}
+
+impl<N: Nemesis + ?Sized> Nemesis for Box<N> {
+    fn due(&self) -> Option<Duration> {
+        (**self).due()
+    }
+
+    fn next(&mut self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Option<Fault> {
+        (**self).next(view, rng)
+    }
+
+    fn heal(&self, view: &ClusterView) -> Vec<Fault> {
+        (**self).heal(view)
     }
 }
 

@@ -57,9 +57,6 @@ impl Default for Options {
     }
 }
 
-/// An option's word and how its value is written.
-type Written = (&'static str, String);
-
 impl Options {
     /// Of a test, if nobody says otherwise.
     pub fn defaults_of(test: &Test) -> Options {
@@ -68,7 +65,7 @@ impl Options {
 
     /// The words of all options, without their dashes.
     pub fn words() -> Vec<&'static str> {
-        Options::default().written().into_iter().map(|(word, _)| word).collect()
+        Options::default().words_and_values().into_iter().map(|(word, _)| word).collect()
     }
 
     /// Sets one option from its word (`time`, without dashes) and its value. Lists are separated by commas, times
@@ -100,12 +97,14 @@ impl Options {
 
     /// What differs from the test's defaults, as command-line words: `--nodes 3 --faults partition,kill`.
     pub fn replay_args(&self, test: &Test) -> Vec<String> {
-        let defaults = Options::defaults_of(test).written();
-        let differing = self.written().into_iter().filter(|written| !defaults.contains(written));
+        let defaults = Options::defaults_of(test).words_and_values();
+        let differing =
+            self.words_and_values().into_iter().filter(|written| !defaults.contains(written));
         differing.flat_map(|(word, value)| [format!("--{word}"), value]).collect()
     }
 
-    fn written(&self) -> Vec<Written> {
+    /// Every option's word with its value, as [`Options::set`] reads them.
+    pub fn words_and_values(&self) -> Vec<(&'static str, String)> {
         let faults: Vec<&str> = self.faults.iter().map(|kind| kind.name()).collect();
         let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(",") };
         let interval = format!("{}-{}", decimal(self.interval.min), decimal(self.interval.max));

@@ -5,6 +5,7 @@
 //! while it goes on.
 
 use crate::cluster::{Artifacts, Finding, NodeId};
+use crate::decided::Decided;
 use crate::fault::{Fault, FaultKind};
 use crate::history::{Event, History, Process};
 use crate::op::Op;
@@ -70,6 +71,8 @@ pub struct Run {
     pub history: History,
     /// Every fault and every undoing, in order.
     pub injections: Vec<Injection>,
+    /// When the generator and the nemesis wanted what they then did; `None` if the disturbing did not come to its end.
+    pub decided: Option<Decided>,
     /// Who led, whenever the nemesis looked and found a change.
     pub leaders: Vec<(Duration, Vec<NodeId>)>,
     /// When each phase began.
@@ -94,6 +97,8 @@ pub enum Entry {
     Phase(Phase, Duration),
     /// Something was asked or came to an end; a fault is about to be enacted or was.
     Event(Event),
+    /// The disturbing is over, and these were the times of its decisions.
+    Decided(Decided),
     /// Others lead than before.
     Leaders(Duration, Vec<NodeId>),
     /// A node did not serve in time.
@@ -123,6 +128,7 @@ impl Run {
             unsupported,
             history: History::default(),
             injections: Vec::new(),
+            decided: None,
             leaders: Vec::new(),
             phases: Vec::new(),
             unready: Vec::new(),
@@ -143,6 +149,7 @@ impl Run {
                 }
                 self.history.push(event);
             }
+            Entry::Decided(decided) => self.decided = Some(decided),
             Entry::Leaders(time, leaders) => self.leaders.push((time, leaders)),
             Entry::Unready(sentence) => self.unready.push(sentence),
             Entry::Unread(missing) => self.unread = missing,

@@ -3,6 +3,7 @@
 //! [`run`] records and decides nothing; [`judge`] decides, later, when the runtime is gone.
 
 use crate::cluster::Cluster;
+use crate::decided::{Decided, NotedGenerator, NotedNemesis};
 use crate::fault::FaultKind;
 use crate::generator::Generator;
 use crate::generator::on_threads::OnThreads;
@@ -20,6 +21,7 @@ use crate::test::Test;
 use crate::workload::append::Append;
 use crate::workload::final_reads::FinalReads;
 use crate::workload::{keys_used, read};
+use rand_chacha::ChaCha8Rng;
 use std::io;
 use std::time::Duration;
 
@@ -51,6 +53,8 @@ pub struct Drivers {
     pub generator: Box<dyn Generator>,
     /// Breaks.
     pub nemesis: Box<dyn Nemesis>,
+    /// When the disturbing ends, in the cluster's time, if the generator is not exhausted before.
+    pub until: Duration,
 }
 
 /// What a caller may have to do with a run while it goes on. The default: nothing.
@@ -148,27 +152,34 @@ impl<'a> Walk<'a> {
         self.enter(Phase::Disturb);
         let mut breaks = seed.stream(Stream::Nemesis);
         let mut asks = seed.stream(Stream::Workload);
-        let start = self.cluster.clock().now();
-        let Drivers { mut generator, mut nemesis } = drivers.unwrap_or_else(|| {
-            let append =
-                Stagger::per_second(self.options.rate, Append::new(self.options.append.clone()));
-            let append = OnThreads::first(usize::from(self.options.clients), append);
-            Drivers {
-                generator: Box::new(TimeLimit::new(self.options.time, append)),
-                nemesis: Box::new(
-                    Composed::swarm(faults, self.options.interval, start, &mut breaks)
-                        .ending(start + self.options.time),
-                ),
-            }
-        });
+        let drivers = drivers.unwrap_or_else(|| self.drivers(faults, &mut breaks));
+        let Drivers { generator, nemesis, until } = drivers;
+        let mut generator = TimeLimit::until(until, NotedGenerator::new(generator));
+        let mut nemesis = NotedNemesis::new(nemesis);
         let stop = self.stop.clone();
-        let asks = Asks { generator: &mut *generator, rng: &mut asks, stop };
-        let breaker = Breaker { nemesis: &mut *nemesis, rng: &mut breaks };
+        let asks = Asks { generator: &mut generator, rng: &mut asks, stop };
+        let breaker = Breaker { nemesis: &mut nemesis, rng: &mut breaks };
         self.interpreter.drive(asks, Some(breaker)).await;
+        let healing = nemesis.heal(self.interpreter.view());
+        let (asks, next_ask) = generator.into_inner().noted();
+        let looks = nemesis.noted();
+        self.record(Entry::Decided(Decided { asks, next_ask, looks, until }));
         self.note_stop();
         self.enter(Phase::Heal);
-        let healing = nemesis.heal(self.interpreter.view());
         self.interpreter.inject_all(healing).await;
+    }
+
+    /// What the seed makes of the options.
+    fn drivers(&self, faults: &[FaultKind], breaks: &mut ChaCha8Rng) -> Drivers {
+        let Options { rate, clients, interval, time, ref append, .. } = *self.options;
+        let start = self.cluster.clock().now();
+        let append = Stagger::per_second(rate, Append::new(append.clone()));
+        let nemesis = Composed::swarm(faults, interval, start, breaks).ending(start + time);
+        Drivers {
+            generator: Box::new(OnThreads::first(usize::from(clients), append)),
+            nemesis: Box::new(nemesis),
+            until: start + time,
+        }
     }
 
     fn note_stop(&mut self) {

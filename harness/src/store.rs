@@ -5,6 +5,7 @@
 //! | `history.jsonl` | one event a line, Jepsen's op map: for people and other tools            |
 //! | `history.bin`   | the whole [`Run`], through [`crate::codec`]: for this program            |
 //! | `params.json`   | test, seed, options, what the world drew                                 |
+//! | `run.plan`      | its decisions, a [`Plan`]: what a replay needs                           |
 //! | `verdict.json`  | the [`Judgement`]                                                        |
 //! | `report.txt`    | the words                                                                |
 //!
@@ -17,6 +18,7 @@ use crate::history::{Event, History, Process};
 use crate::judge::Judgement;
 use crate::op::{Mop, Op};
 use crate::options::Options;
+use crate::plan::{Plan, PlanError};
 use crate::run::Run;
 use crate::seed::Seed;
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -47,6 +49,14 @@ pub enum StoreError {
         /// What is wrong with it.
         error: CodecError,
     },
+    /// A plan.
+    #[error("{path}: {error}")]
+    Plan {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: PlanError,
+    },
     /// A JSON file.
     #[error("{path}: {error}")]
     Json {
@@ -56,6 +66,9 @@ pub enum StoreError {
         error: serde_json::Error,
     },
 }
+
+/// The decisions of a run, in its folder.
+pub const PLAN: &str = "run.plan";
 
 /// Runs of one seed that are kept side by side.
 const ATTEMPTS: u32 = 10_000;
@@ -111,6 +124,8 @@ pub struct Kept<'a> {
     pub extra: &'a BTreeMap<String, String>,
     /// What happened.
     pub run: &'a Run,
+    /// Its decisions.
+    pub plan: &'a Plan,
     /// What was made of it.
     pub judgement: &'a Judgement,
     /// The words.
@@ -170,7 +185,7 @@ pub fn load(folder: &Path) -> Result<Stored, StoreError> {
         let (run, torn) = log::read(&log)?;
         return Ok(Stored { params, run, judgement: None, torn });
     }
-    let run: Run = codec::decode(&read(&whole)?).map_err(|error| codec_error(&whole, error))?;
+    let run: Run = codec::RUN.decode(&read(&whole)?).map_err(|error| codec_error(&whole, error))?;
     let judgement = Some(json(&folder.join("verdict.json"))?);
     Ok(Stored { params, run, judgement, torn: 0 })
 }
@@ -199,13 +214,26 @@ fn write_params(folder: &Path, params: &Params) -> Result<(), StoreError> {
 
 /// Everything but the params, `history.bin` last: whoever finds it finds the rest.
 fn complete(folder: &Path, kept: Kept) -> Result<(), StoreError> {
-    let Kept { run, judgement, report, .. } = kept;
+    let Kept { run, plan, judgement, report, .. } = kept;
     write(&folder.join("history.jsonl"), |file| write_lines(&run.history, file))?;
     write(&folder.join("verdict.json"), |file| Ok(serde_json::to_writer_pretty(file, judgement)?))?;
     write(&folder.join("report.txt"), |file| file.write_all(report.as_bytes()))?;
+    write_plan(&folder.join(PLAN), plan)?;
     let path = folder.join("history.bin");
-    let bytes = codec::encode(run).map_err(|error| codec_error(&path, error))?;
+    let bytes = codec::RUN.encode(run).map_err(|error| codec_error(&path, error))?;
     replace(&path, |file| file.write_all(&bytes))
+}
+
+/// Writes a plan, whole or not at all.
+pub fn write_plan(path: &Path, plan: &Plan) -> Result<(), StoreError> {
+    let wrong = |error| StoreError::Plan { path: path.to_owned(), error };
+    let bytes = plan.encode().map_err(wrong)?;
+    replace(path, |file| file.write_all(&bytes))
+}
+
+/// Reads a plan.
+pub fn read_plan(path: &Path) -> Result<Plan, StoreError> {
+    Plan::load(path).map_err(|error| StoreError::Plan { path: path.to_owned(), error })
 }
 
 /// Writes a file beside its place and then moves it there, so that it is there whole or as it was.

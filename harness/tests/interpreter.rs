@@ -9,7 +9,7 @@ use harness::history::{Event, Kind, Process};
 use harness::in_memory::clock::VirtualClock;
 use harness::in_memory::{Answer, InMemory};
 use harness::interpreter::{Asks, Breaker, Interpreter, Settings};
-use harness::nemesis::script::Script;
+use harness::nemesis::planned::Planned;
 use harness::op::{Mop, Op};
 use harness::recording::{Recorder, Run};
 use harness::redis::RedisClient;
@@ -51,7 +51,7 @@ fn story(
 ) -> Told {
     let clock = VirtualClock::default();
     let cluster = cluster(clock.clone());
-    let mut nemesis = Script::new(faults);
+    let mut nemesis = Planned::script(faults);
     let (mut asks, mut breaks) =
         (Seed(1).stream(Stream::Workload), Seed(1).stream(Stream::Nemesis));
     let stop = Stop::default();

@@ -6,8 +6,8 @@ use harness::nemesis::clock::SKEW_MAX_MS;
 use harness::nemesis::compose::{Composed, Interval};
 use harness::nemesis::latency::{DELAY_MAX_MS, DELAY_MIN_MS, Latency, Slowed};
 use harness::nemesis::partition::{Cuts, Shape, majorities_ring};
+use harness::nemesis::planned::Planned;
 use harness::nemesis::process::{End, Processes, Target};
-use harness::nemesis::script::Script;
 use harness::nemesis::{ClusterView, Family, Nemesis, Timed};
 use harness::seed::{Seed, Stream};
 use proptest::prelude::*;
@@ -362,7 +362,7 @@ fn without_families_nothing_is_ever_due() {
 #[test]
 fn a_script_injects_each_fault_at_its_time() {
     let kill = Fault::Kill(NodeId(1));
-    let mut script = Script::new([(2 * SECOND, kill.clone())]);
+    let mut script = Planned::script([(2 * SECOND, kill.clone())]);
     let mut view = ClusterView::new(&nodes(1));
     assert_eq!(script.due(), Some(2 * SECOND));
     assert_eq!(script.next(&view, &mut rng(1)), None);

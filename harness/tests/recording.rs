@@ -10,6 +10,7 @@ use harness::in_memory::InMemory;
 use harness::in_memory::clock::VirtualClock;
 use harness::op::{Mop, Op};
 use harness::options::Options;
+use harness::plan::{Plan, Taken, Told};
 use harness::recording::{Entry, Phase, Recorder, Run, Sink};
 use harness::run::{Hooks, judge, run_with};
 use harness::seed::Seed;
@@ -91,6 +92,7 @@ fn a_log_read_back_is_the_run_and_a_completed_folder_is_like_any_other() {
         options: &options,
         extra: &extra,
         run: &run,
+        plan: &Plan::of(&run, &options, Told::default(), Taken::default()),
         judgement: &judgement,
         report: "words\n",
     };
@@ -100,7 +102,7 @@ fn a_log_read_back_is_the_run_and_a_completed_folder_is_like_any_other() {
     assert_eq!((stored.run, stored.judgement), (run, Some(judgement)));
     assert_eq!(stored.params.world, World::Real);
     let names: Vec<_> = fs::read_dir(&folder).expect("it is there").collect();
-    assert_eq!(names.len(), 5, "no drafts are left: {names:?}");
+    assert_eq!(names.len(), 6, "no drafts are left: {names:?}");
 }
 
 #[test]

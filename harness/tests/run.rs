@@ -10,6 +10,7 @@ use harness::in_memory::clock::VirtualClock;
 use harness::in_memory::{Answer, InMemory};
 use harness::op::Mop;
 use harness::options::Options;
+use harness::plan::{Plan, Taken, Told};
 use harness::report::Report;
 use harness::run::{Judgement, Phase, Run, RunError, judge, run};
 use harness::seed::Seed;
@@ -266,6 +267,7 @@ fn a_run_folder_is_read_back_whole_and_never_replaced() {
         options: &options,
         extra: &extra,
         run: &run,
+        plan: &Plan::of(&run, &options, Told::default(), Taken::default()),
         judgement: &judgement,
         report: "words\n",
     };
@@ -299,6 +301,7 @@ fn a_damaged_folder_is_refused_with_a_sentence() {
         options: &options,
         extra: &extra,
         run: &run,
+        plan: &Plan::of(&run, &options, Told::default(), Taken::default()),
         judgement: &judgement,
         report: "",
     };

@@ -2,21 +2,23 @@
 
 use clap::{Parser, Subcommand};
 use harness::cli::Program;
-use sim::keep;
+use sim::{build, keep};
 use std::process::ExitCode;
 
 mod case;
 mod check;
 mod confirm;
 mod list;
+mod planned;
 mod progress;
 mod replay;
 mod run;
+mod show;
 mod summary;
 mod sweep;
 
 const PROGRAM: Program =
-    Program { name: "cargo sim", commands: "list, run, sweep, replay or check" };
+    Program { name: "cargo sim", commands: "list, run, sweep, replay, show or check" };
 
 /// Runs tests of a replicated store in a simulated world: seeded network, clock, disk and faults.
 #[derive(Parser)]
@@ -33,7 +35,8 @@ Examples:
   cargo sim sweep                                    every test, the main job
   cargo sim run redis-append --seed 0x2a             one run
   cargo sim sweep redis-append --bug exec_on_follower --seeds 500
-  cargo sim replay redis-append 0x2a --nodes 3       the same run again";
+  cargo sim replay redis-append 0x2a --nodes 3       the same run again
+  cargo sim show store/redis-append/0x2a             what it decided: faults and operations with their times";
 
 #[derive(Subcommand)]
 enum Command {
@@ -41,6 +44,7 @@ enum Command {
     Run(run::Run),
     Sweep(sweep::Sweep),
     Replay(replay::Replay),
+    Show(show::Show),
     Check(check::Check),
 }
 
@@ -55,6 +59,7 @@ fn act(cli: Cli) -> anyhow::Result<u8> {
         Command::Run(run) => run.act(),
         Command::Sweep(sweep) => sweep.act(),
         Command::Replay(replay) => replay.act(),
+        Command::Show(show) => show.act(),
         Command::Check(check) => check.act(),
     }
 }

@@ -8,14 +8,17 @@ use crate::trace::{self, Window};
 use elastickv::bug::{Bug, Bugs};
 use elastickv::env::NodeId;
 use elastickv::options::{Options as NodeOptions, Wiring};
+use harness::catalog;
 use harness::judge::{Judgement, judge};
 use harness::options::Options;
-use harness::run::{Run, RunError, run};
+use harness::plan::{Plan, Taken, Told};
+use harness::run::{Hooks, Run, RunError, run_with};
 use harness::seed::Seed;
 use harness::store::write_lines;
 use harness::test::Test;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What a run is made of. Equal cases give equal trace hashes.
 #[derive(Clone)]
@@ -32,6 +35,17 @@ pub struct Case {
     pub seed: Seed,
     /// What the seed makes of the world, unless a test says otherwise.
     pub world: Option<WorldParams>,
+    /// What asks and breaks, unless the seed does.
+    pub plan: Option<Planned>,
+}
+
+/// A plan and where it was found.
+#[derive(Clone)]
+pub struct Planned {
+    /// The decisions.
+    pub plan: Arc<Plan>,
+    /// As it was typed: the file, or the folder that has it.
+    pub place: String,
 }
 
 /// What the world was told beyond the options, as [`harness::store`] keeps it.
@@ -54,7 +68,7 @@ impl Case {
     /// The clean profile with the test's own options.
     pub fn new(test: Test, seed: Seed) -> Case {
         let options = Options::defaults_of(&test);
-        Case { test, options, bug: None, wiring: Wiring::Verified, seed, world: None }
+        Case { test, options, bug: None, wiring: Wiring::Verified, seed, world: None, plan: None }
     }
 
     /// With a planted bug and the parameters that its row wants; what is set afterwards goes over them.
@@ -95,11 +109,20 @@ impl Case {
         self.bug.map(|bug| vec!["--bug".to_owned(), bug.to_string()]).unwrap_or_default()
     }
 
-    /// The words that make this case again on a command line: test, seed, bug, options that differ.
+    /// The words that make this case again on a command line: test, seed, bug, options that differ; or where its plan is.
     pub fn words(&self) -> Vec<String> {
-        let mut words = vec![self.test.name.to_owned(), self.seed.to_string()];
-        words.extend(self.extra_words());
-        words.extend(self.options.replay_args(&self.base()));
+        let mut words = match &self.plan {
+            Some(Planned { place, .. }) => vec![place.clone()],
+            None => vec![self.test.name.to_owned(), self.seed.to_string()],
+        };
+        if self.plan.is_none() {
+            words.extend(self.extra_words());
+            words.extend(self.options.replay_args(&self.base()));
+        }
+        let planned = self.plan.as_ref().map(|planned| &planned.plan.told.overrides[..]);
+        let overrides = self.world.iter().flat_map(|world| &world.overrides);
+        let said = overrides.filter(|fate| !planned.unwrap_or_default().contains(fate));
+        words.extend(said.flat_map(|fate| ["--message".to_owned(), fate.to_string()]));
         words
     }
 
@@ -119,7 +142,27 @@ impl Case {
         let wiring = extra.get(WIRING).map(|name| name.parse()).transpose()?;
         let wiring = wiring.unwrap_or(Wiring::Verified);
         let bug = extra.get(BUG).map(|name| name.parse()).transpose()?;
-        Ok(Case { test, options, bug, wiring, seed, world: None })
+        Ok(Case { test, options, bug, wiring, seed, world: None, plan: None })
+    }
+
+    /// The case that a plan decides; `place` is what is typed to run it again.
+    pub fn planned(plan: Plan, place: &str) -> Result<Case, String> {
+        let test = catalog::find(&plan.test)?;
+        plan.check(&test)?;
+        let Plan { seed, ref options, ref told, .. } = plan;
+        let params = match told.world.is_empty() {
+            true => WorldParams::from_seed(seed),
+            false => WorldParams::from_numbers(&told.world)?,
+        };
+        let world = Some(WorldParams { overrides: told.overrides.clone(), ..params });
+        let case = Case::stored(test, seed, options.clone(), &told.extra)?;
+        let place = place.to_owned();
+        Ok(Case { world, plan: Some(Planned { plan: Arc::new(plan), place }), ..case })
+    }
+
+    /// What the world is like.
+    pub fn world(&self) -> WorldParams {
+        self.world.clone().unwrap_or_else(|| WorldParams::from_seed(self.seed))
     }
 
     /// Runs it on a fresh thread and judges it there, when the runtime is gone.
@@ -135,13 +178,15 @@ impl Case {
     fn perform(self, record: Option<Window>) -> Result<(Outcome, Vec<String>), RunError> {
         on_fresh_thread(move || {
             let before = thread_cpu_ms();
-            let world = self.world.clone().unwrap_or_else(|| WorldParams::from_seed(self.seed));
+            let world = self.world();
             let record = record.or(world.record);
             let world = WorldParams { record, ..world };
             let guest = Rc::new(Elastickv::new(self.node_options(&world)));
             let (test, options, seed) = (self.test.clone(), self.options.clone(), self.seed);
+            let drivers = self.plan.as_ref().map(|planned| planned.plan.drivers());
             let walk = simulate_here(seed, world, options.nodes, guest, |cluster| async move {
-                let done = run(&test, &options, &*cluster, seed).await?;
+                let hooks = Hooks { drivers, ..Hooks::default() };
+                let done = run_with(&test, &options, &*cluster, seed, hooks).await?;
                 let lines = cluster.world().trace().lines().to_vec();
                 Ok::<_, RunError>((done, lines))
             });
@@ -151,6 +196,18 @@ impl Case {
             let cpu_ms = thread_cpu_ms() - before;
             Ok((Outcome { case: self, run: done, judgement, cpu_ms }, lines))
         })
+    }
+}
+
+impl Outcome {
+    /// The run's decisions; `commit` and `build` are the ones that ran.
+    pub fn plan(&self, commit: &str, build: u64) -> Plan {
+        let Outcome { case, run, .. } = self;
+        let world = case.world();
+        let told =
+            Told { extra: case.extra(), world: world.to_numbers(), overrides: world.overrides };
+        let trace_hash = run.artifacts.trace_hash;
+        Plan::of(run, &case.options, told, Taken { commit: commit.to_owned(), build, trace_hash })
     }
 }
 

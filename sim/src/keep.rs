@@ -1,8 +1,10 @@
 //! A run that is over, told to people and kept in its folder.
 
+use crate::build;
 use crate::execute::Outcome;
 use crate::record::replay_line;
 use harness::cli::commit;
+use harness::plan::Plan;
 use harness::report::Report;
 use harness::store::{self, Kept, World};
 use std::path::{Path, PathBuf};
@@ -23,6 +25,11 @@ pub fn report(outcome: &Outcome, folder: Option<&Path>) -> String {
     report.to_string()
 }
 
+/// The decisions of a run of this program.
+pub fn plan(outcome: &Outcome) -> anyhow::Result<Plan> {
+    Ok(outcome.plan(commit(env!("COMMIT")).unwrap_or_default(), build::id()?))
+}
+
 /// Keeps a run in a new folder under `store`.
 pub fn save(store: &Path, outcome: &Outcome) -> anyhow::Result<PathBuf> {
     let kept = Kept {
@@ -30,6 +37,7 @@ pub fn save(store: &Path, outcome: &Outcome) -> anyhow::Result<PathBuf> {
         options: &outcome.case.options,
         extra: &outcome.case.extra(),
         run: &outcome.run,
+        plan: &plan(outcome)?,
         judgement: &outcome.judgement,
         report: &report(outcome, None),
     };

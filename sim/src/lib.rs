@@ -24,6 +24,8 @@ compile_error!(
 #[cfg(madsim)]
 pub mod bugs;
 #[cfg(madsim)]
+pub mod build;
+#[cfg(madsim)]
 pub mod clock;
 #[cfg(madsim)]
 pub mod cluster;
@@ -59,6 +61,8 @@ pub mod record;
 mod run;
 #[cfg(madsim)]
 pub mod setup;
+#[cfg(madsim)]
+pub mod signature;
 #[cfg(madsim)]
 pub mod stream;
 #[cfg(madsim)]

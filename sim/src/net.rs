@@ -16,9 +16,11 @@ use crate::trace::Kind;
 use crate::world::World;
 use bytes::Bytes;
 use elastickv::env::Lane;
+use harness::plan::{Fate, Override};
 use harness::seed::{Seed, Stream};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
+use std::collections::BTreeMap;
 
 /// A message to oneself.
 const LOOPBACK_NS: u64 = 10_000;
@@ -60,7 +62,8 @@ pub(crate) struct Net {
     /// The injection that made the cuts.
     blame: Option<usize>,
     slowness: Option<Slowness>,
-    messages: u64,
+    /// By link and number.
+    overrides: BTreeMap<(u16, u16, u64), Fate>,
 }
 
 struct Slowness {
@@ -75,10 +78,12 @@ struct Link {
     rng: ChaCha8Rng,
     busy_until: u64,
     last_arrival: u64,
+    /// Messages so far.
+    messages: u64,
 }
 
 impl Net {
-    pub(crate) fn new(seed: Seed, nodes: u16) -> Net {
+    pub(crate) fn new(seed: Seed, nodes: u16, overrides: &[Override]) -> Net {
         let hosts = usize::from(nodes) + 1;
         Net {
             seed,
@@ -87,7 +92,7 @@ impl Net {
             cuts: vec![false; hosts * hosts],
             blame: None,
             slowness: None,
-            messages: 0,
+            overrides: overrides.iter().map(|o| ((o.from, o.to, o.number), o.fate)).collect(),
         }
     }
 
@@ -137,6 +142,11 @@ impl Net {
         self.slowness = None;
     }
 
+    /// How many messages this link has carried.
+    pub(crate) fn carried(&self, from: u16, to: u16) -> u64 {
+        self.links[self.index(from, to)].as_ref().map_or(0, |link| link.messages)
+    }
+
     /// Draws the fate of the link's next message.
     pub(crate) fn trip(
         &mut self,
@@ -146,8 +156,6 @@ impl Net {
         bytes: usize,
         now: u64,
     ) -> Trip {
-        let delayed = params.delay_message == Some(self.messages);
-        self.messages += 1;
         if from == to {
             return Trip { arrives: Some(now + LOOPBACK_NS), again: None, late: None };
         }
@@ -155,9 +163,16 @@ impl Net {
         let slowness = self.slowness.as_ref().filter(|slow| slow.slowed[usize::from(from)]);
         let link = self.links[index].get_or_insert_with(|| {
             let rng = seed.stream(Stream::Link(from, to));
-            Box::new(Link { rng, busy_until: 0, last_arrival: 0 })
+            Box::new(Link { rng, busy_until: 0, last_arrival: 0, messages: 0 })
         });
+        let number = link.messages;
+        link.messages += 1;
         let (fate, delay) = (link.rng.next_u64(), link.rng.next_u64());
+        let decreed = match self.overrides.is_empty() {
+            true => None,
+            false => self.overrides.get(&(from, to, number)).copied(),
+        };
+        let later = if let Some(Fate::Late(nanos)) = decreed { nanos } else { 0 };
         link.busy_until = link.busy_until.max(now) + (bytes as u64 * params.ns_per_kib) / 1024;
         let tail = happens(fate >> (2 * CHANCE_BITS), params.tail_ppm);
         let mut arrive = |delay: u64| {
@@ -165,13 +180,15 @@ impl Net {
             let at = link.busy_until + latency(params, delay, tail) + slowed;
             if !params.reorder {
                 link.last_arrival = link.last_arrival.max(at);
-                return link.last_arrival + u64::from(delayed);
+                return link.last_arrival + later;
             }
-            at + u64::from(delayed)
+            at + later
         };
         let of_client = from == 0 || to == 0;
-        let lost = !of_client && happens(fate, params.loss_ppm);
-        let twice = !of_client && happens(fate >> CHANCE_BITS, params.duplication_ppm);
+        let drawn = !of_client && happens(fate, params.loss_ppm);
+        let lost = decreed.map_or(drawn, |fate| fate == Fate::Lost);
+        let drawn = !of_client && happens(fate >> CHANCE_BITS, params.duplication_ppm);
+        let twice = drawn || decreed == Some(Fate::Twice);
         Trip {
             arrives: (!lost).then(|| arrive(delay)),
             again: (twice && !lost).then(|| arrive(delay.rotate_left(17))),
@@ -212,6 +229,7 @@ impl World {
         // The arrival is folded now: what arrives within the same turn of the driver shares its time.
         let words = [u64::from(to), lane as u64, trip.arrives.unwrap_or(0)];
         self.event(from, Kind::Send, &words, &message);
+        self.name_message(from, to);
         if self.drops_cut(from, to, Kind::Drop) {
             return;
         }
@@ -226,6 +244,13 @@ impl World {
             self.timers.at(again, Event::Frame(Frame { from, to, lane, message, late }));
         }
         self.timers.at(arrives, Event::Frame(Frame { from, to, lane, message, late }));
+    }
+
+    /// Says in a recorded event which message of its link it is: that is how an [`Override`] names it.
+    pub(crate) fn name_message(&self, from: u16, to: u16) {
+        let number = self.net.borrow().carried(from, to);
+        let Some(number) = number.checked_sub(1) else { return };
+        self.annotate(|| Override { from, to, number, fate: Fate::Lost }.message());
     }
 
     /// A datagram arrives at a kernel.
@@ -284,7 +309,7 @@ mod tests {
     const NOWHERE: Trip = Trip { arrives: None, again: None, late: None };
 
     fn trips(params: &WorldParams, count: usize) -> Vec<Trip> {
-        let mut net = Net::new(Seed(3), 2);
+        let mut net = Net::new(Seed(3), 2, &[]);
         (0..count).map(|k| net.trip(params, 1, 2, 100, k as u64 * 1000)).collect()
     }
 
@@ -292,11 +317,31 @@ mod tests {
     fn a_message_meets_the_same_fate_whatever_other_links_carry() {
         let params = WorldParams::from_seed(Seed(3));
         let alone = trips(&params, 50);
-        let mut net = Net::new(Seed(3), 2);
+        let mut net = Net::new(Seed(3), 2, &[]);
         for (k, trip) in alone.iter().enumerate() {
             net.trip(&params, 2, 1, 9, 0);
             assert_eq!(net.trip(&params, 1, 2, 100, k as u64 * 1000), *trip);
         }
+    }
+
+    #[test]
+    fn an_override_decides_of_its_message_alone() {
+        let params = WorldParams::from_seed(Seed(3));
+        let usual = trips(&params, 50);
+        let decreed = [(7, Fate::Lost), (8, Fate::Late(5_000_000)), (9, Fate::Twice)];
+        let overrides = decreed.map(|(number, fate)| Override { from: 1, to: 2, number, fate });
+        let mut net = Net::new(Seed(3), 2, &overrides);
+        for (k, usual) in usual.into_iter().enumerate() {
+            net.trip(&params, 2, 1, 9, 0);
+            let trip = net.trip(&params, 1, 2, 100, k as u64 * 1000);
+            match k {
+                7 => assert_eq!(trip, NOWHERE),
+                8 => assert_eq!(trip.arrives, usual.arrives.map(|at| at + 5_000_000)),
+                9 => assert!(trip.again.is_some() && trip.arrives == usual.arrives),
+                _ => assert_eq!(trip, usual, "message {k}"),
+            }
+        }
+        assert_eq!((net.carried(1, 2), net.carried(2, 1)), (50, 50));
     }
 
     #[test]
@@ -330,7 +375,7 @@ mod tests {
         let mut params = WorldParams::calm();
         (params.loss_ppm, params.duplication_ppm, params.reorder) = (100_000, 100_000, true);
         let usual = trips(&params, 3000);
-        let mut net = Net::new(Seed(3), 2);
+        let mut net = Net::new(Seed(3), 2, &[]);
         let mut late = [Vec::new(), Vec::new()];
         for (k, usual) in usual.iter().enumerate() {
             match k {
@@ -362,7 +407,7 @@ mod tests {
     fn a_link_has_a_bandwidth() {
         let mut params = WorldParams::calm();
         params.ns_per_kib = 8192;
-        let mut net = Net::new(Seed(3), 2);
+        let mut net = Net::new(Seed(3), 2, &[]);
         let mut arrives =
             || net.trip(&params, 1, 2, 1 << 20, 0).arrives.unwrap() - params.latency_ns;
         assert_eq!((arrives(), arrives()), (8_388_608, 2 * 8_388_608));

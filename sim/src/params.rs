@@ -2,6 +2,7 @@
 //! a bug that needs a calm network is found as well as one that needs a rough one.
 
 use crate::trace::Window;
+use harness::plan::Override;
 use harness::seed::{Draw, Seed, Stream};
 use std::collections::BTreeMap;
 
@@ -32,9 +33,8 @@ pub struct WorldParams {
     pub sync_ns: (u64, u64),
     /// For the guest: entries between two snapshots.
     pub snapshot_entries: u64,
-    /// Delays the message of this number, counted from 0 over all links, by one nanosecond: shows that the
-    /// trace hash notices.
-    pub delay_message: Option<u64>,
+    /// What becomes of single messages, against the streams.
+    pub overrides: Vec<Override>,
     /// Events to keep as text.
     pub record: Option<Window>,
 }
@@ -72,7 +72,7 @@ impl WorldParams {
             stall_ppm,
             sync_ns: (MS, 20 * MS),
             snapshot_entries: rng.log_uniform(64, 2000),
-            delay_message: None,
+            overrides: Vec::new(),
             record: None,
         }
     }
@@ -92,9 +92,67 @@ impl WorldParams {
             stall_ppm: 0,
             sync_ns: (MS, 20 * MS),
             snapshot_entries: 1000,
-            delay_message: None,
+            overrides: Vec::new(),
             record: None,
         }
+    }
+
+    /// What a plan keeps: the parameters by name. Not the overrides, which it keeps by themselves.
+    pub fn to_numbers(&self) -> BTreeMap<String, u64> {
+        self.numbers().map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
+    /// A calm world with these parameters. `Err` names the one that this build does not have.
+    pub fn from_numbers(numbers: &BTreeMap<String, u64>) -> Result<WorldParams, String> {
+        let mut params = WorldParams::calm();
+        for (name, value) in numbers {
+            if !params.set(name, *value) {
+                let names = params.numbers().map(|(name, _)| name).join(", ");
+                return Err(format!(
+                    "`{name}` is not a parameter of this build's world: there are {names}"
+                ));
+            }
+        }
+        Ok(params)
+    }
+
+    fn numbers(&self) -> [(&'static str, u64); 13] {
+        [
+            ("latency-ns", self.latency_ns),
+            ("jitter-ns", self.jitter_ns),
+            ("tail-ppm", self.tail_ppm),
+            ("tail-ns", self.tail_ns),
+            ("loss-ppm", self.loss_ppm),
+            ("duplication-ppm", self.duplication_ppm),
+            ("reorder", u64::from(self.reorder)),
+            ("ns-per-kib", self.ns_per_kib),
+            ("segment-bytes", self.segment_bytes as u64),
+            ("stall-ppm", self.stall_ppm),
+            ("sync-ns-min", self.sync_ns.0),
+            ("sync-ns-max", self.sync_ns.1),
+            ("snapshot-entries", self.snapshot_entries),
+        ]
+    }
+
+    /// Whether there is a parameter of that name. What a world could not run with becomes the least that it can.
+    fn set(&mut self, name: &str, value: u64) -> bool {
+        match name {
+            "latency-ns" => self.latency_ns = value,
+            "jitter-ns" => self.jitter_ns = value,
+            "tail-ppm" => self.tail_ppm = value,
+            "tail-ns" => self.tail_ns = value,
+            "loss-ppm" => self.loss_ppm = value,
+            "duplication-ppm" => self.duplication_ppm = value,
+            "reorder" => self.reorder = value != 0,
+            "ns-per-kib" => self.ns_per_kib = value,
+            "segment-bytes" => self.segment_bytes = value.max(1) as usize,
+            "stall-ppm" => self.stall_ppm = value,
+            "sync-ns-min" => self.sync_ns.0 = value.max(1),
+            "sync-ns-max" => self.sync_ns.1 = value.max(1),
+            "snapshot-entries" => self.snapshot_entries = value.max(1),
+            _ => return false,
+        }
+        true
     }
 
     /// For people, and for the run's artifacts.
@@ -130,6 +188,17 @@ mod tests {
     fn a_seed_always_chooses_the_same_world() {
         assert_eq!(WorldParams::from_seed(Seed(7)), WorldParams::from_seed(Seed(7)));
         assert_ne!(WorldParams::from_seed(Seed(7)), WorldParams::from_seed(Seed(8)));
+    }
+
+    #[test]
+    fn a_world_comes_back_from_its_numbers_and_an_unknown_one_is_named() {
+        for seed in 0..50 {
+            let params = WorldParams::from_seed(Seed(seed));
+            assert_eq!(WorldParams::from_numbers(&params.to_numbers()), Ok(params));
+        }
+        let strange = BTreeMap::from([("gravity".to_owned(), 9)]);
+        let sentence = WorldParams::from_numbers(&strange).unwrap_err();
+        assert!(sentence.contains("`gravity`") && sentence.contains("latency-ns"), "{sentence}");
     }
 
     #[test]

@@ -113,6 +113,7 @@ impl World {
         let size = HEADER_BYTES + bytes.len();
         let trip = self.net.borrow_mut().trip(&self.params, from, to, size, self.now());
         self.event(from, Kind::PacketOut, &[words[0], words[1], trip.arrives.unwrap_or(0)], &[]);
+        self.name_message(from, to);
         if self.drops_cut(from, to, Kind::PacketDrop) {
             return;
         }

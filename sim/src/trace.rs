@@ -91,6 +91,17 @@ impl Trace {
         }
     }
 
+    /// Adds words to the last event, if it was recorded: they are no part of the hash.
+    pub fn annotate(&mut self, words: impl FnOnce() -> String) {
+        let last = self.events.wrapping_sub(1);
+        if let Some(line) = self.lines.last_mut()
+            && line.starts_with(&format!("#{last} "))
+        {
+            line.push_str("  ");
+            line.push_str(&words());
+        }
+    }
+
     /// The rolling hash.
     pub fn hash(&self) -> u64 {
         self.hash

@@ -98,7 +98,7 @@ impl World {
             guest: RefCell::new(Some(guest)),
             timers: Timers::new(),
             hosts: RefCell::new((0..=nodes).map(|_| Host::default()).collect()),
-            net: RefCell::new(Net::new(seed, nodes)),
+            net: RefCell::new(Net::new(seed, nodes, &params.overrides)),
             streams: RefCell::default(),
             disks: (0..=nodes).map(|node| RefCell::new(NodeDisk::new(seed, node))).collect(),
             wall: RefCell::new(WallClocks::new(seed, nodes)),
@@ -147,6 +147,11 @@ impl World {
     /// Folds an event into the run's hash.
     pub(crate) fn event(&self, node: u16, kind: Kind, words: &[u64], bytes: &[u8]) {
         self.trace.borrow_mut().event(self.now(), node, kind, words, bytes);
+    }
+
+    /// Adds words to the event just folded, for people who look at events.
+    pub(crate) fn annotate(&self, words: impl FnOnce() -> String) {
+        self.trace.borrow_mut().annotate(words);
     }
 
     /// The run's trace so far.

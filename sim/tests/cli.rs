@@ -1,5 +1,7 @@
 //! The command line, driven as a person or a script drives it.
 
+use harness::plan::Plan;
+use harness::seed::Seed;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -70,7 +72,7 @@ fn a_wrong_word_is_refused_with_one_sentence() {
     let room = room("wrong_words");
     let all: &[(&[&str], &str, &str)] = &[
         (&[], "a command is missing", "sweep"),
-        (&["frobnicate"], "`frobnicate`", "list, run, sweep, replay or check"),
+        (&["frobnicate"], "`frobnicate`", "list, run, sweep, replay, show or check"),
         (&["run"], "<TEST>", "--help"),
         (&["run", "no-such-test"], "`no-such-test`", "redis-append"),
         (&["sweep", "no-such-test"], "`no-such-test`", "redis-append"),
@@ -127,7 +129,7 @@ fn help_and_version_are_no_errors() {
         let said = say(&room, words);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{words:?}");
     }
-    for command in ["list", "run", "sweep", "replay", "check"] {
+    for command in ["list", "run", "sweep", "replay", "show", "check"] {
         let said = say(&room, &[command, "--help"]);
         assert_eq!(said.code, 0);
         assert!(said.out.contains("Examples:"), "{command} --help has no examples");
@@ -276,17 +278,26 @@ fn a_damaged_run_folder_is_refused() {
 }
 
 #[test]
-fn a_folder_whose_hash_another_build_would_not_give_is_told_apart() {
+fn a_folder_that_does_not_replay_is_told_from_one_of_another_build() {
     let room = room("other_build");
     say(&room, &[&["run", "redis-append"], &SMALL[..]].concat());
-    let params = room.join("store/redis-append/0x1/params.json");
-    let text = fs::read_to_string(&params).expect("it is kept");
-    let other = text.replace("\"rate\": 100", "\"rate\": 90");
-    assert_ne!(text, other);
-    fs::write(&params, other).expect("it is ours");
+    let path = room.join("store/redis-append/0x1/run.plan");
+    let mut plan = Plan::load(&path).expect("it is kept");
+    plan.taken.trace_hash += 1;
+    fs::write(&path, plan.encode().expect("it is written")).expect("it is ours");
     let said = say(&room, &["replay", "store/redis-append/0x1"]);
     assert_eq!(said.code, 3, "{}", said.err);
     assert!(said.err.contains("did not replay"), "{}", said.err);
+
+    plan.taken.build += 1;
+    fs::write(&path, plan.encode().expect("it is written")).expect("it is ours");
+    let said = say(&room, &["replay", "store/redis-append/0x1"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("another run than in the build of commit"), "{}", said.err);
+
+    plan.seed = Seed(2);
+    fs::write(&path, plan.encode().expect("it is written")).expect("it is ours");
+    refused(&room, &["replay", "store/redis-append/0x1"], "params.json", "not of one run");
 }
 
 #[test]
@@ -312,7 +323,7 @@ fn the_replay_line_of_a_failure_gives_the_same_failure() {
     }
     let (code, third) = object(&room, &["replay", first["folder"].as_str().unwrap(), "--json"]);
     assert_eq!((code, &third["trace_hash"]), (1, &first["trace_hash"]));
-    assert_eq!(third["replay"], first["replay"]);
+    assert_eq!(third["replay"], format!("cargo sim replay {}", first["folder"].as_str().unwrap()));
 }
 
 #[test]

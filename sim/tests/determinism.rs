@@ -154,7 +154,8 @@ fn recording_shows_where_two_runs_part_and_changes_neither() {
     assert_eq!(recorded, case.clone().execute().expect("it runs").run.artifacts.trace_hash);
     let mut delayed = case.clone();
     let world = sim::params::WorldParams::from_seed(case.seed);
-    delayed.world = Some(sim::params::WorldParams { delay_message: Some(1000), ..world });
+    let later = "n1-n2:200=1ns".parse().expect("a message and its fate");
+    delayed.world = Some(sim::params::WorldParams { overrides: vec![later], ..world });
     let (_, lines) = case.execute_recorded(determinism::EVERYTHING).expect("it runs");
     let (_, others) = delayed.execute_recorded(determinism::EVERYTHING).expect("it runs");
     let parted = determinism::compare(&lines, &others).expect("a nanosecond is a difference");

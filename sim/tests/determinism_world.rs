@@ -7,6 +7,7 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use futures_util::{AsyncReadExt, AsyncWriteExt, select_biased};
 use harness::cluster::{self, Artifacts, Cluster};
 use harness::fault::Fault;
+use harness::plan::{Fate, Override};
 use harness::seed::Seed;
 use sim::cluster::Guest;
 use sim::env::SimEnv;
@@ -137,14 +138,19 @@ fn the_same_seed_gives_the_same_hash_and_another_seed_another() {
     assert_ne!(first.trace_hash, other.trace_hash);
 }
 
+/// One message from n1 to n2 takes a nanosecond more.
+fn later(number: u64) -> Override {
+    Override { from: 1, to: 2, number, fate: Fate::Late(1) }
+}
+
 #[test]
 fn one_nanosecond_more_on_one_message_changes_the_hash() {
     let seed = Seed(7);
     let params = WorldParams { loss_ppm: 0, ..WorldParams::from_seed(seed) };
     let usual = run(seed, params.clone()).0.trace_hash;
-    for message in [3, 300, 1000] {
-        let delayed = WorldParams { delay_message: Some(message), ..params.clone() };
-        assert_ne!(run(seed, delayed).0.trace_hash, usual, "message {message}");
+    for number in [0, 10, 50] {
+        let delayed = WorldParams { overrides: vec![later(number)], ..params.clone() };
+        assert_ne!(run(seed, delayed).0.trace_hash, usual, "message {number}");
     }
 }
 
@@ -154,7 +160,7 @@ fn recording_a_window_of_events_changes_nothing_and_shows_the_first_divergence()
     let params = WorldParams { loss_ppm: 0, ..WorldParams::from_seed(seed) };
     let record = Some(Window { from: 0, limit: 100_000 });
     let recorded = WorldParams { record, ..params.clone() };
-    let delayed = WorldParams { delay_message: Some(300), ..recorded.clone() };
+    let delayed = WorldParams { overrides: vec![later(50)], ..recorded.clone() };
     let ((plain, none), (same, lines)) = (run(seed, params), run(seed, recorded));
     assert_eq!((plain.trace_hash, none.len()), (same.trace_hash, 0));
     let (_, other) = run(seed, delayed);

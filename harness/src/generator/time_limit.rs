@@ -19,9 +19,14 @@ impl<G> TimeLimit<G> {
         TimeLimit { length, end: None, inner }
     }
 
-    /// What it limits.
-    pub fn inner(&self) -> &G {
-        &self.inner
+    /// `inner` until the cluster's clock shows `end`.
+    pub fn until(end: Duration, inner: G) -> TimeLimit<G> {
+        TimeLimit { length: Duration::ZERO, end: Some(end), inner }
+    }
+
+    /// What was limited.
+    pub fn into_inner(self) -> G {
+        self.inner
     }
 }
 

@@ -111,7 +111,7 @@ impl State {
         self.open.push(entry.clone());
         let old = match entry {
             Entry::Event(event) => event.time >= *self.since.get_or_insert(event.time) + AGE,
-            Entry::Leaders(..) => false,
+            Entry::Leaders(..) | Entry::Decided(_) => false,
             Entry::Phase(..)
             | Entry::Unready(_)
             | Entry::Unread(_)
@@ -136,7 +136,7 @@ impl State {
 
     fn append<T: Serialize>(&mut self, chunk: &T) -> Result<(), StoreError> {
         let path = self.folder.join(LOG);
-        let bytes = codec::encode(chunk).map_err(|error| codec_error(&path, error))?;
+        let bytes = codec::RUN.encode(chunk).map_err(|error| codec_error(&path, error))?;
         self.log.write_all(&bytes).map_err(|error| io_error(&path, error))
     }
 }
@@ -160,14 +160,14 @@ fn claim(store: &Path, run: &Run) -> Result<PathBuf, StoreError> {
 pub(super) fn read(path: &Path) -> Result<(Run, usize), StoreError> {
     let bytes = fs::read(path).map_err(|error| io_error(path, error))?;
     let wrong = |error| codec_error(path, error);
-    let Some((first, mut rest)) = codec::split_first(&bytes).map_err(wrong)? else {
+    let Some((first, mut rest)) = codec::RUN.split_first(&bytes).map_err(wrong)? else {
         let text = "it ends before it says which run it is: nothing is known of it";
         return Err(io_error(path, io::Error::new(io::ErrorKind::UnexpectedEof, text)));
     };
-    let Head { test, seed, nodes, unsupported } = codec::decode(first).map_err(wrong)?;
+    let Head { test, seed, nodes, unsupported } = codec::RUN.decode(first).map_err(wrong)?;
     let mut run = Run::new(&test, seed, &nodes, unsupported);
-    while let Some((chunk, after)) = codec::split_first(rest).map_err(wrong)? {
-        let entries: Vec<Entry> = codec::decode(chunk).map_err(wrong)?;
+    while let Some((chunk, after)) = codec::RUN.split_first(rest).map_err(wrong)? {
+        let entries: Vec<Entry> = codec::RUN.decode(chunk).map_err(wrong)?;
         entries.into_iter().for_each(|entry| run.apply(entry));
         rest = after;
         if rest.is_empty() {

@@ -6,6 +6,7 @@ use harness::catalog;
 use harness::cli::commit;
 use harness::judge::{Judgement, judge};
 use harness::options::Options;
+use harness::plan::{Plan, Taken, Told};
 use harness::record::Record;
 use harness::recording::Run;
 use harness::report::Report;
@@ -66,6 +67,14 @@ impl Performed {
             folder: Some(folder.display().to_string()),
             ..record.judged(&self.run, &self.judgement, cpu_ms)
         }
+    }
+
+    /// The decisions of the run.
+    pub fn plan(&self) -> Plan {
+        let told = Told { extra: self.params.extra.clone(), ..Told::default() };
+        let commit = commit(env!("COMMIT")).unwrap_or_default().to_owned();
+        let taken = Taken { commit, ..Taken::default() };
+        Plan::of(&self.run, &self.params.options, told, taken)
     }
 
     /// The command that asks and breaks the same things again.

@@ -64,6 +64,7 @@ impl Sink for Progress {
             }
             Entry::Unready(sentence) => note(sentence),
             Entry::Leaders(..)
+            | Entry::Decided(_)
             | Entry::Unread(_)
             | Entry::Stopped(_)
             | Entry::Ended(_)

@@ -146,6 +146,7 @@ impl Run {
             options: &plan.options,
             extra: &params.extra,
             run: &performed.run,
+            plan: &performed.plan(),
             judgement: &performed.judgement,
             report: &report,
         };

@@ -1,15 +1,15 @@
-//! `replay`: the same run again, from what a report says or from its folder.
+//! `replay`: the same run again, from what a report says, from its folder or from a plan.
 
 use super::case::case;
-use super::{keep, run};
+use super::{build, keep, planned, run};
 use anyhow::{Context, bail};
 use harness::catalog;
 use harness::checker::Verdict;
 use harness::cli::output::{Output, note};
 use harness::cli::setup::Setup;
+use harness::plan::{Override, Taken};
 use harness::record::Record;
 use harness::report::SEED_OF_REAL;
-use harness::run::Run;
 use harness::seed::Seed;
 use harness::store::{self, Stored, World};
 use sim::determinism::{self, Divergence, EVERYTHING};
@@ -19,23 +19,28 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Runs a seed or a kept run again; with RUST_LOG=debug it is traced on standard error
+/// Runs a seed, a kept run or a plan again; with RUST_LOG=debug it is traced on standard error
 #[derive(clap::Args)]
 #[command(
-    override_usage = "cargo sim replay TEST SEED [OPTIONS]\n       cargo sim replay FOLDER [OPTIONS]"
+    override_usage = "cargo sim replay TEST SEED [OPTIONS]\n       cargo sim replay [TEST] FOLDER|PLAN [OPTIONS]"
 )]
 #[command(after_help = "\
 Examples:
   cargo sim replay redis-append 0x2a --bug exec_on_follower
   cargo sim replay store/redis-append/0x2a
-  cargo sim replay redis-append 0x2a --twice")]
+  cargo sim replay seeds/redis-append/exec-on-follower.plan
+  cargo sim replay redis-append 0x2a --twice
+  cargo sim replay store/redis-append/0x2a --message n1-n2:17=lost")]
 pub struct Replay {
-    /// A test's name, or a run folder
-    #[arg(value_name = "TEST|FOLDER")]
+    /// A test's name, a run's folder or a plan
+    #[arg(value_name = "TEST|FOLDER|PLAN")]
     what: String,
-    /// The seed of the test's run, in hex or decimal
-    #[arg(allow_negative_numbers = true)]
+    /// The seed of the test's run, in hex or decimal, or a plan of that test
+    #[arg(value_name = "SEED|PLAN", allow_negative_numbers = true)]
     seed: Option<String>,
+    /// Decides of one message against its stream: n1-n2:17=lost, =twice or =5ms later; --events has the numbers
+    #[arg(long, value_name = "MESSAGE=FATE")]
+    message: Vec<String>,
     /// Keeps the run in a new folder there; otherwise nothing is kept
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -52,15 +57,16 @@ pub struct Replay {
     setup: Setup,
 }
 
-/// What is replayed, and what it was the first time, if that is kept.
+/// What is replayed, and what it was the first time, if that is known.
 struct Original {
     case: Case,
-    run: Option<Run>,
+    taken: Option<Taken>,
 }
 
 impl Replay {
     pub fn act(self) -> anyhow::Result<u8> {
-        let original = self.original()?;
+        let mut original = self.original()?;
+        self.decree(&mut original)?;
         run::announce(&original.case);
         trace_if_asked();
         let (outcome, divergence) = self.perform(&original.case)?;
@@ -76,20 +82,65 @@ impl Replay {
     }
 
     fn original(&self) -> anyhow::Result<Original> {
-        if let Some(seed) = &self.seed {
-            let seed: Seed = seed.parse().map_err(anyhow::Error::msg)?;
-            let case = case(&self.setup, &self.what, seed).map_err(anyhow::Error::msg)?;
-            return Ok(Original { case, run: None });
+        let is_test = catalog::find(&self.what);
+        let Some(second) = &self.seed else {
+            if is_test.is_ok() {
+                bail!(
+                    "a seed is missing after `{0}`, such as `cargo sim replay {0} 0x2a`",
+                    self.what
+                );
+            }
+            return self.planned(Path::new(&self.what));
+        };
+        match second.parse::<Seed>() {
+            Err(_) if Path::new(second).exists() => {
+                let test = is_test.map_err(anyhow::Error::msg)?;
+                let original = self.planned(Path::new(second))?;
+                let of = original.case.test.name;
+                if of != test.name {
+                    bail!("{second}: it is a plan of test `{of}`, not of `{}`", test.name);
+                }
+                Ok(original)
+            }
+            seed => {
+                let seed = seed.map_err(anyhow::Error::msg)?;
+                let case = case(&self.setup, &self.what, seed).map_err(anyhow::Error::msg)?;
+                Ok(Original { case, taken: None })
+            }
         }
-        if catalog::find(&self.what).is_ok() {
-            bail!("a seed is missing after `{0}`, such as `cargo sim replay {0} 0x2a`", self.what);
+    }
+
+    fn planned(&self, place: &Path) -> anyhow::Result<Original> {
+        if !place.exists() {
+            let name = place.display();
+            bail!("`{name}` is neither a run folder nor a plan, and no test with a seed");
         }
         if !self.setup.is_empty() {
             bail!(
-                "a run folder has its own options: leave out those of a run, or name a test and a seed"
+                "a run folder or a plan has its own options: leave out those of a run, or name a test and a seed"
             );
         }
-        kept(Path::new(&self.what))
+        if place.is_dir() { kept(place) } else { planned::case(place).map(Original::of) }
+    }
+
+    /// Lets messages have the fates that were asked for.
+    fn decree(&self, original: &mut Original) -> anyhow::Result<()> {
+        if self.message.is_empty() {
+            return Ok(());
+        }
+        let fates = self.message.iter().map(|text| text.parse());
+        let fates: Vec<Override> =
+            fates.collect::<Result<_, String>>().map_err(anyhow::Error::msg)?;
+        let nodes = original.case.options.nodes;
+        if let Some(wrong) = fates.iter().find(|fate| fate.from.max(fate.to) > nodes) {
+            bail!("`{wrong}` names no link of this cluster (n1..n{nodes})");
+        }
+        let mut world = original.case.world();
+        world.overrides.extend(fates);
+        original.case.world = Some(world);
+        // It is to be another run.
+        original.taken = None;
+        Ok(())
     }
 
     fn perform(&self, case: &Case) -> anyhow::Result<(Outcome, Option<Divergence>)> {
@@ -131,7 +182,7 @@ impl Replay {
 fn kept(folder: &Path) -> anyhow::Result<Original> {
     let name = folder.display();
     if !folder.join("params.json").is_file() {
-        bail!("`{name}` is neither a run folder, which has a params.json, nor a test with a seed");
+        bail!("`{name}` is no run folder, which has a params.json");
     }
     let Stored { params, run, .. } = store::load(folder)?;
     if params.world == World::Real {
@@ -139,26 +190,36 @@ fn kept(folder: &Path) -> anyhow::Result<Original> {
             "`{name}` is a run of real processes, which nothing replays: its seed {SEED_OF_REAL}"
         );
     }
-    let test = catalog::find(&params.test).map_err(anyhow::Error::msg)?;
-    let case = Case::stored(test, run.seed, params.options, &params.extra);
-    let case = case.map_err(|error| anyhow::anyhow!("{name}/params.json: {error}"))?;
-    Ok(Original { case, run: Some(run) })
+    let original = Original::of(planned::case(folder)?);
+    let Case { seed, ref options, .. } = original.case;
+    if (seed, options) != (run.seed, &params.options) {
+        bail!("{name}: its params.json and its {} are not of one run", store::PLAN);
+    }
+    Ok(original)
 }
 
 impl Original {
-    /// Says whether the run was the kept one.
+    fn of(case: Case) -> Original {
+        let taken = case.plan.as_ref().map(|planned| planned.plan.taken.clone());
+        Original { case, taken }
+    }
+
+    /// Says whether the run was the one that the plan was taken from.
     fn compare(&self, outcome: &Outcome) -> anyhow::Result<()> {
-        let Some(kept) = &self.run else { return Ok(()) };
-        let (then, now) = (kept.artifacts.trace_hash, outcome.run.artifacts.trace_hash);
-        if then != now {
+        let Some(Taken { commit, build, trace_hash: then }) = &self.taken else { return Ok(()) };
+        let now = outcome.run.artifacts.trace_hash;
+        let (was, is) = (hash_text(*then), hash_text(now));
+        if *then == now {
+            note("the trace hash is the kept one");
+        } else if *build == build::id()? {
             bail!(
-                "the run did not replay: its trace hash was {} when it was kept and is {} now, as with another \
-                 build of the simulation",
-                hash_text(then),
-                hash_text(now)
+                "the run did not replay: its trace hash was {was} when it was kept and is {is} now"
             );
+        } else if *then != 0 {
+            note(format_args!(
+                "another run than in the build of commit {commit}, with the same faults and operations: its trace hash was {was} there and is {is} here"
+            ));
         }
-        note("the trace hash is the kept one");
         Ok(())
     }
 }

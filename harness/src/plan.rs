@@ -1,0 +1,199 @@
+//! A run's decisions as data: faults with their times and targets, operations with theirs, and all that the run was told.
+//!
+//! ```text
+//!   Run ──Plan::of──> Plan ──encode──> FILE.plan ──decode──> Plan ──drivers──> run_with ──> Run
+//! ```
+//!
+//! Promises: in the build that recorded it a plan gives the run that it was taken from, with the same trace hash. In a later
+//! build the same operations are asked and the same faults injected at the same times, as far as threads are free; what
+//! happens then is up to that build. What is not decided here (when a message arrives) comes from the streams of the
+//! plan's seed, a link's by the number of the message, unless an [`Override`] says otherwise.
+//!
+//! Cannot keep: the order in which tasks of one node run, which is the build's.
+
+use crate::cluster::NodeId;
+use crate::fault::Fault;
+use crate::generator::on_threads::OnThreads;
+use crate::generator::planned::Planned;
+use crate::history::{Event, Kind, Process};
+use crate::nemesis;
+use crate::op::Op;
+use crate::options::Options;
+use crate::recording::{Injection, Phase, Run};
+use crate::run::Drivers;
+use crate::seed::Seed;
+use crate::test::Test;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+mod fate;
+mod file;
+mod words;
+
+pub use fate::{Fate, Override};
+pub use file::{LIMIT, PlanError};
+
+/// An operation and when it is asked, in the cluster's time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// When it is due: nothing is waited for before.
+    pub due: Duration,
+    /// When it is asked, if its thread is free.
+    pub at: Duration,
+    /// Of which thread; thread i talks to node i mod n.
+    pub thread: u16,
+    /// What; its reads say nothing of what they see.
+    pub op: Op,
+}
+
+/// A moment at which the nemesis is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// When.
+    pub due: Duration,
+    /// What it then breaks or mends; `None`: nothing.
+    pub fault: Option<Fault>,
+}
+
+/// The run that a plan was taken from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The commit that ran; empty if unknown.
+    pub commit: String,
+    /// Names the very program that ran; 0 if unknown. Only there must the trace hash be the same again.
+    pub build: u64,
+    /// Its trace hash; 0 where the world was real.
+    pub trace_hash: u64,
+}
+
+/// What a run was told beyond its test, seed and options.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// A planted bug, how writes are wired.
+    pub extra: BTreeMap<String, String>,
+    /// Parameters of the simulated world by name; empty: what the seed makes of it.
+    pub world: BTreeMap<String, u64>,
+    /// What becomes of single messages, against the streams.
+    pub overrides: Vec<Override>,
+}
+
+/// All decisions of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The test's name.
+    pub test: String,
+    /// What the streams are made of.
+    pub seed: Seed,
+    /// All options.
+    pub options: Options,
+    /// What else the run is told.
+    pub told: Told,
+    /// Operations in the order in which they are asked.
+    pub asks: Vec<Ask>,
+    /// When one more was due, which was never asked.
+    pub next_ask: Option<Duration>,
+    /// In order.
+    pub looks: Vec<Look>,
+    /// When the disturbing ends.
+    pub until: Duration,
+    /// Where it comes from.
+    pub taken: Taken,
+}
+
+impl Plan {
+    /// The decisions of a run. Of one that did not come to its end, as far as its history shows them.
+    pub fn of(run: &Run, options: &Options, told: Told, taken: Taken) -> Plan {
+        let disturbed = phase(run, Phase::Disturb).unwrap_or_default();
+        let healed = phase(run, Phase::Heal).unwrap_or(Duration::MAX);
+        let threads = u32::from(options.clients).max(run.nodes.len() as u32).max(1);
+        let client = |event: &&Event| {
+            event.kind == Kind::Invoke && event.process != Process::Nemesis && event.time <= healed
+        };
+        let invoked: Vec<&Event> = run.history.events.iter().filter(client).collect();
+        let dues = |index: usize, at: Duration| {
+            run.decided.as_ref().map_or(Some(at), |decided| decided.asks.get(index).copied())
+        };
+        let ask = |(index, event): (usize, &&Event)| {
+            let Process::Client(process) = event.process else { return None };
+            let due = dues(index, event.time)?;
+            let thread = (process % threads) as u16;
+            Some(Ask { due, at: event.time, thread, op: event.op.clone() })
+        };
+        let looks = match &run.decided {
+            Some(decided) => looks(&decided.looks, &run.injections),
+            None => broken(run.injections.iter().filter(|injection| injection.time < healed)),
+        };
+        Plan {
+            test: run.test.clone(),
+            seed: run.seed,
+            options: options.clone(),
+            told,
+            asks: invoked.iter().enumerate().filter_map(ask).collect(),
+            next_ask: run.decided.as_ref().and_then(|decided| decided.next_ask),
+            looks,
+            until: run.decided.as_ref().map_or(disturbed + options.time, |decided| decided.until),
+            taken,
+        }
+    }
+
+    /// What asks and breaks when the plan is run.
+    pub fn drivers(&self) -> Drivers {
+        let asks = Planned::new(self.asks.iter().cloned(), self.next_ask);
+        Drivers {
+            generator: Box::new(OnThreads::first(usize::from(self.options.clients), asks)),
+            nemesis: Box::new(nemesis::planned::Planned::new(self.looks.iter().cloned())),
+            until: self.until,
+        }
+    }
+
+    /// Faults and undoings with their times.
+    pub fn faults(&self) -> impl Iterator<Item = (Duration, &Fault)> {
+        self.looks.iter().filter_map(|look| Some((look.due, look.fault.as_ref()?)))
+    }
+
+    /// Whether it fits a test and itself: a sentence if it does not.
+    pub fn check(&self, test: &Test) -> Result<(), String> {
+        if self.test != test.name {
+            return Err(format!("it is a plan of test `{}`, not of `{}`", self.test, test.name));
+        }
+        let Options { nodes, clients, .. } = self.options;
+        let known = |node: &NodeId| (1..=nodes).contains(&node.0);
+        for (time, fault) in self.faults() {
+            if let Some(node) = fault.nodes().iter().find(|node| !known(node)) {
+                return Err(format!(
+                    "`{fault}` at {time:?} names {node}, which is not in its cluster (n1..n{nodes})"
+                ));
+            }
+        }
+        if let Some(ask) = self.asks.iter().find(|ask| ask.thread >= clients) {
+            let Ask { thread, at, .. } = ask;
+            return Err(format!(
+                "an operation at {at:?} is asked of client {thread}, where its {clients} clients are numbered from 0"
+            ));
+        }
+        match self.told.overrides.iter().find(|o| [o.from, o.to].iter().any(|n| *n > nodes)) {
+            Some(wrong) => Err(format!("`{wrong}` names no link of its cluster (n1..n{nodes})")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn phase(run: &Run, wanted: Phase) -> Option<Duration> {
+    run.phases.iter().find(|(phase, _)| *phase == wanted).map(|(_, began)| *began)
+}
+
+/// The moments of a run with the faults that came of them.
+fn looks(times: &[(Duration, bool)], injections: &[Injection]) -> Vec<Look> {
+    let mut injected = injections.iter().map(|injection| injection.fault.clone());
+    let mut look = |(due, strikes): &(Duration, bool)| Look {
+        due: *due,
+        fault: if *strikes { injected.next() } else { None },
+    };
+    times.iter().map(&mut look).collect()
+}
+
+fn broken<'a>(injections: impl Iterator<Item = &'a Injection>) -> Vec<Look> {
+    let look =
+        |injection: &Injection| Look { due: injection.time, fault: Some(injection.fault.clone()) };
+    injections.map(look).collect()
+}
