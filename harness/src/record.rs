@@ -1,4 +1,4 @@
-//! One run in one line, for machines: what `--json` prints.
+//! One run in one line, for machines: what `--json` prints, and what a sweep keeps and reads back.
 //!
 //! Seeds and hashes are text in hex, since JSON's readers hold numbers as floats.
 
@@ -11,11 +11,11 @@ use crate::seed::Seed;
 use crate::stats::Struck;
 use crate::store::World;
 use crate::windows::Windows;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A run that is over, or that could not be.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The test's name.
     pub test: String,
@@ -33,7 +33,7 @@ pub struct Record {
     /// Who found it: checkers by name, invariants as `invariant:NAME`.
     pub found_by: BTreeSet<String>,
     /// Why the verdict is unknown, or what went wrong with the tool.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
     /// The rolling hash over all events; absent where the world is real.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ pub struct Record {
 }
 
 /// A verdict, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ending {
     /// Enough was tested and nothing is wrong.

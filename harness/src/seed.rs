@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What one run is made of. Written in hex (`0x9f3c21aa`), read in hex or decimal.
+/// What one run is made of. Written in hex (`0x9f3c21aa`), read in hex or decimal, or from a commit hash of 40 hex
+/// digits: the first 16 of them, so that every commit has a seed that anybody can name again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Seed(pub u64);
 
@@ -66,15 +67,28 @@ impl FromStr for Seed {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Seed, String> {
+        if is_commit(text) {
+            return u64::from_str_radix(&text[..16], 16)
+                .map(Seed)
+                .map_err(|error| error.to_string());
+        }
         let digits = text.replace('_', "");
         let number = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
             Some(hex) => u64::from_str_radix(hex, 16),
             None => digits.parse(),
         };
         number.map(Seed).map_err(|_| {
-            format!("`{text}` is not a seed: a seed is a number below 2^64, decimal (7) or hex (0x9f3c21aa)")
+            format!(
+                "`{text}` is not a seed: a seed is a number below 2^64, decimal (7) or hex (0x9f3c21aa), or a commit \
+                 hash of 40 hex digits"
+            )
         })
     }
+}
+
+/// Whether a text that is read as a seed is a commit hash: 40 hex digits.
+pub fn is_commit(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Ranges and chances on a stream: a few lines of our own, so that no library's range algorithm can
@@ -144,6 +158,17 @@ mod tests {
         assert_eq!(Seed(42).to_string(), "0x2a");
         let sentence = "fortytwo".parse::<Seed>().unwrap_err();
         assert!(sentence.contains("`fortytwo`"), "{sentence}");
+    }
+
+    #[test]
+    fn a_commit_hash_is_a_seed_by_its_first_16_digits() {
+        let hash = "8d48dd8a00112233445566778899aabbccddeeff";
+        assert_eq!(hash.parse(), Ok(Seed(0x8d48_dd8a_0011_2233)));
+        assert_eq!(hash.to_uppercase().parse(), Ok(Seed(0x8d48_dd8a_0011_2233)));
+        for text in [&hash[..39], &format!("{hash}0"), "8d48dd8", &"g".repeat(40)] {
+            let sentence = text.parse::<Seed>().unwrap_err();
+            assert!(sentence.contains("40 hex digits"), "{sentence}");
+        }
     }
 
     #[test]

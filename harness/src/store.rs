@@ -28,6 +28,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+pub mod adopt;
 pub mod log;
 
 /// A folder that cannot be written or read.

@@ -8,14 +8,20 @@ use std::process::ExitCode;
 mod case;
 mod check;
 mod confirm;
+mod drafts;
+mod hands;
 mod list;
+mod merge;
 mod planned;
+mod program;
 mod progress;
 mod replay;
 mod run;
 mod show;
 mod summary;
 mod sweep;
+mod wall;
+mod worker;
 
 const PROGRAM: Program =
     Program { name: "cargo sim", commands: "list, run, sweep, replay, show or check" };
@@ -46,6 +52,8 @@ enum Command {
     Replay(replay::Replay),
     Show(show::Show),
     Check(check::Check),
+    #[command(hide = true)]
+    Worker(worker::Worker),
 }
 
 /// Does what the process's arguments say.
@@ -61,5 +69,6 @@ fn act(cli: Cli) -> anyhow::Result<u8> {
         Command::Replay(replay) => replay.act(),
         Command::Show(show) => show.act(),
         Command::Check(check) => check.act(),
+        Command::Worker(worker) => worker.act(),
     }
 }

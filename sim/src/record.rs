@@ -2,10 +2,9 @@
 
 use crate::execute::{Case, Outcome};
 use elastickv::bug::Bug;
-use harness::record::Record;
 use harness::store::World;
 
-pub use harness::record::Ending;
+pub use harness::record::{Ending, Record};
 
 /// A trace hash as it is written everywhere.
 pub fn hash_text(hash: u64) -> String {

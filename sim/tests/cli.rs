@@ -3,6 +3,7 @@
 use harness::plan::Plan;
 use harness::seed::Seed;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -106,6 +107,12 @@ fn a_wrong_word_is_refused_with_one_sentence() {
         (&["sweep", "--jobs", "99999"], "`99999`", "from 1 to 1024"),
         (&["sweep", "--shard", "0/4"], "`0/4`", "from 1/4 to 4/4"),
         (&["sweep", "--shard", "5/4"], "`5/4`", "from 1/4 to 4/4"),
+        (&["sweep", "--for", "soon"], "`soon`", "5m"),
+        (&["sweep", "--wall-limit", "0"], "`0`", "--wall-limit"),
+        (&["sweep", "--start", "8d48dd8a"], "`8d48dd8a`", "40 hex digits"),
+        (&["sweep", "merge"], "<DIR|FILE>", "--help"),
+        (&["sweep", "merge", "nowhere"], "nowhere", "No such file"),
+        (&["sweep", "merge", "."], ".", "no results of a sweep"),
         (&["replay", "nowhere"], "`nowhere`", "run folder"),
         (&["check", "elle", "history.edn"], "`elle`", "list-append"),
         (&["check", "list-append", "nowhere.edn"], "nowhere.edn", "No such file"),
@@ -375,7 +382,13 @@ fn a_sweep_says_the_same_with_any_number_of_jobs_and_its_shards_part_it() {
         parts.push(field(&runs, "seed"));
     }
     assert_eq!(parts, [vec!["0x1", "0x3", "0x5"], vec!["0x2", "0x4"]]);
-    assert!(!room.join("store").exists(), "valid runs of a sweep are not kept");
+    let store = room.join("store");
+    let entries = fs::read_dir(&store).expect("it is there");
+    let names: BTreeSet<String> = entries
+        .map(|entry| entry.expect("it is there").file_name().display().to_string())
+        .collect();
+    assert_eq!(names.len(), 4, "results, and no folder of a valid run: {names:?}");
+    assert!(names.iter().all(|name| name.starts_with("sweep-redis-append-0x1-5-")), "{names:?}");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! What a sweep says when it is over: a table for people, one object for machines.
 
+use harness::cli::output::Output;
 use harness::record::{Ending, Record};
 use serde_json::{Map, Value, json};
-use sim::sweep::{Lack, Tally};
+use sim::execute::Case;
+use sim::sweep::{Digest, Lack, Seeds, Shard, Tally};
+use std::io;
 
 /// Findings that are named; all are counted.
 const NAMED: usize = 100;
@@ -11,34 +14,78 @@ const NAMED: usize = 100;
 #[derive(Default)]
 pub struct Summary {
     /// The seeds in words.
-    pub seeds: String,
+    seeds: String,
     /// `2/4`, if the sweep is a part of one.
-    pub shard: Option<String>,
+    shard: Option<String>,
     /// The planted bug.
-    pub bug: Option<String>,
-    /// By test, in order.
-    pub tallies: Vec<(&'static str, Tally)>,
+    bug: Option<String>,
+    /// Where the results are.
+    pub results: Vec<String>,
+    /// In order.
+    tests: Vec<OfTest>,
+    digest: Digest,
     /// The first runs that were not valid.
-    pub findings: Vec<Record>,
+    findings: Vec<Record>,
+}
+
+/// The runs of one test.
+struct OfTest {
+    name: &'static str,
+    tally: Tally,
+    /// Seeds that there was no time for.
+    not_run: u64,
 }
 
 impl Summary {
-    /// Remembers a run that was not valid.
-    pub fn found(&mut self, record: &Record) {
+    /// Nothing yet: of these seeds, and with a planted bug or none.
+    pub fn new(seeds: Seeds, bug: Option<String>) -> Summary {
+        let shard = Some(seeds.shard()).filter(|shard| *shard != Shard::WHOLE);
+        let (seeds, shard) = (seeds.to_string(), shard.map(|shard| shard.to_string()));
+        Summary { seeds, shard, bug, ..Summary::default() }
+    }
+
+    /// The runs that follow are of this test.
+    pub fn begin(&mut self, case: &Case) {
+        let (name, tally) = (case.test.name, Tally::new(case));
+        self.tests.push(OfTest { name, tally, not_run: 0 });
+    }
+
+    /// Adds a run, and remembers it if it was not valid.
+    pub fn add(&mut self, record: &Record) {
+        if let Some(test) = self.tests.last_mut() {
+            test.tally.add(record);
+        }
+        self.digest.add(record);
         if record.verdict != Ending::Valid && self.findings.len() < NAMED {
             self.findings.push(record.clone());
         }
     }
 
-    /// What all of it stands for.
-    pub fn ending(&self) -> Ending {
-        self.tallies.iter().map(|(_, tally)| tally.ending()).max().unwrap_or(Ending::Unknown)
+    /// So many seeds of this test were not run, since the time was over.
+    pub fn left_out(&mut self, seeds: u64) {
+        if let Some(test) = self.tests.last_mut() {
+            test.not_run = seeds;
+        }
     }
 
-    /// For machines.
-    pub fn object(&self) -> Value {
+    /// Of the test that runs.
+    pub fn tally(&self) -> Option<&Tally> {
+        self.tests.last().map(|test| &test.tally)
+    }
+
+    /// All of it, for people or for machines.
+    pub fn tell(&self, out: &mut Output, json: bool) -> io::Result<()> {
+        if json { out.object(&self.object()) } else { out.text(self.words()) }
+    }
+
+    /// What all of it stands for.
+    pub fn ending(&self) -> Ending {
+        self.tests.iter().map(|test| test.tally.ending()).max().unwrap_or(Ending::Unknown)
+    }
+
+    fn object(&self) -> Value {
         let tests: Map<String, Value> =
-            self.tallies.iter().map(|(test, tally)| ((*test).to_owned(), numbers(tally))).collect();
+            self.tests.iter().map(|test| (test.name.to_owned(), numbers(test))).collect();
         let findings: Vec<Value> = self.findings.iter().map(finding).collect();
         let ending = self.ending();
         json!({"summary": {
@@ -48,17 +95,23 @@ impl Summary {
             "shard": self.shard,
             "bug": self.bug,
             "tests": tests,
+            "digest": self.digest.to_string(),
+            "results": self.results,
             "findings": findings,
         }})
     }
 
-    /// For people.
-    pub fn words(&self) -> String {
+    fn words(&self) -> String {
         let mut text = String::new();
-        for (test, tally) in &self.tallies {
-            text.push_str(&format!("\n{test}  {}, {}\n{tally}", tally.ending().name(), self.seeds));
+        for OfTest { name, tally, not_run } in &self.tests {
+            text.push_str(&format!("\n{name}  {}, {}\n{tally}", tally.ending().name(), self.seeds));
+            if *not_run > 0 {
+                let all = tally.runs() + not_run;
+                let over = format!("{not_run} of {all} seeds: the time was over");
+                text.push_str(&format!("  {:<28} {over}\n", "not run"));
+            }
         }
-        let failed: u64 = self.tallies.iter().map(|(_, tally)| failed(tally)).sum();
+        let failed: u64 = self.tests.iter().map(|test| failed(&test.tally)).sum();
         if failed > 0 {
             text.push_str("\nnot valid\n");
         }
@@ -72,6 +125,10 @@ impl Summary {
         if failed > self.findings.len() as u64 {
             text.push_str(&format!("  and {} more\n", failed - self.findings.len() as u64));
         }
+        text.push_str(&format!("\ndigest   {}\n", self.digest));
+        for path in &self.results {
+            text.push_str(&format!("results  {path}\n"));
+        }
         text
     }
 }
@@ -80,7 +137,7 @@ fn failed(tally: &Tally) -> u64 {
     tally.runs() - tally.count(Ending::Valid)
 }
 
-fn numbers(tally: &Tally) -> Value {
+fn numbers(OfTest { tally, not_run, .. }: &OfTest) -> Value {
     let lacks = |counts: bool| -> Vec<String> {
         let lacks = tally.lacks().into_iter().filter(|lack| lack.counts == counts);
         lacks.map(|Lack { what, .. }| what).collect()
@@ -96,6 +153,7 @@ fn numbers(tally: &Tally) -> Value {
     json!({
         "verdict": tally.ending().name(),
         "runs": tally.runs(),
+        "not_run": not_run,
         "valid": tally.count(Ending::Valid),
         "invalid": tally.count(Ending::Invalid),
         "unknown": tally.count(Ending::Unknown),

@@ -1,39 +1,8 @@
 //! Which seeds a sweep runs: a range, or the part of it that falls to one of several machines.
 
+use super::shard::Shard;
 use harness::seed::Seed;
 use std::fmt;
-use std::str::FromStr;
-
-/// One of `of` parts, counted from 1. Written `2/4`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    number: u64,
-    of: u64,
-}
-
-impl Shard {
-    /// All of it.
-    pub const WHOLE: Shard = Shard { number: 1, of: 1 };
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Shard, String> {
-        let shard = text.split_once('/').and_then(|(number, of)| {
-            Some(Shard { number: number.parse().ok()?, of: of.parse().ok()? })
-        });
-        shard.filter(|shard| (1..=shard.of).contains(&shard.number)).ok_or_else(|| {
-            format!("`{text}` is not a shard: a shard is a part and their number, from 1/4 to 4/4")
-        })
-    }
-}
-
-impl fmt::Display for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.number, self.of)
-    }
-}
 
 /// Seeds in a row, of which every `of`-th belongs to the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +27,25 @@ impl Seeds {
         Ok(Seeds { start, count, shard })
     }
 
+    /// The first of all, whatever the shard.
+    pub fn start(&self) -> Seed {
+        self.start
+    }
+
+    /// How many there are in all shards.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Which part of them.
+    pub fn shard(&self) -> Shard {
+        self.shard
+    }
+
     /// How many belong to the shard.
     pub fn len(&self) -> u64 {
-        let after_the_first = self.count.checked_sub(self.shard.number);
-        after_the_first.map_or(0, |rest| rest / self.shard.of + 1)
+        let after_the_first = self.count.checked_sub(self.shard.number());
+        after_the_first.map_or(0, |rest| rest / self.shard.of() + 1)
     }
 
     /// Whether none does.
@@ -71,7 +55,7 @@ impl Seeds {
 
     /// The shard's seed of this index, below [`Seeds::len`].
     pub fn seed(&self, index: u64) -> Seed {
-        Seed(self.start.0 + (self.shard.number - 1) + index * self.shard.of)
+        Seed(self.start.0 + (self.shard.number() - 1) + index * self.shard.of())
     }
 }
 
@@ -90,12 +74,16 @@ impl fmt::Display for Seeds {
 mod tests {
     use super::*;
 
+    fn part(number: u64, of: u64) -> Shard {
+        format!("{number}/{of}").parse().unwrap()
+    }
+
     #[test]
     fn shards_part_the_seeds_without_a_gap_or_an_overlap() {
         for (count, of) in [(1, 1), (10, 3), (9, 3), (2, 5)] {
             let mut all: Vec<u64> = Vec::new();
             for number in 1..=of {
-                let seeds = Seeds::new(Seed(7), count, Shard { number, of }).unwrap();
+                let seeds = Seeds::new(Seed(7), count, part(number, of)).unwrap();
                 all.extend((0..seeds.len()).map(|index| seeds.seed(index).0));
             }
             all.sort_unstable();
@@ -104,22 +92,12 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_or_a_range_that_cannot_be_is_refused_with_a_sentence() {
-        for text in ["0/4", "5/4", "4", "a/b", "1/0", "/", "-1/4", ""] {
-            let sentence = text.parse::<Shard>().unwrap_err();
-            assert!(sentence.contains("is not a shard"), "{sentence}");
-        }
+    fn a_range_that_cannot_be_is_refused_with_a_sentence() {
         assert!(Seeds::new(Seed(1), 0, Shard::WHOLE).unwrap_err().contains("above 0"));
         assert!(Seeds::new(Seed(u64::MAX), 2, Shard::WHOLE).unwrap_err().contains("only 1"));
         let last = Seeds::new(Seed(u64::MAX), 1, Shard::WHOLE).unwrap();
         assert_eq!(last.seed(0), Seed(u64::MAX));
-        let most = Seeds::new(Seed(0), u64::MAX, Shard { number: 3, of: u64::MAX }).unwrap();
+        let most = Seeds::new(Seed(0), u64::MAX, part(3, u64::MAX)).unwrap();
         assert_eq!((most.len(), most.seed(0)), (1, Seed(2)));
-    }
-
-    #[test]
-    fn a_shard_reads_back_as_it_is_written() {
-        let shard: Shard = "2/4".parse().unwrap();
-        assert_eq!(shard.to_string(), "2/4");
     }
 }
