@@ -75,13 +75,18 @@ pub fn commit(built_from: &'static str) -> Option<&'static str> {
     Some(built_from).filter(|commit| !commit.is_empty())
 }
 
-/// The first paragraph in one line, and a similar word if clap knows one.
+/// What clap says in one sentence, and where to read more.
 fn sentence(text: &str) -> String {
+    format!("{}; `--help` shows how it is used", first_paragraph(text))
+}
+
+/// The first paragraph of what clap says in one line, and a similar word if clap knows one.
+fn first_paragraph(text: &str) -> String {
     let words = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut paragraphs = text.split("\n\n").map(words);
     let first = paragraphs.next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(&first);
     let tip = paragraphs.find_map(|tip| tip.strip_prefix("tip: a similar ").map(str::to_owned));
     let tip = tip.map(|tip| format!(" (a similar {tip})")).unwrap_or_default();
-    format!("{first}{tip}; `--help` shows how it is used")
+    format!("{first}{tip}")
 }

@@ -6,8 +6,8 @@
 
 use crate::fault::{Fault, FaultKind};
 use crate::seed::Seed;
+use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::future::LocalBoxFuture;
-use futures_util::io::{AsyncRead, AsyncWrite};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;

@@ -2,7 +2,7 @@
 
 use harness::catalog;
 use harness::checker::Verdict;
-use harness::cluster::{Artifacts, Clock, Cluster, NodeId};
+use harness::cluster::{Artifacts, Clock, Cluster, Finding, NodeId};
 use harness::counts::Counts;
 use harness::fault::{Fault, FaultKind};
 use harness::history::{Event, Kind, Process};
@@ -128,6 +128,27 @@ fn a_log_cut_anywhere_gives_the_run_as_it_was_known_and_the_verdict_unknown() {
         );
     }
     assert!(known > 500, "{known} events were known before the end");
+}
+
+#[test]
+fn doubts_and_findings_of_a_run_cut_short_are_in_its_log_and_count() {
+    let options = options(5);
+    let read_again = |name: &str, findings: Vec<Finding>| {
+        let blank = Run::new("redis-append", Seed(7), &[NodeId(1), NodeId(2)], Vec::new());
+        let growing = Growing::create(&fresh(name), &blank, &params(&options)).expect("written");
+        let doubts = vec!["n2 was killed by another program at 3.000 s".to_owned()];
+        growing.clone().entry(&Entry::Found { findings, doubts });
+        growing.flush().expect("the disk is not full");
+        let run = store::load(&growing.folder()).expect("it is read").run;
+        judge(&test(), &options, &run).verdict
+    };
+    let Verdict::Unknown(reasons) = read_again("log-doubts", Vec::new()) else {
+        panic!("a doubt is no finding")
+    };
+    assert!(reasons.iter().any(|reason| reason.starts_with("n2 was killed")), "{reasons:?}");
+    let text = "n1 ended by itself: signal: 6".to_owned();
+    let finding = Finding { time: Duration::ZERO, name: "node-exit".into(), text };
+    assert_eq!(read_again("log-findings", vec![finding]).name(), "invalid");
 }
 
 #[test]

@@ -155,6 +155,22 @@ fn a_valid_run_is_told_in_one_line() {
 }
 
 #[test]
+fn a_kind_of_fault_that_was_asked_for_and_not_used_is_told_also_of_a_valid_run() {
+    let options = Options { faults: vec![FaultKind::Kill, FaultKind::Clock], ..options(60) };
+    let mut run = ran(&options, 1, served);
+    run.injections.retain(|injection| injection.fault.kind() != Some(FaultKind::Clock));
+    run.artifacts.effects.truncate(run.injections.len());
+    let judgement = judge(&test(), &options, &run);
+    assert_eq!(judgement.summary.unused, [FaultKind::Clock]);
+    let text = told(&run, &judgement);
+    assert!(text.contains("\n  not used:    clock: never injected in this run\n"), "{text}");
+    run.unsupported.push(FaultKind::Clock);
+    let text = told(&run, &judge(&test(), &options, &run));
+    assert!(text.contains("\n  left out:    clock: not possible on this cluster\n"), "{text}");
+    assert!(!text.contains("not used"), "what cannot be is told once: {text}");
+}
+
+#[test]
 fn a_kind_of_fault_that_never_acted_makes_a_run_unknown() {
     let options = Options { faults: vec![FaultKind::Pause], ..options(20) };
     let mut run = ran(&options, 1, served);

@@ -1,6 +1,7 @@
 //! A local cluster as a whole: what survives kills, what partitions and slowness do to Raft, what a run leaves behind.
 
 use harness::catalog;
+use harness::checker::Verdict;
 use harness::cluster::{Cluster, NodeId};
 use harness::fault::{Fault, FaultKind};
 use harness::options::Options;
@@ -410,8 +411,15 @@ fn a_run_on_two_clusters_side_by_side_is_valid_and_leaves_logs_metrics_and_marks
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
         assert_eq!(run.artifacts.effects.len(), run.injections.len());
         let judged = judge(&test, &options, &run);
-        assert_ne!(judged.verdict.name(), "invalid", "{:?}", judged.verdict);
-        println!("{:?} {:?}", judged.verdict, judged.summary);
+        // Seconds of slowness leave little time for more.
+        assert!(judged.summary.total.ok > 50, "{}", judged.summary);
+        // Whether a pause of a follower met anybody who asked is not ours to say.
+        let excused = |reason: &String| reason.ends_with(" times and never acted");
+        match &judged.verdict {
+            Verdict::Valid => {}
+            Verdict::Unknown(reasons) if reasons.iter().all(excused) => {}
+            other => panic!("{other:?}"),
+        }
         assert!(run.artifacts.counters.contains_key("leader elected"), "{:?}", run.artifacts);
         for node in ["n1", "n2", "n3"] {
             let metrics = fs::read_to_string(folder.join(node).join("metrics.om")).expect("kept");

@@ -2,15 +2,14 @@
 
 use clap::{Parser, Subcommand};
 use harness::cli::Program;
+use sim::{build, keep};
 use std::process::ExitCode;
 
-mod build;
 mod case;
 mod check;
 mod confirm;
 mod drafts;
 mod hands;
-mod keep;
 mod list;
 mod merge;
 mod planned;

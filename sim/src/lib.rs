@@ -24,6 +24,8 @@ compile_error!(
 #[cfg(madsim)]
 pub mod bugs;
 #[cfg(madsim)]
+pub mod build;
+#[cfg(madsim)]
 pub mod clock;
 #[cfg(madsim)]
 pub mod cluster;
@@ -44,6 +46,8 @@ mod host;
 #[cfg(madsim)]
 pub mod invariants;
 #[cfg(madsim)]
+pub mod keep;
+#[cfg(madsim)]
 mod net;
 #[cfg(madsim)]
 pub mod node;
@@ -58,6 +62,8 @@ pub mod record;
 #[cfg(madsim)]
 mod run;
 #[cfg(madsim)]
+pub mod setup;
+#[cfg(madsim)]
 pub mod shrink;
 #[cfg(madsim)]
 pub mod signature;
@@ -65,6 +71,8 @@ pub mod signature;
 pub mod stream;
 #[cfg(madsim)]
 pub mod sweep;
+#[cfg(madsim)]
+pub mod testing;
 #[cfg(madsim)]
 mod timers;
 #[cfg(madsim)]

@@ -38,6 +38,14 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// From words as a command line has them, with spaces between: `--nodes 3 --faults kill,pause`.
+    pub fn from_words(words: &str) -> Result<Setup, String> {
+        let command = Command::new("setup").no_binary_name(true).disable_help_flag(true);
+        let matches = Setup::augment_args(command).try_get_matches_from(words.split_whitespace());
+        let said = matches.map_err(|said| super::first_paragraph(&said.render().to_string()))?;
+        Setup::from_arg_matches(&said).map_err(|said| said.to_string())
+    }
+
     /// Whether nothing was said.
     pub fn is_empty(&self) -> bool {
         self.bug.is_none() && self.options.is_empty()
@@ -104,6 +112,20 @@ mod tests {
     fn every_option_of_a_run_is_on_the_command_line() {
         let words: Vec<&str> = WORDS.iter().map(|(word, _, _)| *word).collect();
         assert_eq!(words, Options::words());
+    }
+
+    #[test]
+    fn words_are_read_as_on_a_command_line() {
+        let setup =
+            Setup::from_words(" --nodes 3  --bug moth --faults=kill ").expect("known words");
+        assert!(setup.says("nodes") && setup.says("faults") && !setup.says("time"));
+        assert_eq!(setup.bug.as_deref(), Some("moth"));
+        assert!(Setup::from_words("").expect("nothing is fine").is_empty());
+        for (words, value) in [("--fire 1", "--fire"), ("nodes", "nodes"), ("--nodes", "--nodes")] {
+            let sentence = Setup::from_words(words).expect_err("no option of a run");
+            assert!(sentence.contains(value) && !sentence.contains('\n'), "{sentence}");
+            assert!(!sentence.starts_with("error") && !sentence.ends_with('.'), "{sentence}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{Answer, World};
 use crate::cluster::NodeId;
 use crate::redis::resp::{Decoder, Reply};
 use bytes::Bytes;
-use futures_util::io::{AsyncRead, AsyncWrite};
+use futures_io::{AsyncRead, AsyncWrite};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, Read};

@@ -1,27 +1,9 @@
-//! From what the command line says of a run to the case that it makes.
+//! A case in words, and how a command line makes one.
 
 use elastickv::bug::Bug;
-use harness::catalog;
-use harness::cli::setup::Setup;
-use harness::seed::Seed;
 use sim::bugs;
-use sim::execute::Case;
 
-/// The planted bug that was named.
-pub fn bug(setup: &Setup) -> Result<Option<Bug>, String> {
-    setup.bug.as_deref().map(str::parse).transpose()
-}
-
-/// The case: the test's own options, the bug's over them, and over both what was said.
-pub fn case(setup: &Setup, test: &str, seed: Seed) -> Result<Case, String> {
-    let case = Case::new(catalog::find(test)?, seed);
-    let mut case = match bug(setup)? {
-        Some(bug) => case.with_bug(bug)?,
-        None => case,
-    };
-    setup.apply(&mut case.options)?;
-    Ok(case)
-}
+pub use sim::setup::{bug, case};
 
 /// What a bug's row asks for, in words.
 pub fn row_in_words(bug: Bug) -> String {

@@ -1,12 +1,12 @@
 //! A run that is over, told to people and kept in its folder.
 
-use super::build;
+use crate::build;
+use crate::execute::Outcome;
+use crate::record::replay_line;
 use harness::cli::commit;
 use harness::plan::Plan;
 use harness::report::Report;
 use harness::store::{self, Kept, World};
-use sim::execute::Outcome;
-use sim::record::replay_line;
 use std::path::{Path, PathBuf};
 
 /// Where run folders go if nobody says otherwise.

@@ -1,7 +1,7 @@
 //! Which program this is, to the byte: a commit does not name a build with other flags or uncommitted changes.
 
+use crate::trace::digest_bytes;
 use anyhow::Context;
-use sim::trace::digest_bytes;
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::OnceLock;

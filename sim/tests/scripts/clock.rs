@@ -1,6 +1,6 @@
 //! Clocks, timers, boots and panics: what a process is promised about time and about its own end.
-#![cfg(madsim)]
 
+use crate::stage::{self, N1, N2, Program, Setting, idle, inject, pass};
 use bytes::Bytes;
 use elastickv::env::{Disk, Draw, Env, Fact, Lane, Port};
 use futures_util::future::{FutureExt, LocalBoxFuture, join_all, pending};
@@ -18,40 +18,14 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-const N1: NodeId = NodeId(1);
-const N2: NodeId = NodeId(2);
 const MS: Duration = Duration::from_millis(1);
-
-type Program = fn(SimEnv) -> LocalBoxFuture<'static, ()>;
-
-fn idle(_: SimEnv) -> LocalBoxFuture<'static, ()> {
-    pending().boxed_local()
-}
 
 fn play<F, T>(program: Program, script: impl FnOnce(Rc<SimCluster>) -> F + Send + 'static) -> T
 where
     F: Future<Output = T>,
     T: Send + 'static,
 {
-    let seed = Seed(1);
-    sim::simulate(
-        seed,
-        WorldParams::calm(),
-        3,
-        move || Rc::new(program),
-        async move |cluster| {
-            cluster.set_up(seed).await.expect("a simulated cluster starts");
-            script(cluster).await
-        },
-    )
-}
-
-async fn inject(cluster: &SimCluster, fault: Fault) {
-    cluster.inject(&fault).await.expect("a fault of a known node");
-}
-
-async fn pass(cluster: &SimCluster, ms: u64) {
-    cluster.clock().sleep(Duration::from_millis(ms)).await;
+    stage::play(Setting { nodes: 3, ..Setting::calm(program) }, script)
 }
 
 #[test]

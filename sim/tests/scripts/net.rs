@@ -1,10 +1,10 @@
 //! One script for each behaviour of the simulated network. Node 1 is played by the script itself, through its `Env`; node 2
 //! runs a small program, so that it can be killed, paused and powered off.
-#![cfg(madsim)]
 
+use crate::stage::{self, N1, N2, PORT, Program, Setting, echo, idle};
 use bytes::Bytes;
-use elastickv::env::{Draw, Env, Lane, Listener, NodeId, Port};
-use futures_util::future::{FutureExt, LocalBoxFuture, pending};
+use elastickv::env::{Draw, Env, Lane, Listener, NodeId};
+use futures_util::future::{FutureExt, LocalBoxFuture};
 use futures_util::{AsyncReadExt, AsyncWriteExt, select_biased};
 use harness::cluster::{self, Cluster};
 use harness::fault::Fault;
@@ -20,38 +20,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-const N1: cluster::NodeId = cluster::NodeId(1);
-const N2: cluster::NodeId = cluster::NodeId(2);
-const PORT: Port = Port::REDIS;
-
-type Program = fn(SimEnv) -> LocalBoxFuture<'static, ()>;
-
-/// Does nothing.
-fn idle(_: SimEnv) -> LocalBoxFuture<'static, ()> {
-    pending().boxed_local()
-}
-
-/// Sends back what it reads; node 1 does nothing.
-fn echo(env: SimEnv) -> LocalBoxFuture<'static, ()> {
-    async move {
-        if env.node == 1 {
-            return pending().await;
-        }
-        let mut listener = env.listen(PORT).await.expect("nobody else listens");
-        while let Ok(mut socket) = listener.accept().await {
-            env.spawn(async move {
-                let mut chunk = [0; 4096];
-                while let Ok(count @ 1..) = socket.read(&mut chunk).await {
-                    if socket.write_all(&chunk[..count]).await.is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    }
-    .boxed_local()
-}
-
 /// The script's hold of a cluster of two nodes.
 struct Stage {
     cluster: Rc<SimCluster>,
@@ -66,17 +34,8 @@ where
     F: Future<Output = T>,
     T: Send + 'static,
 {
-    let seed = Seed(1);
-    sim::simulate(
-        seed,
-        params,
-        2,
-        move || Rc::new(program),
-        async move |cluster| {
-            cluster.set_up(seed).await.expect("a simulated cluster starts");
-            script(Stage { cluster }).await
-        },
-    )
+    let setting = Setting { params, ..Setting::calm(program) };
+    stage::play(setting, async move |cluster| script(Stage { cluster }).await)
 }
 
 impl Stage {
@@ -89,7 +48,7 @@ impl Stage {
     }
 
     async fn inject(&self, fault: Fault) {
-        self.cluster.inject(&fault).await.expect("a fault of a known node");
+        stage::inject(&self.cluster, fault).await;
     }
 
     async fn cut(&self, cuts: &[(cluster::NodeId, cluster::NodeId)]) {
@@ -109,7 +68,7 @@ impl Stage {
     }
 
     async fn pass(&self, ms: u64) {
-        self.cluster.clock().sleep(Duration::from_millis(ms)).await;
+        stage::pass(&self.cluster, ms).await;
     }
 
     /// What the future gives within a time, if it does.

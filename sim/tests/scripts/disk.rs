@@ -1,48 +1,29 @@
 //! What the simulated disk keeps when a process is killed, when the power fails, and while a sync is under way. What a
 //! power cut may leave of each kind of change is in the disk's own tests.
-#![cfg(madsim)]
 
+use crate::stage::{self, N1, Setting, idle, inject, pass};
 use bytes::Bytes;
 use elastickv::env::{self as layer, Disk, Env, Fact};
-use futures_util::future::{FutureExt, LocalBoxFuture, pending};
+use futures_util::future::FutureExt;
 use futures_util::select_biased;
-use harness::cluster::{Cluster, NodeId};
+use harness::cluster::Cluster;
 use harness::fault::Fault;
 use harness::seed::Seed;
 use sim::cluster::SimCluster;
 use sim::disk::SimDisk;
-use sim::env::SimEnv;
 use sim::invariants::{Invariant, Sent};
-use sim::params::WorldParams;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-const N1: NodeId = NodeId(1);
-
-fn idle(_: SimEnv) -> LocalBoxFuture<'static, ()> {
-    pending().boxed_local()
-}
-
 fn play<F, T>(seed: u64, script: impl FnOnce(Rc<SimCluster>) -> F + Send + 'static) -> T
 where
     F: Future<Output = T>,
     T: Send + 'static,
 {
-    let guest = || Rc::new(idle as fn(SimEnv) -> LocalBoxFuture<'static, ()>);
-    let seed = Seed(seed);
-    sim::simulate(
-        seed,
-        WorldParams::calm(),
-        2,
-        move || guest(),
-        async move |cluster| {
-            cluster.set_up(seed).await.expect("a simulated cluster starts");
-            script(cluster).await
-        },
-    )
+    stage::play(Setting { seed: Seed(seed), ..Setting::calm(idle) }, script)
 }
 
 /// The node's disk, as its current boot has it.
@@ -50,13 +31,9 @@ fn disk(cluster: &SimCluster) -> SimDisk {
     cluster.env(N1).disk()
 }
 
-async fn inject(cluster: &SimCluster, fault: Fault) {
-    cluster.inject(&fault).await.expect("a fault of a known node");
-}
-
 async fn restart(cluster: &SimCluster) {
     inject(cluster, Fault::Restart(N1)).await;
-    cluster.clock().sleep(Duration::from_millis(1)).await;
+    pass(cluster, 1).await;
 }
 
 /// `log` with a durable name and the durable bytes `12`.

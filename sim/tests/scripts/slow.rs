@@ -1,46 +1,17 @@
 //! One script for each promise of slowness: whose messages are late, by how much, in which order, and what counts as an
 //! effect. Node 1 is played by the script itself, through its `Env`; node 2 echoes.
-#![cfg(madsim)]
 
+use crate::stage::{self, N1, N2, PORT, Setting, echo};
 use bytes::Bytes;
-use elastickv::env::{Env, Lane, Listener, NodeId, Port};
-use futures_util::future::{FutureExt, LocalBoxFuture, pending};
+use elastickv::env::{Env, Lane, NodeId};
 use futures_util::{AsyncReadExt, AsyncWriteExt};
 use harness::cluster::{self, Cluster};
 use harness::fault::Fault;
-use harness::seed::Seed;
 use sim::cluster::SimCluster;
-use sim::env::SimEnv;
 use sim::params::WorldParams;
 use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Duration;
-
-const N1: cluster::NodeId = cluster::NodeId(1);
-const N2: cluster::NodeId = cluster::NodeId(2);
-const PORT: Port = Port::REDIS;
-
-/// Node 2 sends back what it reads from a stream.
-fn echo(env: SimEnv) -> LocalBoxFuture<'static, ()> {
-    async move {
-        if env.node == 1 {
-            return pending().await;
-        }
-        let mut listener = env.listen(PORT).await.expect("nobody else listens");
-        while let Ok(mut socket) = listener.accept().await {
-            env.spawn(async move {
-                let mut chunk = [0; 4096];
-                while let Ok(count @ 1..) = socket.read(&mut chunk).await {
-                    if socket.write_all(&chunk[..count]).await.is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    }
-    .boxed_local()
-}
 
 struct Stage {
     cluster: Rc<SimCluster>,
@@ -54,21 +25,13 @@ where
     F: Future<Output = T>,
     T: Send + 'static,
 {
-    let seed = Seed(1);
-    let program: fn(SimEnv) -> LocalBoxFuture<'static, ()> = echo;
-    sim::simulate(
-        seed,
-        params,
-        2,
-        move || Rc::new(program),
-        async move |cluster| {
-            cluster.set_up(seed).await.expect("a simulated cluster starts");
-            let stage = Stage { cluster, seen: Rc::default() };
-            stage.listen(N1);
-            stage.listen(N2);
-            script(stage).await
-        },
-    )
+    let setting = Setting { params, ..Setting::calm(echo) };
+    stage::play(setting, async move |cluster| {
+        let stage = Stage { cluster, seen: Rc::default() };
+        stage.listen(N1);
+        stage.listen(N2);
+        script(stage).await
+    })
 }
 
 impl Stage {
@@ -85,7 +48,7 @@ impl Stage {
     }
 
     async fn inject(&self, fault: Fault) {
-        self.cluster.inject(&fault).await.expect("a fault of a known node");
+        stage::inject(&self.cluster, fault).await;
     }
 
     async fn slow(&self, nodes: &[cluster::NodeId], delay_ms: u32, jitter_ms: u32) {
@@ -107,7 +70,7 @@ impl Stage {
     }
 
     async fn pass(&self, ms: u64) {
-        self.cluster.clock().sleep(Duration::from_millis(ms)).await;
+        stage::pass(&self.cluster, ms).await;
     }
 
     /// Milliseconds from `since` until the text arrived as a datagram at the node.
