@@ -221,6 +221,16 @@ fn a_sweep_that_was_killed_again_and_again_ends_as_one_that_was_not() {
 }
 
 #[test]
+fn a_reader_that_goes_away_before_the_summary_changes_no_exit_code_of_a_whole_sweep() {
+    let room = room("reader");
+    let short = ["redis-append-calm", "--time", "1", "--nodes", "3", "--seeds", "2"];
+    let mut child = start(&room, &[&short]);
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "all seeds were run and are valid");
+    assert_eq!(kept(&results(&room)[0]).len(), 2);
+}
+
+#[test]
 fn three_shards_merged_are_the_whole_sweep() {
     let room = room("shards");
     let words: &[&[&str]] = &[&FOUND, &["--seeds", "10"]];

@@ -300,10 +300,10 @@ impl Told<'_> {
     }
 
     fn end(mut self) -> anyhow::Result<u8> {
-        self.summary.tell(&mut self.out, self.sweep.json)?;
         if self.out.is_closed() {
             bail!("the sweep ended early: nobody reads standard output any more");
         }
+        self.summary.tell(&mut self.out, self.sweep.json)?;
         Ok(self.summary.ending().exit_code())
     }
 }
