@@ -259,13 +259,21 @@ impl Told<'_> {
         let (mut found, mut failure) = (false, None);
         let mut resumed = self.sweep.resume;
         let numbers = Numbers { range: results.runs()..runs.seeds.len(), jobs: means.jobs };
-        let hands =
-            Hands { more: || means.until.is_ahead(), last: |record: &Record| runs.stop.at(record) };
+        let last =
+            |run: &Result<Record, String>| run.as_ref().map_or(true, |run| runs.stop.at(run));
+        let hands = Hands { more: || means.until.is_ahead(), last };
         let hand = || {
             let mut hand = Hand::new(&orders);
             move |index: u64| hand.run(runs.seeds.seed(index))
         };
-        in_order(numbers, hands, hand, |mut record| {
+        in_order(numbers, hands, hand, |run| {
+            let mut record = match run {
+                Ok(record) => record,
+                Err(sentence) => {
+                    failure = Some(anyhow::Error::msg(sentence));
+                    return ControlFlow::Break(());
+                }
+            };
             found = runs.stop.at(&record);
             let once = std::mem::take(&mut resumed);
             let told = progress.aside(|| {
