@@ -276,6 +276,7 @@ fn three_shards_merged_are_the_whole_sweep() {
 
     let [first, second, third] = &results(&room)[..] else { panic!("three files") };
     let [first, second, third] = [first, second, third].map(|path| path.to_str().expect("a name"));
+    refused(&room, &[&["--seeds", "10", "merge", "store"]], "right after `sweep`");
     refused(&room, &[&["merge", first, third]], "shard 2/3 of redis-append are missing");
     refused(&room, &[&["merge", first, second, second, third]], "overlap: both are shard 2/3");
     refused(&room, &[&["merge", "store", "whole"]], "not of one sweep: the number of shards");

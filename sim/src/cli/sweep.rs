@@ -130,6 +130,11 @@ impl Sweep {
     /// One sweep a test. All words are read before anything runs.
     fn sweeps(&self, seeds: Seeds, build: &Build) -> Result<Vec<Runs>, String> {
         let names = self.tests();
+        if names.iter().any(|name| name == "merge") {
+            return Err(
+                "`merge` comes right after `sweep`: cargo sim sweep merge DIR… [--json]".to_owned()
+            );
+        }
         let tests: Vec<&str> = names.iter().map(String::as_str).collect();
         let runs = |test: &String| {
             let case = case::case(&self.setup, test, seeds.start())?;
