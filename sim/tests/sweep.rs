@@ -246,6 +246,20 @@ fn a_finding_that_cannot_be_kept_ends_the_sweep_and_is_no_error_of_its_seed() {
 }
 
 #[test]
+fn a_first_run_that_has_no_place_ends_the_sweep_with_a_sentence() {
+    let room = room("no_place");
+    fs::create_dir(room.join("store")).expect("the room is empty");
+    fs::write(room.join("store/redis-append"), "").expect("it is ours");
+    // Nothing is broken within a second, so the first run is unknown.
+    let idle = ["redis-append", "--faults", "kill", "--interval", "90", "--time", "1"];
+    let words: &[&[&str]] = &[&idle, &["--nodes", "3", "--seeds", "1"]];
+    refused(&room, words, "error: store/redis-append: ");
+    fs::remove_file(room.join("store/redis-append")).expect("it is there");
+    assert_eq!(sweep(&room, &[words, &[&["--resume"]]].concat()).code, 2);
+    assert_eq!(kept(&results(&room)[0]).len(), 1);
+}
+
+#[test]
 fn a_reader_that_goes_away_before_the_summary_changes_no_exit_code_of_a_whole_sweep() {
     let room = room("reader");
     let short = ["redis-append-calm", "--time", "1", "--nodes", "3", "--seeds", "2"];

@@ -113,6 +113,11 @@ impl Sweep {
         if let Some(Part::Merge(merge)) = self.part {
             return merge.act();
         }
+        if self.out.to_str().is_none() {
+            // Processes and results name folders in text.
+            let out = self.out.display();
+            bail!("`{out}` does not fit --out: a directory whose name is text in UTF-8");
+        }
         let means = self.means().map_err(anyhow::Error::msg)?;
         let seeds = self.range().map_err(anyhow::Error::msg)?;
         let sweeps = self.sweeps(seeds, &program::build()?).map_err(anyhow::Error::msg)?;
@@ -286,8 +291,12 @@ impl Told<'_> {
                 results.add(&record)?;
                 self.tell(&record)
             });
-            self.summary.tally().into_iter().for_each(|tally| progress.advance(tally));
-            failure = told.err();
+            match told {
+                Ok(()) => {
+                    self.summary.tally().into_iter().for_each(|tally| progress.advance(tally))
+                }
+                Err(error) => failure = Some(error),
+            }
             flow(found || failure.is_some() || self.out.is_closed())
         });
         progress.finish();
