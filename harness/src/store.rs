@@ -156,7 +156,11 @@ pub fn save(store: &Path, kept: Kept) -> Result<PathBuf, StoreError> {
         let (folder, draft) = (tests.join(&name), tests.join(format!(".{name}.part")));
         // Whoever makes the draft owns the name; a folder that is there already keeps it.
         if !folder.exists() && fs::create_dir(&draft).is_ok() {
-            fill(&draft, kept)?;
+            if let Err(error) = fill(&draft, kept) {
+                // It would hold the name for ever. If it cannot go either, the first error says why.
+                let _ = fs::remove_dir_all(&draft);
+                return Err(error);
+            }
             if fs::rename(&draft, &folder).is_ok() {
                 return Ok(folder);
             }

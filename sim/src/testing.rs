@@ -192,7 +192,8 @@ impl Check {
     fn again(&self, case: &Case) -> String {
         let args = case.words().split_off(2).join(" ");
         let args = if args.is_empty() { args } else { format!("ARGS=\"{args}\" ") };
-        format!("SEED={} {args}cargo test {}", case.seed, self.path)
+        // Names of tests begin with names of others.
+        format!("SEED={} {args}cargo test {} -- --exact", case.seed, self.path)
     }
 
     /// Runs the seed in a process of its own. `Err` is a sentence that says how that run was another.

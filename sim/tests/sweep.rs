@@ -221,6 +221,55 @@ fn a_sweep_that_was_killed_again_and_again_ends_as_one_that_was_not() {
 }
 
 #[test]
+fn a_finding_that_cannot_be_kept_ends_the_sweep_and_is_no_error_of_its_seed() {
+    let (whole, full) = (room("roomy"), room("no_room"));
+    let words: &[&[&str]] = &[&FOUND, &["--seeds", "10"]];
+    let one = sweep(&whole, words);
+    let name = results(&whole)[0].file_stem().expect("a name").display().to_string();
+    // Not a full disk, but nothing can be kept either: a file is where the drafts belong.
+    let obstacle = full.join("store").join(format!(".drafts-{name}"));
+    fs::create_dir(full.join("store")).expect("the room is empty");
+    fs::write(&obstacle, "").expect("it is ours");
+    let said = sweep(&full, words);
+    assert_eq!(said.code, 3, "{}", said.err);
+    let line = said.err.lines().last().unwrap_or_default();
+    assert!(line.starts_with("error: the run of seed 0x"), "{}", said.err);
+    assert!(line.contains("could not be kept") && line.contains("--resume"), "{}", said.err);
+    fs::remove_file(&obstacle).expect("it is there");
+    let first = kept(&results(&full)[0]);
+    assert!(first.iter().all(|run| run["verdict"] == "valid"), "{first:?}");
+
+    let last = sweep(&full, &[words, &[&["--resume"]]].concat());
+    assert_eq!(last.constant(), one.constant());
+    assert_eq!(kept(&results(&full)[0]), kept(&results(&whole)[0]));
+    assert_eq!(folders(&full), folders(&whole));
+}
+
+#[test]
+fn a_first_run_that_has_no_place_ends_the_sweep_with_a_sentence() {
+    let room = room("no_place");
+    fs::create_dir(room.join("store")).expect("the room is empty");
+    fs::write(room.join("store/redis-append"), "").expect("it is ours");
+    // Nothing is broken within a second, so the first run is unknown.
+    let idle = ["redis-append", "--faults", "kill", "--interval", "90", "--time", "1"];
+    let words: &[&[&str]] = &[&idle, &["--nodes", "3", "--seeds", "1"]];
+    refused(&room, words, "error: store/redis-append: ");
+    fs::remove_file(room.join("store/redis-append")).expect("it is there");
+    assert_eq!(sweep(&room, &[words, &[&["--resume"]]].concat()).code, 2);
+    assert_eq!(kept(&results(&room)[0]).len(), 1);
+}
+
+#[test]
+fn a_reader_that_goes_away_before_the_summary_changes_no_exit_code_of_a_whole_sweep() {
+    let room = room("reader");
+    let short = ["redis-append-calm", "--time", "1", "--nodes", "3", "--seeds", "2"];
+    let mut child = start(&room, &[&short]);
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "all seeds were run and are valid");
+    assert_eq!(kept(&results(&room)[0]).len(), 2);
+}
+
+#[test]
 fn three_shards_merged_are_the_whole_sweep() {
     let room = room("shards");
     let words: &[&[&str]] = &[&FOUND, &["--seeds", "10"]];
@@ -241,6 +290,7 @@ fn three_shards_merged_are_the_whole_sweep() {
 
     let [first, second, third] = &results(&room)[..] else { panic!("three files") };
     let [first, second, third] = [first, second, third].map(|path| path.to_str().expect("a name"));
+    refused(&room, &[&["--seeds", "10", "merge", "store"]], "right after `sweep`");
     refused(&room, &[&["merge", first, third]], "shard 2/3 of redis-append are missing");
     refused(&room, &[&["merge", first, second, second, third]], "overlap: both are shard 2/3");
     refused(&room, &[&["merge", "store", "whole"]], "not of one sweep: the number of shards");
@@ -316,6 +366,20 @@ fn a_process_that_somebody_killed_costs_no_seed() {
     let said = Said::of(child.wait_with_output().expect("it ends"));
     assert_eq!((said.code, &said.summary["verdict"]), (0, &"valid".into()), "{}", said.err);
     assert!(said.err.contains("ended: signal: 9 (SIGKILL)"), "and it is told: {}", said.err);
+}
+
+#[test]
+fn a_process_that_says_something_else_is_replaced() {
+    let room = room("something_else");
+    let long = ["redis-append", "--time", "30", "--nodes", "3", "--faults", "none", "--json"];
+    let mut child = start(&room, &[&long, &["--seeds", "1", "--jobs", "1"]]);
+    let err = child.stderr.take().expect("it is piped");
+    // Not even text.
+    fs::write(format!("/proc/{}/fd/1", worker_of(&child)), b"\xffoops\n").expect("it is a pipe");
+    let err = until_closed(err).expect("the sweep ends");
+    let said = Said::of(child.wait_with_output().expect("it ends"));
+    assert_eq!((said.code, &said.summary["verdict"]), (0, &"valid".into()), "{err}");
+    assert!(err.contains("oops`, which is no record of the seed"), "and it is told: {err}");
 }
 
 #[test]

@@ -140,6 +140,8 @@ fn results_of_another_build_and_those_that_are_being_written_are_refused_with_a_
 
 #[test]
 fn a_line_that_does_not_belong_is_refused_with_its_place() {
+    let endless = Shards::open(&[PathBuf::from("/dev/zero")]).err().unwrap().to_string();
+    assert!(endless.starts_with("/dev/zero: a line has more than 16 MiB"), "{endless}");
     let room = room("damaged");
     let ours = head(None, 3, "1/1");
     swept(&room, &ours, &[]);

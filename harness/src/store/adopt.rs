@@ -19,8 +19,12 @@ pub fn adopt(store: &Path, folder: &Path) -> Result<PathBuf, StoreError> {
         }
         match fs::rename(folder, &place) {
             Ok(()) => return Ok(place),
-            // Somebody else was quicker.
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            // Somebody else was quicker; which of the two it is depends on the file system.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists
+                ) => {}
             Err(error) => return Err(io_error(&place, error)),
         }
     }

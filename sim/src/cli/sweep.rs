@@ -113,6 +113,11 @@ impl Sweep {
         if let Some(Part::Merge(merge)) = self.part {
             return merge.act();
         }
+        if self.out.to_str().is_none() {
+            // Processes and results name folders in text.
+            let out = self.out.display();
+            bail!("`{out}` does not fit --out: a directory whose name is text in UTF-8");
+        }
         let means = self.means().map_err(anyhow::Error::msg)?;
         let seeds = self.range().map_err(anyhow::Error::msg)?;
         let sweeps = self.sweeps(seeds, &program::build()?).map_err(anyhow::Error::msg)?;
@@ -130,6 +135,11 @@ impl Sweep {
     /// One sweep a test. All words are read before anything runs.
     fn sweeps(&self, seeds: Seeds, build: &Build) -> Result<Vec<Runs>, String> {
         let names = self.tests();
+        if names.iter().any(|name| name == "merge") {
+            return Err(
+                "`merge` comes right after `sweep`: cargo sim sweep merge DIR… [--json]".to_owned()
+            );
+        }
         let tests: Vec<&str> = names.iter().map(String::as_str).collect();
         let runs = |test: &String| {
             let case = case::case(&self.setup, test, seeds.start())?;
@@ -259,13 +269,21 @@ impl Told<'_> {
         let (mut found, mut failure) = (false, None);
         let mut resumed = self.sweep.resume;
         let numbers = Numbers { range: results.runs()..runs.seeds.len(), jobs: means.jobs };
-        let hands =
-            Hands { more: || means.until.is_ahead(), last: |record: &Record| runs.stop.at(record) };
+        let last =
+            |run: &Result<Record, String>| run.as_ref().map_or(true, |run| runs.stop.at(run));
+        let hands = Hands { more: || means.until.is_ahead(), last };
         let hand = || {
             let mut hand = Hand::new(&orders);
             move |index: u64| hand.run(runs.seeds.seed(index))
         };
-        in_order(numbers, hands, hand, |mut record| {
+        in_order(numbers, hands, hand, |run| {
+            let mut record = match run {
+                Ok(record) => record,
+                Err(sentence) => {
+                    failure = Some(anyhow::Error::msg(sentence));
+                    return ControlFlow::Break(());
+                }
+            };
             found = runs.stop.at(&record);
             let once = std::mem::take(&mut resumed);
             let told = progress.aside(|| {
@@ -273,8 +291,12 @@ impl Told<'_> {
                 results.add(&record)?;
                 self.tell(&record)
             });
-            self.summary.tally().into_iter().for_each(|tally| progress.advance(tally));
-            failure = told.err();
+            match told {
+                Ok(()) => {
+                    self.summary.tally().into_iter().for_each(|tally| progress.advance(tally))
+                }
+                Err(error) => failure = Some(error),
+            }
             flow(found || failure.is_some() || self.out.is_closed())
         });
         progress.finish();
@@ -300,10 +322,10 @@ impl Told<'_> {
     }
 
     fn end(mut self) -> anyhow::Result<u8> {
-        self.summary.tell(&mut self.out, self.sweep.json)?;
         if self.out.is_closed() {
             bail!("the sweep ended early: nobody reads standard output any more");
         }
+        self.summary.tell(&mut self.out, self.sweep.json)?;
         Ok(self.summary.ending().exit_code())
     }
 }

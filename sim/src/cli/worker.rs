@@ -1,7 +1,8 @@
 //! `worker`: runs the seeds that come on standard input, a line each, and answers each with its record.
 //!
-//! A sweep starts its workers; nobody types this. Promise: when standard input ends, so does the process, in the middle of
-//! a run too: a sweep that is killed leaves nothing behind.
+//! A sweep starts its workers; nobody types this. Promises: when standard input ends, so does the process, in the middle of
+//! a run too: a sweep that is killed leaves nothing behind. What the machine refuses, such as room for a folder, is never
+//! told as what became of a seed.
 
 use super::{case, keep};
 use harness::cli::FAILED;
@@ -9,6 +10,7 @@ use harness::cli::output::{Output, note};
 use harness::cli::setup::Setup;
 use harness::record::{Ending, Record};
 use harness::seed::Seed;
+use serde::{Deserialize, Serialize};
 use sim::execute::Case;
 use sim::record;
 use sim::sweep;
@@ -16,6 +18,16 @@ use std::io::stdin;
 use std::path::PathBuf;
 use std::process::exit;
 use std::sync::mpsc;
+
+/// An answer, as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Line {
+    /// What became of the seed.
+    Run(Box<Record>),
+    /// Why the run could not be kept, which says nothing about the seed.
+    Unkept(String),
+}
 
 /// Runs seeds from standard input until it ends; a sweep starts it
 #[derive(clap::Args)]
@@ -53,10 +65,10 @@ impl Worker {
         Ok(())
     }
 
-    fn run(&self, case: Case) -> Record {
+    fn run(&self, case: Case) -> Line {
         let outcome = match sweep::ran(&case) {
             Ok(outcome) => outcome,
-            Err(sentence) => return record::error(&case, sentence),
+            Err(sentence) => return Line::Run(Box::new(record::error(&case, sentence))),
         };
         let mut record = record::of(&outcome);
         if let Some(store) = &self.keep
@@ -64,12 +76,10 @@ impl Worker {
         {
             match keep::save(store, &outcome) {
                 Ok(folder) => record.folder = Some(folder.display().to_string()),
-                Err(error) => {
-                    return record::error(&case, format!("it could not be kept: {error:#}"));
-                }
+                Err(error) => return Line::Unkept(format!("{error:#}")),
             }
         }
-        record
+        Line::Run(Box::new(record))
     }
 }
 

@@ -146,6 +146,7 @@ mod tests {
     use super::*;
     use std::fs;
 
+    #[expect(clippy::disallowed_methods, reason = "a file of the test's own, wherever it is")]
     #[test]
     fn a_journal_is_read_back_but_for_a_line_that_was_cut() -> Result<(), JournalError> {
         let path = std::env::temp_dir().join(format!("journal-{}", std::process::id()));

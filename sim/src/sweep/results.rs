@@ -227,8 +227,12 @@ impl Results {
         let name = head.name().map_err(ResultsError::Unfit)?;
         for path in paths(dir, &name) {
             match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
-                Ok(file) if lock(&path, &file).is_ok() => return Results::begin(path, file, head),
-                Ok(_) => {}
+                Ok(file) => match lock(&path, &file) {
+                    Ok(()) => return Results::begin(path, file, head),
+                    // Somebody who goes on with blank results was quicker.
+                    Err(ResultsError::Unfit(_)) => {}
+                    Err(error) => return Err(error),
+                },
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(io_error(&path, error)),
             }

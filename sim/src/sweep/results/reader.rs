@@ -9,8 +9,11 @@ use crate::sweep::seeds::Seeds;
 use harness::record::Record;
 use serde_json::from_slice;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+
+/// Far more than any line of results has: what is longer is something else.
+const LINE_MAX: u64 = 16 << 20;
 
 /// A file of results, read as far as [`Reader::run`] was called.
 pub struct Reader {
@@ -130,6 +133,12 @@ impl Reader {
 /// A line with its end, or nothing.
 fn whole_line(path: &Path, lines: &mut BufReader<File>) -> Result<Option<Vec<u8>>, ResultsError> {
     let mut line = Vec::new();
-    lines.read_until(b'\n', &mut line).map_err(|error| io_error(path, error))?;
+    let read = lines.by_ref().take(LINE_MAX).read_until(b'\n', &mut line);
+    read.map_err(|error| io_error(path, error))?;
+    if line.len() as u64 == LINE_MAX && !line.ends_with(b"\n") {
+        let error =
+            io::Error::other("a line has more than 16 MiB: no results of a sweep have that");
+        return Err(io_error(path, error));
+    }
     Ok(Some(line).filter(|line| line.ends_with(b"\n")))
 }
