@@ -200,14 +200,19 @@ impl Case {
 }
 
 impl Outcome {
-    /// The run's decisions; `commit` and `build` are the ones that ran.
+    /// The run's decisions; `commit` and `build` are the ones that ran. Of a planned run they are its plan's: where threads
+    /// were busy at other times than the plan knew of, its history does not show all moments that were waited for.
     pub fn plan(&self, commit: &str, build: u64) -> Plan {
         let Outcome { case, run, .. } = self;
         let world = case.world();
         let told =
             Told { extra: case.extra(), world: world.to_numbers(), overrides: world.overrides };
         let trace_hash = run.artifacts.trace_hash;
-        Plan::of(run, &case.options, told, Taken { commit: commit.to_owned(), build, trace_hash })
+        let taken = Taken { commit: commit.to_owned(), build, trace_hash };
+        match &case.plan {
+            Some(Planned { plan, .. }) => Plan { told, taken, ..Plan::clone(plan) },
+            None => Plan::of(run, &case.options, told, taken),
+        }
     }
 }
 
