@@ -132,16 +132,21 @@ impl Case {
         bug.into_iter().chain([(WIRING.to_owned(), self.wiring.name().to_owned())]).collect()
     }
 
-    /// The case of a run folder.
+    /// The case of a run folder. A real run does not say how it was wired: as its bug needs it.
     pub fn stored(
         test: Test,
         seed: Seed,
         options: Options,
         extra: &BTreeMap<String, String>,
     ) -> Result<Case, String> {
+        if let Some(word) = extra.keys().find(|word| ![BUG, WIRING].contains(&word.as_str())) {
+            return Err(format!(
+                "it says something of `{word}`, which this build does not know: {BUG} or {WIRING}"
+            ));
+        }
+        let bug: Option<Bug> = extra.get(BUG).map(|name| name.parse()).transpose()?;
         let wiring = extra.get(WIRING).map(|name| name.parse()).transpose()?;
-        let wiring = wiring.unwrap_or(Wiring::Verified);
-        let bug = extra.get(BUG).map(|name| name.parse()).transpose()?;
+        let wiring = wiring.unwrap_or_else(|| bug.map_or(Wiring::Verified, Bug::wiring));
         Ok(Case { test, options, bug, wiring, seed, world: None, plan: None })
     }
 

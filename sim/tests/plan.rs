@@ -74,6 +74,18 @@ fn a_planned_run_that_went_another_way_has_a_plan_that_gives_it_again() {
     }
 }
 
+#[test]
+fn a_plan_is_run_with_the_wiring_of_its_bug_and_refused_with_what_is_unknown() {
+    let mut plan = ran(case(1)).plan("", 0);
+    // Plans of real runs say nothing of it.
+    let bug = Bug::ProposalIdProcessCounter;
+    plan.told.extra = [("bug".to_owned(), bug.name().to_owned())].into();
+    assert_eq!(replay(&plan).wiring, bug.wiring());
+    plan.told.extra.insert("profile".to_owned(), "head".to_owned());
+    let sentence = Case::planned(plan, "a plan").err().expect("it is refused");
+    assert!(sentence.contains("`profile`, which this build does not know"), "{sentence}");
+}
+
 /// What a task's turn costs in madsim's clock, tens of nanoseconds, hangs on the order of turns.
 fn is_near(a: Duration, b: Duration) -> bool {
     a.abs_diff(b) < Duration::from_micros(5)
