@@ -74,6 +74,11 @@ fn threads_and_interruptions_change_nothing() {
         let step = shrunk(&pieces, &["--budget", budget, "--jobs", "3"]);
         steps.push(step["after"]["ops"].as_u64());
     }
+    // What was found is not lost to a budget that would not have found it.
+    let found = plan(&pieces);
+    let less = shrunk(&pieces, &["--budget", "20"]);
+    assert_eq!(less["after"]["ops"].as_u64(), steps[2]);
+    assert_eq!(plan(&pieces), found);
     // A journal that was cut off in the middle of a line.
     let path = pieces.join(FOLDER).join("shrunk.plan.journal");
     let journal = fs::read(&path).expect("it is there");
@@ -100,6 +105,14 @@ fn what_cannot_be_shrunk_is_refused_with_a_sentence() {
     fails(&room);
     refused(&["shrink", FOLDER, "--anomaly", "G9"], "`G9` does not fit --anomaly: the run shows");
     refused(&["shrink", FOLDER, "--budget", "x"], "--budget");
+    refused(&["shrink", FOLDER, "--budget", "0"], "--budget");
+    let journal = room.join(FOLDER).join("shrunk.plan.journal");
+    fs::write(&journal, "shrink another\n").expect("it is ours");
+    refused(&["shrink", FOLDER], "remove it and its plan to begin anew");
+    let file = fs::File::open(&journal).expect("it is there");
+    file.lock().expect("nobody else has it");
+    refused(&["shrink", FOLDER], "another shrinking is writing it");
+    fs::remove_file(&journal).expect("it is there");
     fs::write(room.join(FOLDER).join("shrunk.plan"), "mine").expect("it is ours");
     refused(&["shrink", FOLDER], "shrunk.plan` is there already");
 }

@@ -7,7 +7,7 @@
 use crate::trace::digest_bytes;
 use harness::plan::{Plan, Taken};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,11 +39,16 @@ pub enum JournalError {
     /// The file system.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// Another process has it.
+    #[error("another shrinking is writing it: wait for its end, or name another file with --out")]
+    Busy,
     /// It belongs to something else.
-    #[error("it is the journal of another shrinking: remove it to begin anew")]
+    #[error(
+        "it is the journal of another shrinking or build: remove it and its plan to begin anew, or name another file with --out"
+    )]
     Other,
     /// A line in the middle of it.
-    #[error("line {0} is not one of a journal: remove the file to begin anew")]
+    #[error("line {0} is not one of a journal: remove it and its plan to begin anew")]
     Line(usize),
 }
 
@@ -62,7 +67,10 @@ impl Journal {
     pub fn open(path: &Path, head: &str) -> Result<Journal, JournalError> {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        file.try_lock().map_err(io::Error::from)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => JournalError::Busy,
+            TryLockError::Error(error) => error.into(),
+        })?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
