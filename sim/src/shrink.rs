@@ -168,7 +168,7 @@ impl Shrinker<'_> {
         candidate: &(impl Fn(&Plan, usize) -> Plan + Sync),
     ) -> Option<usize> {
         let count = (count as u64).min(self.budget.runs.saturating_sub(self.runs));
-        let (best, journal, signature) = (&self.best, &*self.journal, self.signature);
+        let (best, journal, signature) = (&self.best, self.journal, self.signature);
         let make = |index: u64| Plan { seed, ..candidate(best, index as usize) };
         let work = |index: u64| {
             let plan = make(index);

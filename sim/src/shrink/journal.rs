@@ -148,34 +148,3 @@ pub fn digest(plan: &Plan) -> u64 {
     let bare = Plan { taken: Taken::default(), ..plan.clone() };
     bare.encode().map_or(0, |bytes| digest_bytes(0, &bytes))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    #[test]
-    fn a_journal_is_read_back_but_for_a_line_that_was_cut() -> Result<(), JournalError> {
-        let path = std::env::temp_dir().join(format!("journal-{}", std::process::id()));
-        let _ = fs::remove_file(&path);
-        let shown = Shown { by_ns: 7, trace_hash: u64::MAX };
-        let journal = Journal::open(&path, "a shrinking")?;
-        journal.add(1, None)?;
-        journal.add(2, Some(shown))?;
-        drop(journal);
-        let whole = fs::read(&path)?;
-        fs::write(&path, [&whole[..], b"00000000000000"].concat())?;
-        let journal = Journal::open(&path, "a shrinking")?;
-        assert_eq!(
-            (journal.get(1), journal.get(2), journal.get(3)),
-            (Some(None), Some(Some(shown)), None)
-        );
-        journal.add(3, None)?;
-        drop(journal);
-        assert_eq!(Journal::open(&path, "a shrinking")?.len(), 3);
-        assert!(matches!(Journal::open(&path, "another"), Err(JournalError::Other)));
-        fs::write(&path, "a shrinking\nnonsense here\n")?;
-        assert!(matches!(Journal::open(&path, "a shrinking"), Err(JournalError::Line(2))));
-        Ok(fs::remove_file(path)?)
-    }
-}
