@@ -17,7 +17,6 @@ use crate::generator::on_threads::OnThreads;
 use crate::generator::planned::Planned;
 use crate::history::{Event, Kind, Process};
 use crate::nemesis;
-use crate::op::Op;
 use crate::options::Options;
 use crate::recording::{Injection, Phase, Run};
 use crate::run::Drivers;
@@ -30,30 +29,10 @@ mod fate;
 mod file;
 mod words;
 
+pub use crate::generator::planned::Ask;
+pub use crate::nemesis::planned::Look;
 pub use fate::{Fate, Override};
 pub use file::{LIMIT, PlanError};
-
-/// An operation and when it is asked, in the cluster's time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
-    /// When it is due: nothing is waited for before.
-    pub due: Duration,
-    /// When it is asked, if its thread is free.
-    pub at: Duration,
-    /// Of which thread; thread i talks to node i mod n.
-    pub thread: u16,
-    /// What; its reads say nothing of what they see.
-    pub op: Op,
-}
-
-/// A moment at which the nemesis is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
-    /// When.
-    pub due: Duration,
-    /// What it then breaks or mends; `None`: nothing.
-    pub fault: Option<Fault>,
-}
 
 /// The run that a plan was taken from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

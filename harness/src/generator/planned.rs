@@ -5,10 +5,23 @@
 //! up no other thread's.
 
 use super::{Context, Generator, Next};
-use crate::plan::Ask;
+use crate::op::Op;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 use std::time::Duration;
+
+/// An operation and when it is asked, in the cluster's time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// When it is due: nothing is waited for before.
+    pub due: Duration,
+    /// When it is asked, if its thread is free.
+    pub at: Duration,
+    /// Of which thread; thread i talks to node i mod n.
+    pub thread: u16,
+    /// What; its reads say nothing of what they see.
+    pub op: Op,
+}
 
 /// The operations of a plan. Never exhausted: its run ends at its time.
 #[derive(Clone, Debug)]

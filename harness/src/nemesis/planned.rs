@@ -2,10 +2,18 @@
 
 use super::{ClusterView, Nemesis};
 use crate::fault::Fault;
-use crate::plan::Look;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 use std::time::Duration;
+
+/// A moment at which the nemesis is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// When.
+    pub due: Duration,
+    /// What it then breaks or mends; `None`: nothing.
+    pub fault: Option<Fault>,
+}
 
 /// Injects each fault at its time, whether or not it can act.
 #[derive(Clone, Debug, Default)]
