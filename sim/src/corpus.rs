@@ -62,7 +62,15 @@ pub enum CorpusError {
 /// Every case of a corpus, in the order of their paths.
 pub fn read(seeds: &Path) -> Result<Vec<Remembered>, CorpusError> {
     let mut all = Vec::new();
-    for test in entries(seeds)?.into_iter().filter(|path| path.is_dir()) {
+    let (tests, files): (Vec<PathBuf>, Vec<PathBuf>) =
+        entries(seeds)?.into_iter().partition(|path| path.is_dir());
+    let is_case =
+        |file: &&PathBuf| ["toml", "plan"].map(OsStr::new).map(Some).contains(&file.extension());
+    if let Some(file) = files.iter().find(is_case) {
+        let sentence = "a case lies in the folder of its test, as in seeds/<test>/<story>.toml";
+        return Err(content(file, sentence.to_owned()));
+    }
+    for test in tests {
         for file in entries(&test)? {
             match file.extension().and_then(OsStr::to_str) {
                 Some("toml") => all.push(Remembered::load(&file)?),

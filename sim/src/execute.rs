@@ -132,16 +132,21 @@ impl Case {
         bug.into_iter().chain([(WIRING.to_owned(), self.wiring.name().to_owned())]).collect()
     }
 
-    /// The case of a run folder.
+    /// The case of a run folder. A real run does not say how it was wired: as its bug needs it.
     pub fn stored(
         test: Test,
         seed: Seed,
         options: Options,
         extra: &BTreeMap<String, String>,
     ) -> Result<Case, String> {
+        if let Some(word) = extra.keys().find(|word| ![BUG, WIRING].contains(&word.as_str())) {
+            return Err(format!(
+                "it says something of `{word}`, which this build does not know: {BUG} or {WIRING}"
+            ));
+        }
+        let bug: Option<Bug> = extra.get(BUG).map(|name| name.parse()).transpose()?;
         let wiring = extra.get(WIRING).map(|name| name.parse()).transpose()?;
-        let wiring = wiring.unwrap_or(Wiring::Verified);
-        let bug = extra.get(BUG).map(|name| name.parse()).transpose()?;
+        let wiring = wiring.unwrap_or_else(|| bug.map_or(Wiring::Verified, Bug::wiring));
         Ok(Case { test, options, bug, wiring, seed, world: None, plan: None })
     }
 
@@ -200,14 +205,19 @@ impl Case {
 }
 
 impl Outcome {
-    /// The run's decisions; `commit` and `build` are the ones that ran.
+    /// The run's decisions; `commit` and `build` are the ones that ran. Of a planned run they are its plan's: where threads
+    /// were busy at other times than the plan knew of, its history does not show all moments that were waited for.
     pub fn plan(&self, commit: &str, build: u64) -> Plan {
         let Outcome { case, run, .. } = self;
         let world = case.world();
         let told =
             Told { extra: case.extra(), world: world.to_numbers(), overrides: world.overrides };
         let trace_hash = run.artifacts.trace_hash;
-        Plan::of(run, &case.options, told, Taken { commit: commit.to_owned(), build, trace_hash })
+        let taken = Taken { commit: commit.to_owned(), build, trace_hash };
+        match &case.plan {
+            Some(Planned { plan, .. }) => Plan { told, taken, ..Plan::clone(plan) },
+            None => Plan::of(run, &case.options, told, taken),
+        }
     }
 }
 

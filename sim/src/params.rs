@@ -113,6 +113,8 @@ impl WorldParams {
                 ));
             }
         }
+        let (shortest, longest) = params.sync_ns;
+        params.sync_ns = (shortest, longest.max(shortest));
         Ok(params)
     }
 
@@ -199,6 +201,14 @@ mod tests {
         let strange = BTreeMap::from([("gravity".to_owned(), 9)]);
         let sentence = WorldParams::from_numbers(&strange).unwrap_err();
         assert!(sentence.contains("`gravity`") && sentence.contains("latency-ns"), "{sentence}");
+    }
+
+    #[test]
+    fn a_world_whose_longest_sync_is_the_shorter_one_has_syncs_of_one_length() {
+        let numbers = BTreeMap::from([("sync-ns-min", 9 * MS), ("sync-ns-max", 2 * MS)]);
+        let numbers = numbers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let params = WorldParams::from_numbers(&numbers).expect("it knows both");
+        assert_eq!(params.sync_ns, (9 * MS, 9 * MS));
     }
 
     #[test]

@@ -242,4 +242,8 @@ fn what_is_no_case_in_a_corpus_is_refused_and_an_empty_one_is_unknown() {
     fs::write(folder.join("alone.toml"), "why = \"\"\nwhen = \"now\"\n").expect("it is ours");
     refused(&room, &["seeds"], "alone.toml: line 2: unknown field `when`");
     refused(&room, &["seeds", "nowhere"], "there is no corpus `nowhere` here");
+    // The folder of one test is no corpus, and a case beside the folders is not passed over.
+    refused(&room, &["seeds", "seeds/redis-append"], "a case lies in the folder of its test");
+    fs::rename(folder.join("alone.toml"), room.join("seeds/alone.toml")).expect("it is ours");
+    refused(&room, &["seeds"], "seeds/alone.toml: a case lies in the folder of its test");
 }

@@ -58,6 +58,34 @@ fn in_its_own_build_a_plan_is_the_run_it_was_taken_from() {
     assert!(waited > 100, "only {waited} operations waited for a thread");
 }
 
+#[test]
+fn a_planned_run_that_went_another_way_has_a_plan_that_gives_it_again() {
+    // Some of ten clients are busy when the plan asks them, and others than in the run that it was taken from.
+    for seed in 1..=4 {
+        let mut ten = case(seed);
+        ten.options.set("clients", "10").expect("an option");
+        let first = ran(ten);
+        let mut plan = first.plan("", 0);
+        plan.told.world.insert("latency-ns".to_owned(), 5_000_000);
+        let second = ran(replay(&plan));
+        assert_ne!(asked(&first.run), asked(&second.run), "seed {seed} went the same way");
+        let third = ran(replay(&second.plan("", 0)));
+        assert_eq!(second.run, third.run, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_plan_is_run_with_the_wiring_of_its_bug_and_refused_with_what_is_unknown() {
+    let mut plan = ran(case(1)).plan("", 0);
+    // Plans of real runs say nothing of it.
+    let bug = Bug::ProposalIdProcessCounter;
+    plan.told.extra = [("bug".to_owned(), bug.name().to_owned())].into();
+    assert_eq!(replay(&plan).wiring, bug.wiring());
+    plan.told.extra.insert("profile".to_owned(), "head".to_owned());
+    let sentence = Case::planned(plan, "a plan").err().expect("it is refused");
+    assert!(sentence.contains("`profile`, which this build does not know"), "{sentence}");
+}
+
 /// What a task's turn costs in madsim's clock, tens of nanoseconds, hangs on the order of turns.
 fn is_near(a: Duration, b: Duration) -> bool {
     a.abs_diff(b) < Duration::from_micros(5)

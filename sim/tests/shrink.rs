@@ -2,9 +2,11 @@
 
 use harness::plan::Plan;
 use serde_json::Value;
+use sim::shrink::{Journal, JournalError, Shown};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 const BUG: &str = "exec_on_follower";
 const FOLDER: &str = "store/redis-append/0x1";
@@ -74,6 +76,11 @@ fn threads_and_interruptions_change_nothing() {
         let step = shrunk(&pieces, &["--budget", budget, "--jobs", "3"]);
         steps.push(step["after"]["ops"].as_u64());
     }
+    // What was found is not lost to a budget that would not have found it.
+    let found = plan(&pieces);
+    let less = shrunk(&pieces, &["--budget", "20"]);
+    assert_eq!(less["after"]["ops"].as_u64(), steps[2]);
+    assert_eq!(plan(&pieces), found);
     // A journal that was cut off in the middle of a line.
     let path = pieces.join(FOLDER).join("shrunk.plan.journal");
     let journal = fs::read(&path).expect("it is there");
@@ -100,6 +107,39 @@ fn what_cannot_be_shrunk_is_refused_with_a_sentence() {
     fails(&room);
     refused(&["shrink", FOLDER, "--anomaly", "G9"], "`G9` does not fit --anomaly: the run shows");
     refused(&["shrink", FOLDER, "--budget", "x"], "--budget");
+    refused(&["shrink", FOLDER, "--budget", "0"], "--budget");
+    let journal = room.join(FOLDER).join("shrunk.plan.journal");
+    fs::write(&journal, "shrink another\n").expect("it is ours");
+    refused(&["shrink", FOLDER], "remove it and its plan to begin anew");
+    let file = fs::File::open(&journal).expect("it is there");
+    file.lock().expect("nobody else has it");
+    refused(&["shrink", FOLDER], "another shrinking is writing it");
+    fs::remove_file(&journal).expect("it is there");
     fs::write(room.join(FOLDER).join("shrunk.plan"), "mine").expect("it is ours");
     refused(&["shrink", FOLDER], "shrunk.plan` is there already");
+}
+
+#[test]
+fn a_journal_is_read_back_but_for_a_line_that_was_cut() -> Result<(), JournalError> {
+    let path = room("journal").join("journal");
+    let shown = Shown::new(Duration::from_nanos(7), u64::MAX);
+    let journal = Journal::open(&path, "a shrinking")?;
+    assert!(matches!(Journal::open(&path, "a shrinking"), Err(JournalError::Busy)));
+    journal.add(1, None)?;
+    journal.add(2, Some(shown))?;
+    drop(journal);
+    let whole = fs::read(&path)?;
+    fs::write(&path, [&whole[..], b"00000000000000"].concat())?;
+    let journal = Journal::open(&path, "a shrinking")?;
+    assert_eq!(
+        (journal.get(1), journal.get(2), journal.get(3)),
+        (Some(None), Some(Some(shown)), None)
+    );
+    journal.add(3, None)?;
+    drop(journal);
+    assert_eq!(Journal::open(&path, "a shrinking")?.len(), 3);
+    assert!(matches!(Journal::open(&path, "another"), Err(JournalError::Other)));
+    fs::write(&path, "a shrinking\nnonsense here\n")?;
+    assert!(matches!(Journal::open(&path, "a shrinking"), Err(JournalError::Line(2))));
+    Ok(())
 }

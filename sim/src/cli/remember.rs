@@ -138,7 +138,6 @@ impl Remember {
             (None, None, Some(signature)) => signature.to_string(),
             (None, None, None) => bail!("a valid run needs a reason to be remembered: --why TEXT"),
         };
-        let found_at = &kept.plan.taken.commit;
         let story = Story {
             why,
             test: case.test.name.to_owned(),
@@ -149,7 +148,7 @@ impl Remember {
             anomaly: signature.as_ref().map(|signature| signature.anomaly.clone()),
             found_by: signature.map(|signature| signature.found_by),
             reaches: self.reaches.clone(),
-            found_at: if found_at.is_empty() { "unknown".to_owned() } else { found_at.clone() },
+            found_at: found_at(&kept.plan),
             options: Story::options_of(case),
         };
         story.check().map_err(anyhow::Error::msg)?;
@@ -221,7 +220,7 @@ impl Remember {
         };
         confirm(&remembered, &plan)?;
         remembered.story.seed = outcome.case.seed.to_string();
-        remembered.story.found_at = plan.taken.commit.clone();
+        remembered.story.found_at = found_at(&plan);
         if let Some(why) = &self.why {
             remembered.story.why = why.clone();
         }
@@ -253,6 +252,14 @@ impl Remember {
             ));
         }
         Ok(())
+    }
+}
+
+/// The commit at which it was seen.
+fn found_at(plan: &Plan) -> String {
+    match plan.taken.commit.as_str() {
+        "" => "unknown".to_owned(),
+        commit => commit.to_owned(),
     }
 }
 

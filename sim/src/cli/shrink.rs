@@ -38,7 +38,7 @@ pub struct Shrink {
     #[arg(value_name = "FOLDER|PLAN")]
     what: PathBuf,
     /// Runs that may be spent
-    #[arg(long, value_name = "RUNS", default_value_t = 4000)]
+    #[arg(long, value_name = "RUNS", default_value_t = 4000, value_parser = clap::value_parser!(u64).range(1..))]
     budget: u64,
     /// Threads; otherwise as many as the machine runs at once
     #[arg(long, value_name = "N")]
@@ -73,22 +73,22 @@ impl Shrink {
         let shrunk = shrink(&plan, &signature, self.limits(), &journal, &mut |runs, best| {
             progress.advance(runs, best);
             if let Some(best) = best {
-                failed = write(&out, best).err();
+                failed = improve(&out, best).err();
             }
         });
         progress.finish();
         let shrunk = shrunk.map_err(anyhow::Error::msg)?;
         failed.map_or(Ok(()), Err)?;
-        write(&out, &shrunk.plan)?;
-        self.confirm(&out, &shrunk.plan, &signature)?;
+        let smallest = improve(&out, &shrunk.plan)?;
+        self.confirm(&out, &smallest, &signature)?;
         if shrunk.spent {
             note(format_args!(
                 "the budget of {} runs is spent: --budget {} goes on",
                 self.budget,
-                self.budget * 4
+                self.budget.saturating_mul(4)
             ));
         }
-        self.tell(&plan, &shrunk.plan, shrunk.runs, &signature, &out)?;
+        self.tell(&plan, &smallest, shrunk.runs, &signature, &out)?;
         Ok(0)
     }
 
@@ -223,8 +223,18 @@ fn ours(plan: &Plan) -> anyhow::Result<Plan> {
     Ok(Plan { taken, ..plan.clone() })
 }
 
-fn write(out: &Path, plan: &Plan) -> anyhow::Result<()> {
-    Ok(store::write_plan(out, &ours(plan)?)?)
+/// Writes the best plan so far; what is there and smaller stays and is returned. A shrinking that goes on takes each step of
+/// the one before it again, and with a smaller budget not all of them.
+fn improve(out: &Path, best: &Plan) -> anyhow::Result<Plan> {
+    if out.exists() {
+        let there = store::read_plan(out)?;
+        if Size::of(&there) < Size::of(best) {
+            return Ok(there);
+        }
+    }
+    let best = ours(best)?;
+    store::write_plan(out, &best)?;
+    Ok(best)
 }
 
 /// How far it is, on standard error: a bar on a terminal, otherwise a line for every smaller plan's tenth.

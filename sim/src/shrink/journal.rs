@@ -7,7 +7,7 @@
 use crate::trace::digest_bytes;
 use harness::plan::{Plan, Taken};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,11 +39,16 @@ pub enum JournalError {
     /// The file system.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// Another process has it.
+    #[error("another shrinking is writing it: wait for its end, or name another file with --out")]
+    Busy,
     /// It belongs to something else.
-    #[error("it is the journal of another shrinking: remove it to begin anew")]
+    #[error(
+        "it is the journal of another shrinking or build: remove it and its plan to begin anew, or name another file with --out"
+    )]
     Other,
     /// A line in the middle of it.
-    #[error("line {0} is not one of a journal: remove the file to begin anew")]
+    #[error("line {0} is not one of a journal: remove it and its plan to begin anew")]
     Line(usize),
 }
 
@@ -62,7 +67,10 @@ impl Journal {
     pub fn open(path: &Path, head: &str) -> Result<Journal, JournalError> {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        file.try_lock().map_err(io::Error::from)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => JournalError::Busy,
+            TryLockError::Error(error) => error.into(),
+        })?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
@@ -139,36 +147,4 @@ fn read(line: &str) -> Option<(u64, Option<Shown>)> {
 pub fn digest(plan: &Plan) -> u64 {
     let bare = Plan { taken: Taken::default(), ..plan.clone() };
     bare.encode().map_or(0, |bytes| digest_bytes(0, &bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    #[expect(clippy::disallowed_methods, reason = "a file of the test's own, wherever it is")]
-    #[test]
-    fn a_journal_is_read_back_but_for_a_line_that_was_cut() -> Result<(), JournalError> {
-        let path = std::env::temp_dir().join(format!("journal-{}", std::process::id()));
-        let _ = fs::remove_file(&path);
-        let shown = Shown { by_ns: 7, trace_hash: u64::MAX };
-        let journal = Journal::open(&path, "a shrinking")?;
-        journal.add(1, None)?;
-        journal.add(2, Some(shown))?;
-        drop(journal);
-        let whole = fs::read(&path)?;
-        fs::write(&path, [&whole[..], b"00000000000000"].concat())?;
-        let journal = Journal::open(&path, "a shrinking")?;
-        assert_eq!(
-            (journal.get(1), journal.get(2), journal.get(3)),
-            (Some(None), Some(Some(shown)), None)
-        );
-        journal.add(3, None)?;
-        drop(journal);
-        assert_eq!(Journal::open(&path, "a shrinking")?.len(), 3);
-        assert!(matches!(Journal::open(&path, "another"), Err(JournalError::Other)));
-        fs::write(&path, "a shrinking\nnonsense here\n")?;
-        assert!(matches!(Journal::open(&path, "a shrinking"), Err(JournalError::Line(2))));
-        Ok(fs::remove_file(path)?)
-    }
 }
