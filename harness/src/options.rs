@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use std::time::Duration;
 
+/// Raft groups are small, and every pair of nodes takes room.
+pub const NODES_MAX: u16 = 64;
+
 /// The size, length and shape of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {

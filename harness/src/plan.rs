@@ -17,7 +17,8 @@ use crate::generator::on_threads::OnThreads;
 use crate::generator::planned::Planned;
 use crate::history::{Event, Kind, Process};
 use crate::nemesis;
-use crate::options::Options;
+use crate::op::Op;
+use crate::options::{NODES_MAX, Options};
 use crate::recording::{Injection, Phase, Run};
 use crate::run::Drivers;
 use crate::seed::Seed;
@@ -33,6 +34,9 @@ pub use crate::generator::planned::Ask;
 pub use crate::nemesis::planned::Look;
 pub use fate::{Fate, Override};
 pub use file::{LIMIT, PlanError};
+
+/// No plan is longer: a week of the cluster's time.
+const UNTIL_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The run that a plan was taken from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -136,6 +140,17 @@ impl Plan {
             return Err(format!("it is a plan of test `{}`, not of `{}`", self.test, test.name));
         }
         let Options { nodes, clients, .. } = self.options;
+        if !(1..=NODES_MAX).contains(&nodes) {
+            return Err(format!(
+                "its cluster has {nodes} nodes, where 1 to {NODES_MAX} are possible"
+            ));
+        }
+        if self.until > UNTIL_MAX {
+            return Err(format!("it ends at {:?}, where {UNTIL_MAX:?} is the most", self.until));
+        }
+        if let Some(ask) = self.asks.iter().find(|ask| matches!(ask.op, Op::Fault(_))) {
+            return Err(format!("client {} is to ask for a fault at {:?}", ask.thread, ask.at));
+        }
         let known = |node: &NodeId| (1..=nodes).contains(&node.0);
         for (time, fault) in self.faults() {
             if let Some(node) = fault.nodes().iter().find(|node| !known(node)) {

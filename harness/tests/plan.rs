@@ -95,6 +95,9 @@ fn what_a_plan_cannot_mean_is_refused_with_a_sentence() {
         assert!(words.iter().all(|word| sentence.contains(word)), "{sentence}");
     };
     says(&|plan| plan.test = "redis-moon".to_owned(), ["`redis-moon`", "redis-append"]);
+    says(&|plan| plan.options.nodes = 65, ["65 nodes", "1 to 64"]);
+    says(&|plan| plan.until = Duration::MAX, ["it ends at", "the most"]);
+    says(&|plan| plan.asks[0].op = Op::Fault(Fault::Fast), ["client 0", "a fault"]);
     says(&|plan| plan.looks[0].fault = Some(Fault::Kill(NodeId(4))), ["kill n4", "n1..n3"]);
     says(&|plan| plan.asks[1].thread = 4, ["client 4", "4 clients"]);
     says(&|plan| plan.told.overrides[0].to = 9, ["n1-n9:3", "n1..n3"]);

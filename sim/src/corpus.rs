@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 mod holds;
 mod story;
 
-pub use holds::{Broken, Shown, Way, in_full, marks};
+pub use holds::{Broken, Shown, Way, marks};
 pub use story::{Expect, SPAN, Story, kebab};
 
 /// Where the corpus lies, from the root of the repository.

@@ -1,10 +1,7 @@
 //! The options that every command which runs something shares: those of a run, and a planted bug.
 
-use crate::options::Options;
+use crate::options::{NODES_MAX, Options};
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
-
-/// Raft groups are small, and every pair of nodes takes room.
-const NODES_MAX: u16 = 64;
 
 /// Word, value and meaning of each of [`harness::options::Options::words`].
 const WORDS: &[(&str, &str, &str)] = &[

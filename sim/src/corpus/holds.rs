@@ -9,14 +9,12 @@
 
 use super::{Expect, Remembered, Story};
 use crate::execute::{Case, Outcome};
+use crate::keep;
 use crate::record::{self, replay_line};
 use crate::sweep::ran;
 use harness::checker::Verdict;
-use harness::cli::commit;
 use harness::record::Record;
-use harness::report::Report;
 use harness::seed::Seed;
-use harness::store::World;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -162,7 +160,7 @@ impl Remembered {
             None => "was valid".to_owned(),
         };
         let (place, why) = (self.place(), &self.story.why);
-        let report = in_full(outcome);
+        let report = keep::report(outcome, None);
         Broken::Regression(format!("{place} {showed}, and is invalid now: {why}\n{report}"))
     }
 
@@ -192,19 +190,6 @@ pub fn marks(outcome: &Outcome) -> BTreeSet<String> {
     let counted = marks.into_iter().filter(|(_, times)| *times > 0).map(|(mark, _)| mark);
     let acted = faults.into_iter().filter(|(_, struck)| struck.effective > 0);
     counted.chain(acted.map(|(kind, _)| kind.name().to_owned())).chain(changed).collect()
-}
-
-/// A run in words, several lines.
-pub fn in_full(outcome: &Outcome) -> String {
-    let report = Report {
-        run: &outcome.run,
-        judgement: &outcome.judgement,
-        world: World::Simulated,
-        commit: commit(env!("COMMIT")),
-        again: &replay_line(&outcome.case),
-        folder: None,
-    };
-    report.to_string()
 }
 
 /// Each on a thread of its own, their results in the same order.
