@@ -73,7 +73,7 @@ fn a_wrong_word_is_refused_with_one_sentence() {
     let room = room("wrong_words");
     let all: &[(&[&str], &str, &str)] = &[
         (&[], "a command is missing", "sweep"),
-        (&["frobnicate"], "`frobnicate`", "show, remember, seeds or check"),
+        (&["frobnicate"], "`frobnicate`", "show, shrink, remember, seeds or check"),
         (&["run"], "<TEST>", "--help"),
         (&["run", "no-such-test"], "`no-such-test`", "redis-append"),
         (&["sweep", "no-such-test"], "`no-such-test`", "redis-append"),
