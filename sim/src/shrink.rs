@@ -16,6 +16,8 @@
 use crate::execute::Case;
 use crate::signature::Signature;
 use crate::sweep::{Hands, Numbers, in_order, ran};
+use harness::checker::{Anomaly, Verdict};
+use harness::cluster::NodeId;
 use harness::fault::Fault;
 use harness::plan::Plan;
 use harness::run::{Phase, Run};
@@ -231,18 +233,14 @@ fn shown(plan: Plan, signature: &Signature) -> Option<Shown> {
 }
 
 /// The last moment that belongs to an anomaly of this signature: of the one that is complete first.
-fn moment(
-    run: &Run,
-    verdict: &harness::checker::Verdict,
-    signature: &Signature,
-) -> Option<Duration> {
-    let harness::checker::Verdict::Invalid(anomalies) = verdict else { return None };
+fn moment(run: &Run, verdict: &Verdict, signature: &Signature) -> Option<Duration> {
+    let Verdict::Invalid(anomalies) = verdict else { return None };
     let ours = anomalies
         .iter()
         .filter(|a| a.name == signature.anomaly && a.found_by == signature.found_by);
     let healed = run.phases.iter().find(|(phase, _)| *phase == Phase::Heal);
     let healed = healed.map_or(Duration::MAX, |(_, began)| *began);
-    let complete = |anomaly: &harness::checker::Anomaly| {
+    let complete = |anomaly: &Anomaly| {
         let events = anomaly.events.iter().filter_map(|index| run.history.events.get(*index));
         // Reads at the end complete nothing: they come in any case.
         let events = events.filter(|event| event.time < healed);
@@ -255,7 +253,7 @@ fn moment(
 
 /// A fault without what it says of nodes above `nodes`; `None` if nothing is left.
 fn within(fault: &Fault, nodes: u16) -> Option<Fault> {
-    let is_there = |node: &harness::cluster::NodeId| node.0 <= nodes;
+    let is_there = |node: &NodeId| node.0 <= nodes;
     match fault {
         Fault::Partition { shape, cuts } => {
             let cuts: Vec<_> =

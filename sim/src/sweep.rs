@@ -22,6 +22,9 @@ pub use seeds::Seeds;
 pub use shard::Shard;
 pub use tally::{Lack, MARKS, Mark, RUNS_ENOUGH, Tally};
 
+/// More threads than any machine runs at once.
+pub const JOBS_MAX: u64 = 1024;
+
 /// When a sweep ends before its last seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {

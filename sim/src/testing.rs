@@ -24,18 +24,15 @@
 use crate::execute::{Case, Outcome};
 use crate::keep;
 use crate::record::{self, replay_line};
-use crate::sweep::ran;
+use crate::sweep::{Hands, Numbers, in_order, ran};
 use environment::Environment;
 use harness::catalog::catalog;
 use harness::cli::output::{Output, note};
 use harness::record::{Ending, Record};
 use harness::seed::Seed;
-use serde_json::Value;
-use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
 mod environment;
 
@@ -130,7 +127,6 @@ struct Check {
 
 /// A seed that did not pass.
 struct Failed {
-    index: u64,
     case: Case,
     /// What became of it here; a sentence if there was no run.
     ran: Result<Box<Outcome>, String>,
@@ -139,26 +135,16 @@ struct Failed {
 impl Check {
     /// The smallest seed in their order that does not pass.
     fn first_that_fails(&self) -> Option<Failed> {
-        let numbers = Numbers { next: 0, end: self.environment.seeds.len(), failed: None };
-        let numbers = Mutex::new(numbers);
-        let jobs = self.environment.jobs.min(many(self.environment.seeds.len()));
-        std::thread::scope(|scope| {
-            for _ in 1..jobs.get() {
-                scope.spawn(|| self.work(&numbers));
-            }
-            self.work(&numbers);
+        let Environment { seeds, jobs, .. } = self.environment;
+        let numbers = Numbers { range: 0..seeds.len(), jobs };
+        let hands = Hands { more: || true, last: Option::is_some };
+        let worker = || |index| self.failure_of(index);
+        let mut first = None;
+        in_order(numbers, hands, worker, |failed| {
+            first = failed;
+            if first.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        numbers.into_inner().unwrap_or_else(PoisonError::into_inner).failed
-    }
-
-    fn work(&self, numbers: &Mutex<Numbers>) {
-        let locked = || numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let Some(index) = locked().take() else { return };
-            if let Some(failed) = self.failure_of(index) {
-                locked().failed(failed);
-            }
-        }
+        first
     }
 
     fn failure_of(&self, index: u64) -> Option<Failed> {
@@ -166,7 +152,7 @@ impl Check {
         note(replay_line(&case));
         let ran = ran(&case);
         let passed = ran.as_ref().is_ok_and(|outcome| record::of(outcome).verdict == Ending::Valid);
-        (!passed).then_some(Failed { index, case, ran })
+        (!passed).then_some(Failed { case, ran })
     }
 
     /// All that a failed test says.
@@ -208,63 +194,16 @@ impl Check {
         command.env(environment::ARGS, case.words().split_off(2).join(" "));
         command.env_remove(environment::SEEDS).stdin(Stdio::null());
         let answer = command.output().map_err(|error| failed(error.to_string()))?;
-        let theirs = answer.stdout.split(|byte| *byte == b'\n').rev().find_map(object);
+        let theirs = answer.stdout.split(|byte| *byte == b'\n').rev().find_map(told_by);
         let theirs = theirs
             .ok_or_else(|| failed(String::from_utf8_lossy(&answer.stderr).trim().to_owned()))?;
-        same(&record::of(outcome), &theirs).map_err(|sentence| {
-            format!("{sentence}; `{} --twice` looks for the first difference", replay_line(case))
-        })
+        record::difference(case, &record::of(outcome), &theirs).map_or(Ok(()), Err)
     }
 }
 
 /// A record among the lines of a test's program.
-fn object(line: &[u8]) -> Option<Value> {
-    serde_json::from_slice(line).ok().filter(Value::is_object)
-}
-
-/// Whether a run in another process was this one.
-fn same(ours: &Record, theirs: &Value) -> Result<(), String> {
-    let expected = [
-        ("trace_hash", Value::from(ours.trace_hash.clone())),
-        ("verdict", Value::from(ours.verdict.name())),
-        ("anomalies", ours.anomalies.iter().map(String::as_str).collect()),
-    ];
-    for (name, ours) in expected {
-        let theirs = &theirs[name];
-        if *theirs != ours {
-            return Err(format!(
-                "the run did not replay: {name} was {ours} here and {theirs} in a fresh process"
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Which seeds are still to be run, by their numbers.
-struct Numbers {
-    next: u64,
-    end: u64,
-    failed: Option<Failed>,
-}
-
-impl Numbers {
-    fn take(&mut self) -> Option<u64> {
-        let number = (self.next < self.end).then_some(self.next)?;
-        self.next += 1;
-        Some(number)
-    }
-
-    /// Nothing greater is begun after this, and what is smaller is under way.
-    fn failed(&mut self, failed: Failed) {
-        self.end = self.end.min(failed.index);
-        if self.failed.as_ref().is_none_or(|first| failed.index < first.index) {
-            self.failed = Some(failed);
-        }
-    }
-}
-
-fn many(count: u64) -> NonZeroUsize {
-    NonZeroUsize::new(usize::try_from(count).unwrap_or(usize::MAX)).unwrap_or(NonZeroUsize::MIN)
+fn told_by(line: &[u8]) -> Option<Record> {
+    serde_json::from_slice(line).ok()
 }
 
 /// Where the workspace keeps runs: beside the nearest `Cargo.lock` above the directory in which tests run.
@@ -288,21 +227,5 @@ mod tests {
     #[should_panic(expected = "test `redis-append-calm` of the catalog is missing")]
     fn a_test_that_is_missing_is_named() {
         all_are_here(&["redis_append", "redis_append_contended"]);
-    }
-
-    #[test]
-    fn a_run_that_is_another_elsewhere_is_told_with_what_differs() {
-        let test = harness::catalog::find("redis-append-calm").expect("it is in the catalog");
-        let mut case = Case::new(test, Seed(1));
-        case.options.set("time", "1").expect("a time");
-        let ours = record::of(&case.execute().expect("the simulation always runs"));
-        let theirs = serde_json::to_value(&ours).expect("it is JSON");
-        assert_eq!(same(&ours, &theirs), Ok(()));
-        for name in ["trace_hash", "verdict", "anomalies"] {
-            let mut other = theirs.clone();
-            other[name] = Value::from("another");
-            let sentence = same(&ours, &other).expect_err("it differs");
-            assert!(sentence.contains(&format!("{name} was")), "{sentence}");
-        }
     }
 }

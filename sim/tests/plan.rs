@@ -129,8 +129,8 @@ fn in_another_build_the_same_faults_and_operations_come_at_the_same_times() {
 }
 
 #[test]
-fn a_change_on_one_link_shifts_no_message_of_another() {
-    // The same plan twice, once with one message lost: until it matters, nothing else is different.
+fn a_lost_message_changes_nothing_before_it_matters() {
+    // That it shifts no other message, of its link or of another, is shown where links are: `sim/src/net.rs`.
     let first = ran(case(7));
     let mut plan = first.plan("", 0);
     plan.told.overrides.push("n1-n2:400=lost".parse().expect("a fate"));

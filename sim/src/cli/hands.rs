@@ -76,7 +76,7 @@ impl Hand<'_> {
             Ok(again) if again.verdict == Ending::Error => {
                 record::error(case, confirm::failed(&again.reasons.join("; ")))
             }
-            Ok(again) => match confirm::difference(case, record, &again) {
+            Ok(again) => match record::difference(case, record, &again) {
                 None => Record { cpu_ms: record.cpu_ms, ..again },
                 Some(sentence) => Record { folder: again.folder, ..record::error(case, sentence) },
             },

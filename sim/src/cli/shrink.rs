@@ -69,16 +69,15 @@ impl Shrink {
             note(format_args!("going on after {known} runs"));
         }
         let progress = Progress::new(self.budget, known as u64);
-        let mut failed = None;
         let shrunk = shrink(&plan, &signature, self.limits(), &journal, &mut |runs, best| {
             progress.advance(runs, best);
             if let Some(best) = best {
-                failed = improve(&out, best).err();
+                // What cannot be written now is tried again with the next one, and told at the end.
+                let _ = improve(&out, best);
             }
         });
         progress.finish();
         let shrunk = shrunk.map_err(anyhow::Error::msg)?;
-        failed.map_or(Ok(()), Err)?;
         let smallest = improve(&out, &shrunk.plan)?;
         self.confirm(&out, &smallest, &signature)?;
         if shrunk.spent {
@@ -237,7 +236,7 @@ fn improve(out: &Path, best: &Plan) -> anyhow::Result<Plan> {
     Ok(best)
 }
 
-/// How far it is, on standard error: a bar on a terminal, otherwise a line for every smaller plan's tenth.
+/// How far it is, on standard error: a bar on a terminal, otherwise a line for every smaller plan.
 struct Progress {
     bar: Option<ProgressBar>,
     /// Runs of which a journal knows.

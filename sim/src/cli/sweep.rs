@@ -17,16 +17,13 @@ use harness::seed::{Seed, is_commit};
 use sim::execute::Case;
 use sim::record::{Ending, Record};
 use sim::sweep::results::{Build, Head, Results, Resumed, Why};
-use sim::sweep::{Hands, Numbers, Seeds, Shard, Stop, in_order};
+use sim::sweep::{Hands, JOBS_MAX, Numbers, Seeds, Shard, Stop, in_order};
 use std::fs;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
-
-/// More processes than any machine runs at once.
-const JOBS_MAX: u64 = 1024;
 /// Of each test, if nobody says otherwise.
 const SEEDS: u64 = 50;
 /// The same where the time is what ends a sweep.

@@ -11,14 +11,14 @@ use super::{Expect, Remembered, Story};
 use crate::execute::{Case, Outcome};
 use crate::keep;
 use crate::record::{self, replay_line};
-use crate::sweep::ran;
+use crate::sweep::{Hands, Numbers, in_order, ran};
 use harness::checker::Verdict;
 use harness::record::Record;
 use harness::seed::Seed;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
+use std::ops::ControlFlow;
 
 /// As nodes count them; a run's first is no change.
 const ELECTIONS: &str = "leader elected";
@@ -68,6 +68,9 @@ impl fmt::Display for Broken {
     }
 }
 
+/// A seed's run in one line, and all of it where it shows the story.
+type Seeded = Result<(Record, Option<Shown>), Broken>;
+
 impl Remembered {
     /// Whether what it says holds. Seeds run on so many threads.
     pub fn check(&self, jobs: NonZeroUsize) -> Result<Shown, Broken> {
@@ -94,23 +97,23 @@ impl Remembered {
         mut tell: impl FnMut(&Record),
     ) -> Result<Option<Shown>, Broken> {
         let start = self.story.seed().map_err(|sentence| self.error(sentence))?;
-        let mut index = 0;
-        while index < count {
-            let together = (count - index).min(jobs.get() as u64);
-            let seeds = (index..index + together).map(|index| Seed(start.0.wrapping_add(index)));
-            for result in side_by_side(seeds, |seed| self.seeded(seed)) {
-                let (record, shown) = result?;
+        let numbers = Numbers { range: 0..count, jobs };
+        let is_last = |result: &Seeded| !matches!(result, Ok((_, None)));
+        let hands = Hands { more: || true, last: is_last };
+        let worker = || |index| self.seeded(Seed(start.0.wrapping_add(index)));
+        let mut first = Ok(None);
+        in_order(numbers, hands, worker, |result| {
+            let is_last = is_last(&result);
+            first = result.map(|(record, shown)| {
                 tell(&record);
-                if shown.is_some() {
-                    return Ok(shown);
-                }
-            }
-            index += together;
-        }
-        Ok(None)
+                shown
+            });
+            if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        first
     }
 
-    fn seeded(&self, seed: Seed) -> Result<(Record, Option<Shown>), Broken> {
+    fn seeded(&self, seed: Seed) -> Seeded {
         let case = self.story.case(seed).map_err(|sentence| self.error(sentence))?;
         let outcome = run(&case).map_err(|sentence| self.error(sentence))?;
         let shows = self.judge(&outcome)?;
@@ -190,19 +193,6 @@ pub fn marks(outcome: &Outcome) -> BTreeSet<String> {
     let counted = marks.into_iter().filter(|(_, times)| *times > 0).map(|(mark, _)| mark);
     let acted = faults.into_iter().filter(|(_, struck)| struck.effective > 0);
     counted.chain(acted.map(|(kind, _)| kind.name().to_owned())).chain(changed).collect()
-}
-
-/// Each on a thread of its own, their results in the same order.
-fn side_by_side<I: Send, T: Send>(
-    items: impl Iterator<Item = I>,
-    work: impl Fn(I) -> T + Sync,
-) -> Vec<T> {
-    std::thread::scope(|scope| {
-        let work = &work;
-        let threads: Vec<_> = items.map(|item| scope.spawn(move || work(item))).collect();
-        let joined = threads.into_iter().map(|thread| thread.join());
-        joined.map(|done| done.unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    })
 }
 
 fn run(case: &Case) -> Result<Box<Outcome>, String> {

@@ -85,12 +85,11 @@ fn window(shrinker: &mut Shrinker) {
     }
 }
 
-/// One node fewer at a time, the smallest cluster first.
+/// Every smaller cluster, the smallest first.
 fn nodes(shrinker: &mut Shrinker) {
-    let fewer = [1, 2, 3, 4].into_iter().filter(|nodes| *nodes < shrinker.best.options.nodes);
-    let candidates: Vec<Plan> =
-        fewer.map(|nodes| smaller::on_nodes(&shrinker.best, nodes)).collect();
-    shrinker.take_of(&candidates);
+    let smaller = shrinker.best.options.nodes.saturating_sub(1);
+    let on_fewer = |plan: &Plan, index: usize| smaller::on_nodes(plan, index as u16 + 1);
+    shrinker.take(usize::from(smaller), on_fewer);
 }
 
 fn faults(shrinker: &mut Shrinker) {

@@ -2,9 +2,10 @@
 //! would be right; an empty one is as good as none.
 //! Cannot see: variables of another name, so a misspelt one changes nothing.
 
-use super::{many, store_of_the_workspace};
+use super::store_of_the_workspace;
 use crate::execute::Case;
 use crate::setup;
+use crate::sweep::JOBS_MAX;
 use harness::cli::setup::Setup;
 use harness::seed::Seed;
 use std::ffi::OsString;
@@ -16,9 +17,6 @@ pub const SEEDS: &str = "SEEDS";
 pub const JOBS: &str = "JOBS";
 pub const ARGS: &str = "ARGS";
 pub const STORE: &str = "STORE";
-
-/// More threads than any machine runs at once.
-const JOBS_MAX: u64 = 1024;
 
 /// What they say.
 #[derive(Debug)]
@@ -113,7 +111,8 @@ fn several(text: &str) -> Result<Seeds, String> {
 
 fn threads(text: &str) -> Result<NonZeroUsize, String> {
     let jobs = text.parse().ok().filter(|jobs| (1..=JOBS_MAX).contains(jobs));
-    jobs.map(many).ok_or_else(|| format!("{JOBS}: `{text}` is not a number from 1 to {JOBS_MAX}"))
+    jobs.and_then(|jobs| NonZeroUsize::new(jobs as usize))
+        .ok_or_else(|| format!("{JOBS}: `{text}` is not a number from 1 to {JOBS_MAX}"))
 }
 
 #[cfg(test)]
