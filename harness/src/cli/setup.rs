@@ -9,7 +9,11 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("clients", "N", "Client threads; thread i talks to node i mod n"),
     ("rate", "N", "Operations a second, all clients together"),
     ("time", "SECONDS", "How long things are broken while clients ask"),
-    ("faults", "KINDS", "What is broken: partition,kill,power,pause,clock,latency or none"),
+    (
+        "faults",
+        "KINDS",
+        "What is broken: partition,kill,power,pause,clock,latency,flaky,rate,strobe,drift,reboot or none",
+    ),
     ("interval", "MIN-MAX", "Seconds between faults"),
     ("deadline", "SECONDS", "Of one operation"),
     ("classify", "WHO", "How errors are read: elastickv or jepsen"),

@@ -27,7 +27,7 @@ pub struct Mark {
 }
 
 const OUTAGES: &[FaultKind] =
-    &[FaultKind::Partition, FaultKind::Kill, FaultKind::Power, FaultKind::Pause];
+    &[FaultKind::Partition, FaultKind::Kill, FaultKind::Power, FaultKind::Pause, FaultKind::Reboot];
 
 /// Outages, and what looks like one from far away.
 const UNREST: &[FaultKind] = &[
@@ -36,6 +36,7 @@ const UNREST: &[FaultKind] = &[
     FaultKind::Power,
     FaultKind::Pause,
     FaultKind::Latency,
+    FaultKind::Reboot,
 ];
 
 /// What the sweeps of every test must reach.
@@ -48,7 +49,7 @@ pub const MARKS: &[Mark] = &[
     Mark { name: "forward", needs: UNREST },
     Mark { name: "redis proxy", needs: &[] },
     Mark { name: "node rebuilt from its disk", needs: &[] },
-    Mark { name: "power cut lost unsynced changes", needs: &[FaultKind::Power] },
+    Mark { name: "power cut lost unsynced changes", needs: &[FaultKind::Power, FaultKind::Reboot] },
 ];
 
 /// Elections after a run's first: counted here, the nodes count elections.
