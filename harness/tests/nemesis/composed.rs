@@ -223,14 +223,9 @@ fn slowness_ends_by_itself_unless_another_follows_it() {
     assert_eq!(jitters.len(), 2, "with jitter and without");
 }
 
-#[test]
-fn the_end_of_an_old_slowness_does_not_end_a_new_one() {
-    let slow = |node| Fault::Slow { nodes: vec![NodeId(node)], delay_ms: 9, jitter_ms: 0 };
+/// What comes of these strikes, four seconds apart, and at which second.
+fn struck(strikes: Vec<Vec<Timed>>) -> Vec<(u32, Fault)> {
     let interval = Interval { min: 4 * SECOND, max: 4 * SECOND };
-    let strikes = vec![
-        vec![Timed::now(slow(1)), Timed::after(6 * SECOND, Fault::Fast)],
-        vec![Timed::now(slow(2)), Timed::after(7 * SECOND, Fault::Fast)],
-    ];
     let families: Vec<(u64, Box<dyn Family>)> = vec![(1, Box::new(Strikes::new(strikes)))];
     let mut rng = rng(1);
     let mut nemesis = Composed::new(families, interval, Duration::ZERO, &mut rng);
@@ -243,7 +238,41 @@ fn the_end_of_an_old_slowness_does_not_end_a_new_one() {
             told.push((second, fault));
         }
     }
-    assert_eq!(told, [(4, slow(1)), (8, slow(2)), (15, Fault::Fast)]);
+    told
+}
+
+#[test]
+fn the_end_of_an_old_fault_does_not_end_a_new_one_of_its_kind() {
+    let nodes = |node| vec![NodeId(node)];
+    let slow = |node| Fault::Slow { nodes: nodes(node), delay_ms: 9, jitter_ms: 0 };
+    let flaky = |node| Fault::Flaky { nodes: nodes(node), loss_percent: 9, duplicate_percent: 9 };
+    let throttle = |node| Fault::Throttle { nodes: nodes(node), kib_per_s: 9 };
+    let drift = |ppm| Fault::WallDrift { node: NodeId(1), ppm };
+    for [first, second, end] in [
+        [slow(1), slow(2), Fault::Fast],
+        [flaky(1), flaky(2), Fault::Reliable],
+        [throttle(1), throttle(2), Fault::Unthrottle],
+        [drift(500), drift(900), Fault::WallReset(NodeId(1))],
+    ] {
+        let began = vec![Timed::now(first.clone()), Timed::after(6 * SECOND, end.clone())];
+        let went_on = vec![Timed::now(second.clone())];
+        assert_eq!(struck(vec![began.clone(), went_on]), [(4, first.clone()), (8, second.clone())]);
+        let ended = vec![Timed::now(second.clone()), Timed::after(7 * SECOND, end.clone())];
+        assert_eq!(struck(vec![began, ended]), [(4, first), (8, second), (15, end)]);
+    }
+}
+
+#[test]
+fn a_jump_puts_off_the_end_of_another_jump_but_of_no_drift() {
+    let (node, reset) = (NodeId(1), Fault::WallReset(NodeId(1)));
+    let jump = Fault::WallJump { node, by_ms: 9 };
+    let strike = |fault: &Fault, lasts| {
+        vec![Timed::now(fault.clone()), Timed::after(lasts * SECOND, reset.clone())]
+    };
+    for (first, end) in [(jump.clone(), 15), (Fault::WallDrift { node, ppm: 900 }, 10)] {
+        let told = struck(vec![strike(&first, 6), strike(&jump, 7)]);
+        assert_eq!(told, [(4, first), (8, jump.clone()), (end, reset.clone())]);
+    }
 }
 
 /// Strikes that were written down, one after another, and then nothing.
