@@ -10,8 +10,10 @@ mod list;
 mod performed;
 mod progress;
 mod run;
+mod testbed;
 
-const PROGRAM: Program = Program { name: "cargo real-cluster", commands: "list, run or check" };
+const PROGRAM: Program =
+    Program { name: "cargo real-cluster", commands: "list, run, check or testbed" };
 
 /// Runs tests of a replicated store against real processes: the same tests, faults, client and checkers as in simulation.
 #[derive(Parser)]
@@ -35,6 +37,7 @@ enum Command {
     List(list::List),
     Run(run::Run),
     Check(check::Check),
+    Testbed(testbed::Arguments),
 }
 
 /// Does what the process's arguments say.
@@ -60,5 +63,6 @@ fn act(cli: Cli) -> anyhow::Result<u8> {
         Command::List(list) => list.act(),
         Command::Run(run) => run.act(),
         Command::Check(check) => check.act(),
+        Command::Testbed(testbed) => testbed.act(),
     }
 }

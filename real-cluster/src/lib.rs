@@ -18,4 +18,5 @@ pub mod process;
 pub mod scrape;
 pub mod seat;
 pub mod signals;
+pub mod testbed;
 pub mod transport;
