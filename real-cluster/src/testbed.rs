@@ -123,19 +123,20 @@ impl Testbed {
         if let Some(password) = &accounts.password {
             write_file(&folder.join("sudo_password"), 0o600, password)?;
         }
-        host::make_key(&testbed.key(), &format!("testbed {name}"))?;
+        host::make_key(place, &testbed.key(), &format!("testbed {name}"))?;
         let authorized_keys = fs::read_to_string(testbed.key().with_extension("pub"))
             .context("cannot read the key")?;
         let contents =
             Contents { accounts: &accounts, hosts: testbed.etc_hosts(), authorized_keys };
         let switch = testbed.switch();
         make_folder(&folder.join("switch"), 0o700)?;
-        network::make_namespace(&switch)?;
-        testbed.on_all(|host| host.make(&contents))?;
+        network::make_namespace(place, &switch)?;
+        testbed.on_all(|host| host.make(place, &contents))?;
         let nets: Vec<PathBuf> = testbed.hosts.iter().map(Host::net).collect();
         let names = testbed.hosts.iter().map(|host| host.name.as_str());
-        testbed.claim.network.connect(&switch, names.zip(nets.iter().map(PathBuf::as_path)))?;
-        testbed.on_all(|host| host.start(folder, &testbed.claim.home_of_root))?;
+        let nets = nets.iter().map(PathBuf::as_path);
+        testbed.claim.network.connect(place, &switch, names.zip(nets))?;
+        testbed.on_all(|host| host.start(place, &testbed.claim.home_of_root))?;
         client::write(folder, &testbed.hosts)?;
         client::write_nodes(folder, &testbed.hosts)?;
         Ok(testbed)
@@ -243,13 +244,15 @@ impl Testbed {
     /// Starts a host that was powered off; one that is up stays so. Returns when SSH listens.
     pub fn power_on(&self, host: &str) -> Result<()> {
         let host = self.host(host)?;
+        let place = Place::visit(&self.folder)?;
+        let place = place.with_context(|| format!("the testbed {} is down", self.name))?;
         network::plug(&self.switch(), &host.name, true)?;
         if host.init()?.is_some() {
             return Ok(());
         }
         // A keeper that waits to start it again would be a second one.
         host.end()?;
-        host.start(&self.folder, &self.claim.home_of_root)
+        host.start(&place, &self.claim.home_of_root)
     }
 
     /// Plugs a host into the switch, or out of it while it goes on running.

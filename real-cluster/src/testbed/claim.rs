@@ -2,7 +2,8 @@
 //!
 //! The folder is locked while it is made or removed; which network it takes is decided while the folder of all testbeds is
 //! locked, and written down before anything is made of it. So two testbeds never meet, and whatever ends a program in the
-//! middle, what is left can be found by name.
+//! middle, what is left can be found by name. The programs that make the parts hold the lock with it: whoever removes a half
+//! made testbed comes after the last of them.
 
 use super::network::Network;
 use anyhow::{Context, Result, ensure};
@@ -12,6 +13,7 @@ use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Where the folders of all testbeds are.
 const ALL: &str = "/run/real-cluster/testbed";
@@ -88,7 +90,7 @@ fn read(folder: &Path) -> Result<Option<Vec<u8>>> {
 /// A testbed's folder, locked.
 pub(super) struct Place {
     pub folder: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Place {
@@ -105,13 +107,28 @@ impl Place {
 
     /// As [`Place::enter`]; `None` if there is no such folder.
     pub fn enter_if_there(folder: &Path) -> Result<Option<Place>> {
-        let lock = lock(folder).with_context(|| format!("cannot lock {}", folder.display()))?;
-        Ok(lock.map(|lock| Place { folder: folder.to_owned(), _lock: lock }))
+        Place::locked(folder, File::lock)
+    }
+
+    /// As [`Place::enter_if_there`], beside others who neither make nor remove the testbed.
+    pub fn visit(folder: &Path) -> Result<Option<Place>> {
+        Place::locked(folder, File::lock_shared)
+    }
+
+    fn locked(folder: &Path, how: Lock) -> Result<Option<Place>> {
+        let lock = lock(folder, how);
+        let lock = lock.with_context(|| format!("cannot lock {}", folder.display()))?;
+        Ok(lock.map(|lock| Place { folder: folder.to_owned(), lock }))
+    }
+
+    /// Lets a program hold the lock as its standard input, also when this one is killed meanwhile.
+    pub fn held_by<'a>(&self, command: &'a mut Command) -> Result<&'a mut Command> {
+        Ok(command.stdin(self.lock.try_clone().context("cannot share the testbed's lock")?))
     }
 
     /// Takes a network that no other testbed has, for what is claimed with it.
     pub fn claim(&self, of: impl FnOnce(Network) -> Claim) -> Result<Claim> {
-        let all = lock(Path::new(ALL)).with_context(|| format!("cannot lock {ALL}"))?;
+        let all = lock(Path::new(ALL), File::lock).with_context(|| format!("cannot lock {ALL}"))?;
         let _all = all.with_context(|| format!("{ALL} was removed"))?;
         let mut claimed = BTreeSet::new();
         for entry in fs::read_dir(ALL).with_context(|| format!("cannot list {ALL}"))?.flatten() {
@@ -164,14 +181,17 @@ fn make_folder(folder: &Path) -> Result<()> {
     }
 }
 
+/// How a file is locked.
+type Lock = fn(&File) -> std::io::Result<()>;
+
 /// Locks a folder that may be removed by whoever has the lock; `None` if there is none.
-fn lock(folder: &Path) -> std::io::Result<Option<File>> {
+fn lock(folder: &Path, how: Lock) -> std::io::Result<Option<File>> {
     loop {
         let file = match File::open(folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
-        file.lock()?;
+        how(&file)?;
         let (held, now) = (file.metadata()?, fs::metadata(folder));
         if now.is_ok_and(|now| (now.dev(), now.ino()) == (held.dev(), held.ino())) {
             return Ok(Some(file));

@@ -7,6 +7,7 @@
 //! Its file system is mounted where only the host sees it. So it ends with the host's processes, and nothing of the machine can be
 //! reached through the folder when that is removed.
 
+use super::claim::Place;
 use super::disk::{Contents, make_folder};
 use super::network::{self, PREFIX};
 use super::occupants::{self, Init, Namespace};
@@ -51,43 +52,51 @@ impl Host {
     }
 
     /// Makes its folder, its network and all that is on its disk.
-    pub(super) fn make(&self, contents: &Contents) -> Result<()> {
+    pub(super) fn make(&self, place: &Place, contents: &Contents) -> Result<()> {
         make_folder(&self.folder, 0o700)?;
-        network::make_namespace(&self.net())?;
+        network::make_namespace(place, &self.net())?;
         for part in ["work", "root"] {
             make_folder(&self.folder.join(part), 0o755)?;
         }
         contents.write(&self.folder.join("disk"), &self.name)?;
-        make_key(&self.key(), &self.name)
+        make_key(place, &self.key(), &self.name)
     }
 
     /// Starts it and whatever will start it again; returns when SSH listens.
-    pub(super) fn start(&self, scripts: &Path, home_of_root: &str) -> Result<()> {
+    pub(super) fn start(&self, place: &Place, home_of_root: &str) -> Result<()> {
         let console = File::options().append(true).create(true).open(self.console());
         let console = console.context("cannot open the console")?;
+        let said_before = console.metadata().context("cannot see the console")?.len() as usize;
         let errors = console.try_clone().context("cannot open the console")?;
         let mut keeper = command("setsid");
         // --fork: whoever started it is not asked to wait for it.
         keeper.args(["--fork", "nsenter"]).arg(with_path("--net=", &self.net())).args(["--", "sh"]);
-        keeper.arg(scripts.join("keep.sh")).arg(&self.folder).arg(&self.name);
+        keeper.arg(place.folder.join("keep.sh")).arg(&self.folder).arg(&self.name);
         keeper.args([&format!("{}/{PREFIX}", self.address), home_of_root]);
-        let status = keeper.current_dir("/").stdout(console).stderr(errors).status();
+        keeper.current_dir("/").stdout(console).stderr(errors);
+        let status = place.held_by(&mut keeper)?.status();
         ensure!(status.context("cannot start the keeper")?.success(), "the keeper does not start");
-        self.await_ssh()
+        self.await_ssh(said_before)
     }
 
-    fn await_ssh(&self) -> Result<()> {
+    /// Waits for SSH. It says so when it listens: who asks the network before there is one waits a second for its next answer.
+    fn await_ssh(&self, said_before: usize) -> Result<()> {
         let limit = Instant::now() + STARTS_WITHIN;
         let address = SocketAddr::from((self.address, SSH));
-        while TcpStream::connect_timeout(&address, ANSWERS_WITHIN).is_err() {
+        loop {
+            let console = fs::read(self.console()).unwrap_or_default();
+            let said = String::from_utf8_lossy(console.get(said_before..).unwrap_or_default());
+            if said.contains(" listening on ")
+                && TcpStream::connect_timeout(&address, ANSWERS_WITHIN).is_ok()
+            {
+                return Ok(());
+            }
             if Instant::now() > limit {
-                let said = fs::read_to_string(self.console()).unwrap_or_default();
-                let last = said.lines().next_back().unwrap_or("nothing").to_owned();
+                let last = said.lines().next_back().unwrap_or("nothing");
                 bail!("no SSH after {STARTS_WITHIN:?}; its console ends with: {last}");
             }
             std::thread::sleep(LOOK);
         }
-        Ok(())
     }
 
     fn console(&self) -> PathBuf {
@@ -132,8 +141,8 @@ const NAMESPACES: [(&str, &str); 5] = [
 ];
 
 /// Makes an SSH key without a passphrase.
-pub(super) fn make_key(file: &Path, comment: &str) -> Result<()> {
+pub(super) fn make_key(place: &Place, file: &Path, comment: &str) -> Result<()> {
     let mut keygen = command("ssh-keygen");
     keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"]).arg(file);
-    run(&mut keygen).map(drop)
+    run(place.held_by(&mut keygen)?).map(drop)
 }

@@ -3,6 +3,8 @@
 # reboot(2) does to it. Runs in the host's network namespace, needs nobody and ends by being killed.
 #   keep.sh HOST-FOLDER NAME ADDRESS/PREFIX HOME-OF-ROOT
 set -u
+# Until now it held the testbed's lock. From here on it can be found in its namespace.
+exec < /dev/null
 umask 022
 host=$1 name=$2 address=$3 home=$4
 

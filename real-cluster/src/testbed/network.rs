@@ -9,7 +9,8 @@
 //! The bridge has a namespace of its own, so that neither the machine's firewall nor what else it bridges gets between hosts, and
 //! hosts have no route but to their own network: that is what cuts two testbeds off from each other.
 
-use super::programs::{command, command_in, feed, run, with_path};
+use super::claim::{Place, write_file};
+use super::programs::{command, command_in, run, with_path};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
@@ -65,6 +66,7 @@ impl Network {
     /// Makes the links between this machine, the switch and the hosts: each has a namespace already.
     pub fn connect<'a>(
         self,
+        place: &Place,
         switch: &Path,
         hosts: impl Iterator<Item = (&'a str, &'a Path)>,
     ) -> Result<()> {
@@ -75,7 +77,9 @@ impl Network {
              link set {link} up\n",
             switch.display()
         );
-        feed(command("ip").args(["-batch", "-"]), &outside)?;
+        let batch = place.folder.join("links");
+        write_file(&batch, 0o600, outside)?;
+        run(place.held_by(command("ip").arg("-batch").arg(&batch))?)?;
         let mut inside = "link add br0 type bridge forward_delay 0\n\
                           link set br0 up\n\
                           link set control master br0 up\n"
@@ -85,8 +89,9 @@ impl Network {
             let _ = writeln!(inside, "link add {name} type veth peer name eth0 netns {namespace}");
             let _ = writeln!(inside, "link set {name} master br0 up");
         }
-        feed(command_in(switch, "ip").args(["-batch", "-"]), &inside)?;
-        Ok(())
+        let batch = switch.with_file_name("links");
+        write_file(&batch, 0o600, inside)?;
+        run(place.held_by(command_in(switch, "ip").arg("-batch").arg(&batch))?).map(drop)
     }
 
     /// Removes this machine's interface, if it is there.
@@ -114,9 +119,11 @@ pub(super) fn plugged(switch: &Path) -> BTreeSet<String> {
 }
 
 /// Binds a new network namespace to a file, which keeps it.
-pub(super) fn make_namespace(file: &Path) -> Result<()> {
+pub(super) fn make_namespace(place: &Place, file: &Path) -> Result<()> {
     File::create(file).with_context(|| format!("cannot make {}", file.display()))?;
-    run(command("unshare").arg(with_path("--net=", file)).arg("true")).map(drop)
+    let mut unshare = command("unshare");
+    unshare.arg(with_path("--net=", file)).arg("true");
+    run(place.held_by(&mut unshare)?).map(drop)
 }
 
 /// Lets go of a namespace that is bound to a file, if one is.
