@@ -5,8 +5,8 @@
 //! all have its kernel. Both are guarded: a host can neither set the clock nor reach the kernel's keys for emergencies.
 //!
 //! Promise: a testbed outlives the program that made it, and [`Testbed::down`] leaves nothing of it, whatever came between: no
-//! process, mount, namespace, link or folder. All that belongs to it is found by its folder, see [`claim`] and [`occupants`].
-//! Two testbeds work side by side and do not reach each other, see [`network`].
+//! process, mount, namespace, link or folder. All that belongs to it is found by its folder, see `claim` and `occupants`.
+//! Two testbeds work side by side and do not reach each other, see `network`.
 
 use accounts::Accounts;
 use anyhow::{Context, Result, anyhow, bail, ensure};

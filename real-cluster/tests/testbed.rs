@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 /// Long enough for what should happen, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// As `reboot` does it on a machine. It may run in a process namespace alone, where the number of the first process is 1 and its
-/// name sshd's.
-const REBOOT: &str = "read name < /proc/1/comm; [ \"$name\" = sshd ] && exec perl -e 'syscall(169, 0xfee1dead, 672274793, 0x1234567, 0)'";
+/// As `reboot` does it on a machine. Only where the first process is a host's sshd: elsewhere it would be the machine that reboots.
+const REBOOT: &str = "read -r name < /proc/1/comm; [ \"$name\" = sshd ] || exit 1
+    exec perl -e 'syscall(shift, 0xfee1dead, 672274793, 0x1234567, 0)' \"$1\"";
+/// The kernel's number of reboot(2).
+const SYS_REBOOT: &str = if cfg!(target_arch = "x86_64") { "169" } else { "142" };
 
 /// Whether this machine can have a testbed. Where TESTBED_REQUIRED is set it must.
 fn possible(test: &str) -> bool {
@@ -197,8 +199,9 @@ fn no_host_can_move_the_machines_clock_or_pull_its_emergency_brake() {
     let effective = told(&testbed, "n1", "grep CapEff /proc/self/status");
     let bits = effective.rsplit('\t').next().expect("a number");
     assert_eq!(u64::from_str_radix(bits, 16).expect("hex") & (1 << 25), 0, "{effective}");
-    let (brake, null) = ("stat -c %t:%T /proc/sysrq-trigger", "1:3");
-    assert_eq!(told(&testbed, "n1", brake), null, "it is /dev/null");
+    if Path::new("/proc/sysrq-trigger").exists() {
+        assert_eq!(told(&testbed, "n1", "stat -c %t:%T /proc/sysrq-trigger"), "1:3", "/dev/null");
+    }
 }
 
 #[test]
@@ -217,7 +220,8 @@ fn a_host_that_reboots_comes_back_with_its_disk_alone() {
     );
     assert_eq!(testbed.status().expect("it can be seen")[0].firewall, ["inet gone"]);
 
-    let _ = testbed.run_in("n1", "sh", &["-c", REBOOT]).expect("it can be entered");
+    let _ =
+        testbed.run_in("n1", "sh", &["-c", REBOOT, "sh", SYS_REBOOT]).expect("it can be entered");
     let is_back =
         || boot(&testbed, 1).is_some_and(|boot| boot.started_ticks != before.started_ticks);
     until("a second life", || is_back() && ssh(&testbed, "n1", "true").status.success());
@@ -239,10 +243,9 @@ fn a_host_without_power_stays_down_until_it_has_power_again() {
     told(&testbed, "n2", "echo kept > /opt/kept");
     testbed.power_off("n2").expect("it has power");
     assert_eq!(boot(&testbed, 2), None);
-    assert!(
-        remains(&testbed.folder().join("n2/")).iter().all(|line| line.contains("nsfs")),
-        "no keeper"
-    );
+    let n2 = testbed.folder().join("n2");
+    let programs = remains(&n2).into_iter().filter(|line| line.contains(".sh"));
+    assert_eq!(programs.collect::<Vec<_>>(), [""; 0], "its keeper is gone");
     let silent = Command::new("ssh")
         .arg("-F")
         .arg(testbed.ssh_config())
