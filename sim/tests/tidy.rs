@@ -43,6 +43,7 @@ const ARROWS: &[(&str, &[&str], &[&str])] = &[
     ("elastickv", &[], &["madsim", "tokio", "rand"]),
     ("sim", &["elastickv", "harness"], &["tokio", "madsim-tokio", "rand"]),
     ("real-cluster", &["elastickv", "harness"], &["madsim", "madsim-tokio"]),
+    ("time-shim", &[], &["madsim", "madsim-tokio", "tokio", "rand"]),
 ];
 
 #[test]
