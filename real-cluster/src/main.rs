@@ -1,15 +1,17 @@
 //! `real-cluster`: runs tests against real processes. Started under the name `elastickv-node` it is such a process, so that a
-//! local cluster is always of the same build as the program that drives it.
+//! local cluster is always of the same build as the program that drives it; under the name `link-queue` it makes packets late.
 
 mod cli;
 
+use real_cluster::{node, queue};
 use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let name = std::env::args_os().next().unwrap_or_default();
-    if Path::new(&name).file_name().is_some_and(|name| name == real_cluster::node::NAME) {
-        return real_cluster::node::main();
+    let program = std::env::args_os().next().unwrap_or_default();
+    match Path::new(&program).file_name().and_then(|name| name.to_str()) {
+        Some(node::NAME) => node::main(),
+        Some(queue::NAME) => queue::main(),
+        _ => cli::main(),
     }
-    cli::main()
 }

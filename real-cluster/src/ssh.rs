@@ -1,0 +1,3 @@
+//! Nodes on machines over SSH: the twin of [`crate::local`].
+
+pub mod network;
