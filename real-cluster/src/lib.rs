@@ -6,16 +6,12 @@
 
 pub mod ceiling;
 pub mod clock;
-pub mod cluster;
 pub mod cpu;
 pub mod disk;
 pub mod env;
-pub mod faults;
+pub mod local;
 pub mod metrics;
-pub mod net;
 pub mod node;
-pub mod process;
 pub mod scrape;
-pub mod seat;
 pub mod signals;
 pub mod transport;

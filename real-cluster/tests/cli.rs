@@ -3,7 +3,7 @@
 use harness::fault::FaultKind;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use real_cluster::faults::supports;
+use real_cluster::local::faults::supports;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

@@ -4,7 +4,7 @@ use harness::cluster::Cluster;
 use harness::contract;
 use harness::fault::FaultKind;
 use harness::seed::Seed;
-use real_cluster::cluster::{LocalCluster, LocalConfig};
+use real_cluster::local::cluster::{LocalCluster, LocalConfig};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

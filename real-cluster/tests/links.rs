@@ -2,7 +2,7 @@
 
 use harness::cluster::NodeId;
 use harness::seed::{Draw, Seed, Stream};
-use real_cluster::net::{Block, Links, Party, Port, Slowness};
+use real_cluster::local::net::{Block, Links, Party, Port, Slowness};
 use std::future::Future;
 use std::io::ErrorKind;
 use std::rc::Rc;

@@ -11,7 +11,7 @@ use harness::run::{judge, run};
 use harness::seed::Seed;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use real_cluster::cluster::{LocalCluster, LocalConfig};
+use real_cluster::local::cluster::{LocalCluster, LocalConfig};
 use std::fs;
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt;

@@ -4,7 +4,7 @@ use elastickv::bug::Bug;
 use harness::catalog::catalog;
 use harness::cli::output::Output;
 use harness::fault::FaultKind;
-use real_cluster::faults::supports;
+use real_cluster::local::faults::supports;
 use serde_json::json;
 
 /// Lists the tests, the faults that a local cluster can enact, and the planted bugs

@@ -4,7 +4,7 @@
 //! more, when the path is cut, or while something is under way; it is bounded ([`HELD_MAX`], [`DELAYED_MAX`]), and then
 //! the sender is not read from: its kernel pushes back.
 
-use crate::net::fabric::{Fabric, Path};
+use crate::local::net::fabric::{Fabric, Path};
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::pin::Pin;

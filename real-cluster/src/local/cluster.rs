@@ -1,7 +1,7 @@
 //! A cluster of processes on this machine: no root, no SSH, loopback addresses only. Its twin is `sim/src/cluster.rs`.
 //!
 //! Each node is a process with an address, a folder and a log of its own; between the nodes, and between clients and
-//! nodes, stand our proxies ([`crate::net`]). The seed fixes what is asked and broken, not what happens.
+//! nodes, stand our proxies ([`crate::local::net`]). The seed fixes what is asked and broken, not what happens.
 //!
 //! In the folder, for each node: `n1/log.txt` (stderr of every boot), `n1/data/`, `n1/metrics.om` at the end.
 //!
@@ -10,10 +10,10 @@
 //! Cannot show: lost page caches, clocks that differ, machines that do not share their processors.
 
 use crate::clock::MachineClock;
-use crate::faults::supports;
-use crate::net::{Block, Links, Party, Port};
+use crate::local::faults::supports;
+use crate::local::net::{Block, Links, Party, Port};
+use crate::local::seat::{Recipe, Seat, Seen, Unasked};
 use crate::scrape::{self, Source};
-use crate::seat::{Recipe, Seat, Seen, Unasked};
 use futures_util::future::{LocalBoxFuture, join_all};
 use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, NodeId};
 use harness::fault::{Fault, FaultKind};

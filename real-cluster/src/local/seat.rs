@@ -4,8 +4,8 @@
 //! finding: `node-panic` with the panic's line, or `node-exit` with the status and the last line of the log. What others did to it
 //! is no finding but a doubt: a kill that we did not send, or a first start that the machine refused.
 
-use crate::net::Links;
-use crate::process::{Asked, Process};
+use crate::local::net::Links;
+use crate::local::process::{Asked, Process};
 use harness::cluster::{Finding, NodeId};
 use nix::sys::signal::Signal;
 use std::cell::RefCell;

@@ -3,8 +3,8 @@
 //! Power and clocks cannot be had: a killed process leaves its page cache behind, and processes that share a machine
 //! share its clock. They are refused with the reason, and count as injected without effect.
 
-use crate::cluster::LocalCluster;
-use crate::net::Slowness;
+use crate::local::cluster::LocalCluster;
+use crate::local::net::Slowness;
 use harness::cluster::{Cluster, FaultError};
 use harness::fault::{Fault, FaultKind};
 
