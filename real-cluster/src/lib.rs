@@ -12,6 +12,7 @@ pub mod env;
 pub mod local;
 pub mod metrics;
 pub mod node;
+pub mod remote;
 pub mod scrape;
 pub mod signals;
 pub mod transport;
