@@ -7,6 +7,7 @@
 pub mod ceiling;
 pub mod clock;
 pub mod cpu;
+pub mod db;
 pub mod disk;
 pub mod env;
 pub mod local;
@@ -15,4 +16,5 @@ pub mod node;
 pub mod remote;
 pub mod scrape;
 pub mod signals;
+pub mod site;
 pub mod transport;

@@ -1,0 +1,165 @@
+//! The database under test on hosts: how it is set up, started, killed, paused, asked who leads, and where it logs. What Jepsen
+//! calls `jepsen.db`, name by name.
+//!
+//! What a database can do besides being set up is a capability: [`Db::kill`] and the like give it or `None`. What is `None`
+//! disables the faults that need it, with a sentence; it is never imitated. (Jepsen's `Process` is [`Kill`] under its older
+//! name.)
+
+use crate::remote::RemoteError;
+use crate::site::{Site, Sites};
+use futures_util::future::LocalBoxFuture;
+use harness::cluster::NodeId;
+use std::io;
+
+pub mod cycle;
+pub mod daemon;
+pub mod elastickv_node;
+pub mod logs;
+pub mod ready;
+
+pub use cycle::{CYCLE_TRIES, cycle};
+pub use daemon::Daemon;
+pub use logs::LogPath;
+
+/// Why a database could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// Setting it up failed in a way that another try may cure: [`cycle`] tries again.
+    #[error("{node}: {why}")]
+    SetUpFailed {
+        /// Where.
+        node: NodeId,
+        /// What happened.
+        why: String,
+    },
+    /// Anything else: it is told, and not tried again.
+    #[error(transparent)]
+    Other(#[from] io::Error),
+}
+
+impl From<RemoteError> for DbError {
+    fn from(error: RemoteError) -> DbError {
+        DbError::Other(error.into())
+    }
+}
+
+/// A result that takes its time.
+pub type Step<'a, T = ()> = LocalBoxFuture<'a, Result<T, DbError>>;
+
+/// A database. Its methods are called for every node at the same time.
+pub trait Db {
+    /// Its name, for people.
+    fn name(&self) -> &str;
+
+    /// Its ports on a node by name, each number once: `redis` is the one that clients use.
+    fn ports(&self, at: &Site) -> Vec<(String, u16)>;
+
+    /// Installs and starts it on a node, and returns when it serves there. [`Db::tear_down`] came before.
+    fn set_up<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a>;
+
+    /// Ends it on a node and removes all that it left, except logs that are wanted. Harmless where there is nothing.
+    fn tear_down<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a>;
+
+    /// Commands for a host's shell that undo whatever this database may leave there, each harmless where there is nothing. Written
+    /// down on the host before anything is begun.
+    fn undo(&self, _at: &Site) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Ends of its processes that nobody asked for, since the last call; and forgets them.
+    fn ends<'a>(&'a self, _at: &'a Site) -> Step<'a, Vec<End>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Where it tells numbers about itself.
+    fn metrics(&self, _at: &Site) -> Option<Metrics> {
+        None
+    }
+
+    /// Whether it runs under the time shim, so that its wall clock can be moved.
+    fn has_clock(&self) -> bool {
+        false
+    }
+
+    /// To kill and start its processes.
+    fn kill(&self) -> Option<&dyn Kill> {
+        None
+    }
+
+    /// To stop and continue them.
+    fn pause(&self) -> Option<&dyn Pause> {
+        None
+    }
+
+    /// To ask who leads.
+    fn primary(&self) -> Option<&dyn Primary> {
+        None
+    }
+
+    /// To fetch what it logged.
+    fn log_files(&self) -> Option<&dyn LogFiles> {
+        None
+    }
+}
+
+/// A process that ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Its exit status; 128 and the signal's number if it was killed.
+    pub status: i32,
+    /// The line of its log that says why, if one does.
+    pub line: String,
+}
+
+/// Where numbers come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metrics {
+    /// `http://ADDRESS:PORT/metrics`.
+    Http(u16),
+    /// `INFO` of a Redis server on this port.
+    RedisInfo(u16),
+}
+
+/// Kills and starts.
+pub trait Kill {
+    /// Kills all processes on a node, forcefully; returns when they are gone: how many there were.
+    fn kill<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, u64>;
+
+    /// Starts it, if it does not run.
+    fn start<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, Started>;
+}
+
+/// What a start found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// Nothing, and it runs now.
+    Started,
+    /// It ran, and goes on.
+    AlreadyRunning,
+}
+
+/// Stops and continues.
+pub trait Pause {
+    /// Stops all processes on a node; returns when they stand: how many were stopped by this.
+    fn pause<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, u64>;
+
+    /// Continues them.
+    fn resume<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a>;
+}
+
+/// Knows leaders.
+pub trait Primary {
+    /// Who thinks it leads, none to several; never takes long.
+    fn primaries<'a>(&'a self, sites: &'a Sites) -> LocalBoxFuture<'a, Vec<NodeId>>;
+
+    /// Called once, on the first node, after all were set up.
+    fn set_up_primary<'a>(&'a self, _sites: &'a Sites, _at: &'a Site) -> Step<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// Logs.
+pub trait LogFiles {
+    /// The files on a node that are worth fetching.
+    fn log_files(&self, sites: &Sites, at: &Site) -> Vec<LogPath>;
+}

@@ -1,0 +1,164 @@
+//! `elastickv-node`: the layers of the simulation as one process a host, of the very build that drives them.
+
+use super::{
+    Daemon, Db, DbError, End, Kill, LogFiles, LogPath, Metrics, Pause, Primary, Started, Step,
+    ready,
+};
+use crate::node::NAME;
+use crate::remote::{Command, done};
+use crate::scrape;
+use crate::site::{Site, Sites};
+use futures_util::future::LocalBoxFuture;
+use harness::cluster::NodeId;
+
+/// What its port is if the nodes file does not say otherwise, by name.
+const PORTS: [(&str, u16); 4] =
+    [("redis", 6379), ("internal", 50051), ("raft", 50050), ("metrics", 9464)];
+
+/// The database.
+pub struct ElastickvNode {
+    /// Words for every node besides who and where it is.
+    pub args: Vec<String>,
+    /// Whether it runs under the time shim.
+    pub has_clock: bool,
+}
+
+impl ElastickvNode {
+    fn daemon(&self, sites: &Sites, at: &Site) -> Daemon {
+        let mut words = Vec::new();
+        if self.has_clock {
+            words.extend(at.under_shim());
+        }
+        words.push(at.program(NAME));
+        words.push(format!("--id={}", at.node.0));
+        words.push(format!("--data={}", at.path("data")));
+        words.push(format!("--listen={}", at.address));
+        words.extend(PORTS.map(|(name, usual)| format!("--{name}-port={}", at.port(name, usual))));
+        let peers = sites.iter().filter(|peer| peer.node != at.node);
+        words.extend(peers.map(|peer| format!("--peer={}={}", peer.node.0, peer.address)));
+        words.extend(self.args.iter().cloned());
+        Daemon { folder: at.path("daemon"), log: at.path("log.txt"), words }
+    }
+
+    /// Nodes find each other by the numbers of their own ports.
+    fn same_ports(&self, sites: &Sites, at: &Site) -> Result<(), DbError> {
+        let own = self.ports(at);
+        match sites.iter().find(|peer| self.ports(peer) != own) {
+            None => Ok(()),
+            Some(peer) => Err(std::io::Error::other(format!(
+                "{} and {} have different ports, but the nodes of {NAME} expect their own port numbers at their peers: give all \
+                 the same",
+                at.node, peer.node
+            ))
+            .into()),
+        }
+    }
+}
+
+impl Db for ElastickvNode {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn ports(&self, at: &Site) -> Vec<(String, u16)> {
+        PORTS.map(|(name, usual)| (name.to_owned(), at.port(name, usual))).to_vec()
+    }
+
+    fn set_up<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
+        Box::pin(async move {
+            self.same_ports(sites, at)?;
+            self.daemon(sites, at).start(&*at.remote).await?;
+            let redis = at.port("redis", 6379);
+            ready::port_open(at, "redis", redis, ready::SERVES_WITHIN).await?;
+            ready::reads_what_it_writes(at, redis, ready::SERVES_WITHIN).await
+        })
+    }
+
+    fn tear_down<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
+        Box::pin(async move {
+            let daemon = self.daemon(sites, at);
+            daemon.stop(&*at.remote).await?;
+            let remove = Command::new("rm").args([
+                "-rf",
+                "--",
+                &at.path("data"),
+                &daemon.folder,
+                &daemon.log,
+            ]);
+            done(&*at.remote, &remove).await?;
+            Ok(())
+        })
+    }
+
+    fn undo(&self, at: &Site) -> Vec<String> {
+        vec![self.daemon(&Sites::new(Vec::new()), at).undo()]
+    }
+
+    fn ends<'a>(&'a self, at: &'a Site) -> Step<'a, Vec<End>> {
+        Box::pin(async move {
+            let daemon = self.daemon(&Sites::new(Vec::new()), at);
+            Ok(daemon.ends(&*at.remote, &["panicked", "ERROR"]).await?)
+        })
+    }
+
+    fn metrics(&self, at: &Site) -> Option<Metrics> {
+        Some(Metrics::Http(at.port("metrics", 9464)))
+    }
+
+    fn has_clock(&self) -> bool {
+        self.has_clock
+    }
+
+    fn kill(&self) -> Option<&dyn Kill> {
+        Some(self)
+    }
+
+    fn pause(&self) -> Option<&dyn Pause> {
+        Some(self)
+    }
+
+    fn primary(&self) -> Option<&dyn Primary> {
+        Some(self)
+    }
+
+    fn log_files(&self) -> Option<&dyn LogFiles> {
+        Some(self)
+    }
+}
+
+impl Kill for ElastickvNode {
+    fn kill<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, u64> {
+        Box::pin(async move { Ok(self.daemon(sites, at).kill(&*at.remote).await?) })
+    }
+
+    fn start<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, Started> {
+        Box::pin(async move { Ok(self.daemon(sites, at).start(&*at.remote).await?) })
+    }
+}
+
+impl Pause for ElastickvNode {
+    fn pause<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, u64> {
+        Box::pin(async move { Ok(self.daemon(sites, at).pause(&*at.remote).await?) })
+    }
+
+    fn resume<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
+        Box::pin(async move { Ok(self.daemon(sites, at).resume(&*at.remote).await?) })
+    }
+}
+
+impl Primary for ElastickvNode {
+    fn primaries<'a>(&'a self, sites: &'a Sites) -> LocalBoxFuture<'a, Vec<NodeId>> {
+        Box::pin(async move {
+            let addresses: Vec<_> =
+                sites.iter().map(|at| at.socket(at.port("metrics", 9464))).collect();
+            let leads = scrape::lead(&addresses).await;
+            sites.iter().zip(leads).filter(|(_, leads)| *leads).map(|(at, _)| at.node).collect()
+        })
+    }
+}
+
+impl LogFiles for ElastickvNode {
+    fn log_files(&self, _: &Sites, at: &Site) -> Vec<LogPath> {
+        vec![LogPath::Named(at.path("log.txt"), "log.txt".to_owned())]
+    }
+}
