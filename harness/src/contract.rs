@@ -3,8 +3,9 @@
 //! A clause begins and ends on a whole cluster whose nodes answer PING. It speaks to nodes in RESP, since
 //! whether a node is there shows only in its answers. Limits are generous: a clause says what happens, not how soon.
 //!
-//! Cannot see: whether a power cut really lost what was not synced, or a partition really cut: for partitions that is what
-//! [`crate::cluster::Artifacts::effects`] count, for power cuts a world's own counters.
+//! Cannot see: whether a power cut or a reboot really lost what was not synced, which a world's own counters say; nor what
+//! happens between nodes, whether a partition really cut, a flaky link lost, a throttled one made wait, or what a node's wall
+//! clock shows: that is what [`crate::cluster::Artifacts::effects`] count.
 
 use crate::cluster::{Cluster, NodeId};
 use crate::fault::{Fault, FaultKind};
@@ -22,6 +23,9 @@ const WATCH: Duration = Duration::from_secs(2);
 /// How much longer the messages of a slowed node take: more than a machine under load is late by itself.
 const LATE: Duration = Duration::from_millis(1_500);
 
+/// The smallest rate that a nemesis chooses.
+const NARROW_KIB_PER_S: u32 = 8;
+
 /// A promise, and how to find out whether it holds. `Err` says in a sentence what happened instead.
 pub struct Clause {
     /// A sentence that is true when it passes.
@@ -35,7 +39,9 @@ pub struct Clause {
 /// Every clause.
 pub fn all() -> Vec<Clause> {
     let clause = |name, needs, check| Clause { name, needs, check };
-    use FaultKind::{Clock, Kill, Latency, Partition, Pause, Power};
+    use FaultKind::{
+        Clock, Drift, Flaky, Kill, Latency, Partition, Pause, Power, Reboot, Strobe, Throttle,
+    };
     vec![
         clause("the clock moves and a sleep is never short", None, |c| Box::pin(time(c))),
         clause("every node answers", None, |c| Box::pin(serving(c))),
@@ -46,7 +52,10 @@ pub fn all() -> Vec<Clause> {
             |c| Box::pin(killed(c)),
         ),
         clause("a node without power is silent and comes back", Some(Power), |c| {
-            Box::pin(powered_off(c))
+            Box::pin(without_machine(c, Fault::PowerOff))
+        }),
+        clause("a rebooted node refuses or is silent until it is restarted", Some(Reboot), |c| {
+            Box::pin(without_machine(c, Fault::Reboot))
         }),
         clause("a partition cuts no client off and heals", Some(Partition), |c| {
             Box::pin(partitioned(c))
@@ -58,10 +67,26 @@ pub fn all() -> Vec<Clause> {
             Box::pin(jumped(c))
         }),
         clause(
+            "flaky links between nodes lose nothing of a client's, and all answer when they are reliable",
+            Some(Flaky),
+            |c| Box::pin(flaky(c)),
+        ),
+        clause(
+            "throttled links between nodes hold up no client, and all answer when they are not",
+            Some(Throttle),
+            |c| Box::pin(throttled(c)),
+        ),
+        clause(
             "a slowed node answers late, and promptly again when it is fast",
             Some(Latency),
             |c| Box::pin(slowed(c)),
         ),
+        clause("a wall clock that strobes does no harm to clients", Some(Strobe), |c| {
+            Box::pin(strobed(c))
+        }),
+        clause("a wall clock that drifts does no harm to clients", Some(Drift), |c| {
+            Box::pin(drifted(c))
+        }),
         clause("a fault injected twice is injected once", None, |c| Box::pin(twice(c))),
     ]
 }
@@ -147,15 +172,16 @@ async fn killed(cluster: &dyn Cluster) -> Result<(), String> {
     answers(cluster, node).await
 }
 
-async fn powered_off(cluster: &dyn Cluster) -> Result<(), String> {
+async fn without_machine(cluster: &dyn Cluster, ends: fn(NodeId) -> Fault) -> Result<(), String> {
     let node = cluster.nodes()[0];
     let mut before = connected(cluster, node).await?;
-    inject(cluster, Fault::PowerOff(node)).await?;
+    let fault = ends(node);
+    inject(cluster, fault.clone()).await?;
     if let Some(Ok(reply)) = within(cluster, WATCH, before.ask(&[b"PING"])).await {
-        return Err(format!("{node} answered {reply} without power"));
+        return Err(format!("{node} answered {reply} after {fault}"));
     }
     if let Some(Ok(_)) = within(cluster, WATCH, cluster.connect(node)).await {
-        return Err(format!("{node} accepted a connection without power"));
+        return Err(format!("{node} accepted a connection after {fault}"));
     }
     inject(cluster, Fault::Restart(node)).await?;
     answers(cluster, node).await
@@ -197,16 +223,73 @@ async fn paused(cluster: &dyn Cluster) -> Result<(), String> {
 }
 
 async fn jumped(cluster: &dyn Cluster) -> Result<(), String> {
+    skewed(cluster, |node| [60_000, -120_000].map(|by_ms| Fault::WallJump { node, by_ms })).await
+}
+
+async fn strobed(cluster: &dyn Cluster) -> Result<(), String> {
+    let strobe = |node, delta_ms, period_ms| Fault::WallStrobe { node, delta_ms, period_ms };
+    skewed(cluster, |node| [strobe(node, 60_000, 1), strobe(node, -60_000, 700)]).await
+}
+
+async fn drifted(cluster: &dyn Cluster) -> Result<(), String> {
+    skewed(cluster, |node| [100_000, -100_000].map(|ppm| Fault::WallDrift { node, ppm })).await
+}
+
+async fn skewed(
+    cluster: &dyn Cluster,
+    faults: impl FnOnce(NodeId) -> [Fault; 2],
+) -> Result<(), String> {
     let node = cluster.nodes()[0];
-    for by_ms in [60_000, -120_000] {
+    for fault in faults(node) {
         let before = cluster.clock().now();
-        inject(cluster, Fault::WallJump { node, by_ms }).await?;
+        inject(cluster, fault).await?;
         answers(cluster, node).await?;
         let after = cluster.clock().now();
         ensure(after >= before, || format!("the cluster's clock went back to {after:?}"))?;
     }
     inject(cluster, Fault::WallReset(node)).await?;
     answers(cluster, node).await
+}
+
+async fn flaky(cluster: &dyn Cluster) -> Result<(), String> {
+    let nodes = cluster.nodes().to_vec();
+    let flaky = Fault::Flaky { nodes, loss_percent: 20, duplicate_percent: 20 };
+    between_nodes(cluster, flaky, Fault::Reliable).await
+}
+
+async fn throttled(cluster: &dyn Cluster) -> Result<(), String> {
+    let nodes = cluster.nodes().to_vec();
+    let throttle = Fault::Throttle { nodes, kib_per_s: NARROW_KIB_PER_S };
+    between_nodes(cluster, throttle, Fault::Unthrottle).await
+}
+
+/// What is broken between nodes holds up no client, on an old connection or a fresh one.
+async fn between_nodes(cluster: &dyn Cluster, breaks: Fault, mends: Fault) -> Result<(), String> {
+    let mut before = Vec::new();
+    for node in cluster.nodes() {
+        before.push((*node, connected(cluster, *node).await?));
+    }
+    inject(cluster, breaks.clone()).await?;
+    let mut during = Ok(());
+    for (node, old) in &mut before {
+        let answered = within(cluster, WATCH, old.ask(&[b"PING"])).await;
+        let said = match answered {
+            Some(Ok(reply)) if reply.is_status("PONG") => continue,
+            Some(Ok(reply)) => format!("answered PING with {reply}"),
+            Some(Err(error)) => format!("broke a connection: {error}"),
+            None => format!("did not answer a client within {WATCH:?}"),
+        };
+        during = during.and(Err(format!("{node} {said} during `{breaks}`")));
+    }
+    for node in cluster.nodes() {
+        during = during.and(prompt(cluster, *node).await);
+    }
+    inject(cluster, mends).await?;
+    during?;
+    for node in cluster.nodes() {
+        prompt(cluster, *node).await?;
+    }
+    Ok(())
 }
 
 async fn slowed(cluster: &dyn Cluster) -> Result<(), String> {
@@ -283,6 +366,23 @@ async fn twice(cluster: &dyn Cluster) -> Result<(), String> {
             Fault::Slow { nodes: vec![node], delay_ms: 10, jitter_ms: 5 },
             Fault::Fast,
         ),
+        (
+            FaultKind::Flaky,
+            Fault::Flaky { nodes: vec![node], loss_percent: 20, duplicate_percent: 20 },
+            Fault::Reliable,
+        ),
+        (
+            FaultKind::Throttle,
+            Fault::Throttle { nodes: vec![node], kib_per_s: NARROW_KIB_PER_S },
+            Fault::Unthrottle,
+        ),
+        (
+            FaultKind::Strobe,
+            Fault::WallStrobe { node, delta_ms: 10, period_ms: 5 },
+            Fault::WallReset(node),
+        ),
+        (FaultKind::Drift, Fault::WallDrift { node, ppm: 1_000 }, Fault::WallReset(node)),
+        (FaultKind::Reboot, Fault::Reboot(node), Fault::Restart(node)),
     ];
     for (kind, breaks, mends) in pairs {
         if cluster.supports(kind) {

@@ -51,6 +51,49 @@ pub enum Fault {
     },
     /// Nothing is slowed.
     Fast,
+    /// Of the messages that leave these nodes for other nodes so many in a hundred are lost and so many come twice:
+    /// replaces the flakiness before it. What a byte stream loses its kernel sends again. Links to clients lose nothing.
+    Flaky {
+        /// Whose messages.
+        nodes: Vec<NodeId>,
+        /// Lost, of a hundred; more than 100 are 100.
+        loss_percent: u8,
+        /// Doubled, of a hundred; more than 100 are 100.
+        duplicate_percent: u8,
+    },
+    /// Nothing is flaky.
+    Reliable,
+    /// Each link from one of these nodes to another node carries at most so much, and keeps what waits for a few seconds:
+    /// replaces the throttle before it. What finds its queue full is lost; what is queued keeps its time.
+    Throttle {
+        /// Whose messages.
+        nodes: Vec<NodeId>,
+        /// KiB a second and link; 0 is taken for 1.
+        kib_per_s: u32,
+    },
+    /// Nothing is throttled.
+    Unthrottle,
+    /// The wall clock of the node alternates between what it showed and that much more or less: first that, and the other
+    /// after every period. Replaces the strobe before it; until `WallReset`.
+    WallStrobe {
+        /// Whose clock.
+        node: NodeId,
+        /// Added to what it shows, either way, in every other period.
+        delta_ms: i64,
+        /// How long it shows the one and then the other; 0 is taken for 1.
+        period_ms: u32,
+    },
+    /// From now on the wall clock of the node gains so many microseconds a second, or loses them. Replaces the drift before
+    /// it and keeps what that has gained; until `WallReset`.
+    WallDrift {
+        /// Whose clock.
+        node: NodeId,
+        /// Microseconds a second, either way.
+        ppm: i32,
+    },
+    /// The machine restarts without a sync: all its processes are gone at once and what was not synced may be lost. The
+    /// node stays down until `Restart`.
+    Reboot(NodeId),
 }
 
 /// A family of faults: what `--faults` names, what a cluster supports, what a summary counts.
@@ -69,11 +112,38 @@ pub enum FaultKind {
     Clock,
     /// Messages late.
     Latency,
+    /// Messages lost and doubled.
+    Flaky,
+    /// Links with little room.
+    #[serde(rename = "rate")]
+    Throttle,
+    /// Wall clocks that alternate.
+    Strobe,
+    /// Wall clocks that run fast or slow.
+    Drift,
+    /// Machines restarted.
+    Reboot,
 }
 
 impl FaultKind {
     /// Every kind, in the order in which they are listed to people.
-    pub const ALL: [FaultKind; 6] = [
+    pub const ALL: [FaultKind; 11] = [
+        FaultKind::Partition,
+        FaultKind::Kill,
+        FaultKind::Power,
+        FaultKind::Pause,
+        FaultKind::Clock,
+        FaultKind::Latency,
+        FaultKind::Flaky,
+        FaultKind::Throttle,
+        FaultKind::Strobe,
+        FaultKind::Drift,
+        FaultKind::Reboot,
+    ];
+
+    /// What a test breaks unless it is told otherwise. Its remembered seeds draw from these: a kind that is new does not
+    /// join them.
+    pub const STANDARD: [FaultKind; 6] = [
         FaultKind::Partition,
         FaultKind::Kill,
         FaultKind::Power,
@@ -91,6 +161,11 @@ impl FaultKind {
             FaultKind::Pause => "pause",
             FaultKind::Clock => "clock",
             FaultKind::Latency => "latency",
+            FaultKind::Flaky => "flaky",
+            FaultKind::Throttle => "rate",
+            FaultKind::Strobe => "strobe",
+            FaultKind::Drift => "drift",
+            FaultKind::Reboot => "reboot",
         }
     }
 }
@@ -122,11 +197,18 @@ impl Fault {
             Fault::Pause(_) => Some(FaultKind::Pause),
             Fault::WallJump { .. } => Some(FaultKind::Clock),
             Fault::Slow { .. } => Some(FaultKind::Latency),
+            Fault::Flaky { .. } => Some(FaultKind::Flaky),
+            Fault::Throttle { .. } => Some(FaultKind::Throttle),
+            Fault::WallStrobe { .. } => Some(FaultKind::Strobe),
+            Fault::WallDrift { .. } => Some(FaultKind::Drift),
+            Fault::Reboot(_) => Some(FaultKind::Reboot),
             Fault::HealNetwork
             | Fault::Restart(_)
             | Fault::Resume(_)
             | Fault::WallReset(_)
-            | Fault::Fast => None,
+            | Fault::Fast
+            | Fault::Reliable
+            | Fault::Unthrottle => None,
         }
     }
 }
@@ -136,15 +218,20 @@ impl Fault {
     pub fn nodes(&self) -> Vec<NodeId> {
         match self {
             Fault::Partition { cuts, .. } => cuts.iter().flat_map(|(a, b)| [*a, *b]).collect(),
-            Fault::Slow { nodes, .. } => nodes.clone(),
-            Fault::HealNetwork | Fault::Fast => Vec::new(),
+            Fault::Slow { nodes, .. }
+            | Fault::Flaky { nodes, .. }
+            | Fault::Throttle { nodes, .. } => nodes.clone(),
+            Fault::HealNetwork | Fault::Fast | Fault::Reliable | Fault::Unthrottle => Vec::new(),
             Fault::Kill(node)
             | Fault::PowerOff(node)
             | Fault::Restart(node)
             | Fault::Pause(node)
             | Fault::Resume(node)
             | Fault::WallJump { node, .. }
-            | Fault::WallReset(node) => vec![*node],
+            | Fault::WallReset(node)
+            | Fault::WallStrobe { node, .. }
+            | Fault::WallDrift { node, .. }
+            | Fault::Reboot(node) => vec![*node],
         }
     }
 }
@@ -168,17 +255,37 @@ impl fmt::Display for Fault {
             Fault::WallJump { node, by_ms } => write!(f, "wall clock of {node} {by_ms:+} ms"),
             Fault::WallReset(node) => write!(f, "wall clock of {node} reset"),
             Fault::Slow { nodes, delay_ms, jitter_ms } => {
-                write!(f, "slow")?;
-                for node in nodes {
-                    write!(f, " {node}")?;
-                }
+                write!(f, "slow{}: {delay_ms} ms", Spaced(nodes))?;
                 match jitter_ms {
-                    0 => write!(f, ": {delay_ms} ms"),
-                    _ => write!(f, ": {delay_ms} ms and up to {jitter_ms} ms more"),
+                    0 => Ok(()),
+                    _ => write!(f, " and up to {jitter_ms} ms more"),
                 }
             }
             Fault::Fast => write!(f, "fast"),
+            Fault::Flaky { nodes, loss_percent, duplicate_percent } => {
+                let nodes = Spaced(nodes);
+                write!(f, "flaky{nodes}: {loss_percent} % lost, {duplicate_percent} % doubled")
+            }
+            Fault::Reliable => write!(f, "reliable"),
+            Fault::Throttle { nodes, kib_per_s } => {
+                write!(f, "throttle{}: {kib_per_s} KiB/s", Spaced(nodes))
+            }
+            Fault::Unthrottle => write!(f, "unthrottle"),
+            Fault::WallStrobe { node, delta_ms, period_ms } => {
+                write!(f, "wall clock of {node} {delta_ms:+} ms every other {period_ms} ms")
+            }
+            Fault::WallDrift { node, ppm } => write!(f, "wall clock of {node} drifts {ppm:+} ppm"),
+            Fault::Reboot(node) => write!(f, "reboot {node}"),
         }
+    }
+}
+
+/// Nodes, with a space before each.
+struct Spaced<'a>(&'a [NodeId]);
+
+impl fmt::Display for Spaced<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|node| write!(f, " {node}"))
     }
 }
 
@@ -187,22 +294,68 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_is_read_from_the_word_it_is_told_by() {
+    fn every_kind_is_read_from_the_word_it_is_told_by_and_kept_under_it() {
         for kind in FaultKind::ALL {
             assert_eq!(kind.name().parse(), Ok(kind));
+            let kept = serde_json::to_string(&kind).expect("it is a word");
+            assert_eq!(kept, format!("\"{kind}\""));
         }
         let sentence = "slowness".parse::<FaultKind>().unwrap_err();
-        assert!(sentence.ends_with("clock, latency"), "{sentence}");
+        assert!(sentence.ends_with("drift, reboot"), "{sentence}");
     }
 
     #[test]
-    fn a_slowness_is_told_with_its_nodes_and_times() {
-        let told = |nodes: &[u16], delay_ms, jitter_ms| {
-            let nodes = nodes.iter().copied().map(NodeId).collect();
-            Fault::Slow { nodes, delay_ms, jitter_ms }.to_string()
-        };
-        assert_eq!(told(&[1, 3], 250, 0), "slow n1 n3: 250 ms");
-        assert_eq!(told(&[2], 250, 40), "slow n2: 250 ms and up to 40 ms more");
-        assert_eq!(Fault::Fast.to_string(), "fast");
+    fn the_standard_kinds_come_first_in_their_order() {
+        assert_eq!(FaultKind::STANDARD, FaultKind::ALL[..FaultKind::STANDARD.len()]);
+        assert!(
+            FaultKind::ALL.is_sorted(),
+            "options are sorted by it, and a seed draws in that order"
+        );
+    }
+
+    #[test]
+    fn a_fault_is_told_with_its_nodes_and_numbers() {
+        let nodes = |of: &[u16]| of.iter().copied().map(NodeId).collect::<Vec<NodeId>>();
+        let slow = |of, delay_ms, jitter_ms| Fault::Slow { nodes: nodes(of), delay_ms, jitter_ms };
+        let node = NodeId(2);
+        for (fault, told) in [
+            (slow(&[1, 3], 250, 0), "slow n1 n3: 250 ms"),
+            (slow(&[2], 250, 40), "slow n2: 250 ms and up to 40 ms more"),
+            (Fault::Fast, "fast"),
+            (
+                Fault::Flaky { nodes: nodes(&[1, 2]), loss_percent: 20, duplicate_percent: 3 },
+                "flaky n1 n2: 20 % lost, 3 % doubled",
+            ),
+            (Fault::Reliable, "reliable"),
+            (Fault::Throttle { nodes: nodes(&[4]), kib_per_s: 64 }, "throttle n4: 64 KiB/s"),
+            (Fault::Unthrottle, "unthrottle"),
+            (
+                Fault::WallStrobe { node, delta_ms: -250, period_ms: 10 },
+                "wall clock of n2 -250 ms every other 10 ms",
+            ),
+            (Fault::WallDrift { node, ppm: 500 }, "wall clock of n2 drifts +500 ppm"),
+            (Fault::Reboot(node), "reboot n2"),
+        ] {
+            assert_eq!(fault.to_string(), told);
+        }
+    }
+
+    #[test]
+    fn a_fault_names_the_nodes_that_it_breaks_and_what_mends_is_of_no_kind() {
+        let (node, nodes) = (NodeId(2), vec![NodeId(1), NodeId(2)]);
+        let flaky = Fault::Flaky { nodes: nodes.clone(), loss_percent: 1, duplicate_percent: 1 };
+        let throttle = Fault::Throttle { nodes: nodes.clone(), kib_per_s: 8 };
+        let strobe = Fault::WallStrobe { node, delta_ms: 1, period_ms: 1 };
+        for (fault, kind, named) in [
+            (flaky, Some(FaultKind::Flaky), nodes.clone()),
+            (throttle, Some(FaultKind::Throttle), nodes),
+            (strobe, Some(FaultKind::Strobe), vec![node]),
+            (Fault::WallDrift { node, ppm: 1 }, Some(FaultKind::Drift), vec![node]),
+            (Fault::Reboot(node), Some(FaultKind::Reboot), vec![node]),
+            (Fault::Reliable, None, Vec::new()),
+            (Fault::Unthrottle, None, Vec::new()),
+        ] {
+            assert_eq!((fault.kind(), fault.nodes()), (kind, named), "{fault}");
+        }
     }
 }

@@ -4,7 +4,8 @@
 //! share one store, so its histories are strictly serializable; a node that cannot see a majority both ways answers with
 //! an error. Like a kernel's, the port of a paused node stays open.
 //!
-//! Cannot show: replication, lost writes, latency that varies. A power cut loses nothing.
+//! Cannot show: replication, lost writes, latency that varies. A power cut or a reboot loses nothing; nodes send each other
+//! nothing that could be lost or throttled, and read no clock.
 
 use crate::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, NodeId};
 use crate::fault::{Fault, FaultKind};
@@ -183,7 +184,7 @@ impl World {
             Fault::Fast => self.slowness = None,
             _ => {}
         }
-        if let Fault::Kill(node) | Fault::PowerOff(node) = fault
+        if let Fault::Kill(node) | Fault::PowerOff(node) | Fault::Reboot(node) = fault
             && let Some(boot) = self.boots.get_mut(node)
         {
             *boot += 1;

@@ -319,6 +319,7 @@ impl<'a> Interpreter<'a> {
         // A fault that reported an error may have acted all the same: it is healed at the end. A mending that did
         // has not mended.
         if error.is_none() || fault.kind().is_some() {
+            self.view.now = self.cluster.clock().now();
             self.view.apply(&fault);
         }
         self.record(fault, error);

@@ -7,29 +7,34 @@
 use crate::cluster::NodeId;
 use crate::fault::Fault;
 use rand_chacha::ChaCha8Rng;
+use skew::Skew;
 use std::time::Duration;
 
 pub mod clock;
 pub mod compose;
+pub mod drift;
+pub mod flaky;
 pub mod latency;
 pub mod partition;
 pub mod pause;
 pub mod planned;
 pub mod process;
+pub mod senders;
+pub mod skew;
+pub mod strobe;
+pub mod throttle;
 
 /// A node as the faults so far left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeView {
     /// Which.
     pub id: NodeId,
-    /// Not killed, not powered off.
+    /// Not killed, not powered off, not rebooted.
     pub up: bool,
     /// Stopped by a signal.
     pub paused: bool,
-    /// How far its wall clock was moved.
-    pub wall_ms: i64,
-    /// Whether its wall clock was moved at all since it was last reset.
-    pub skewed: bool,
+    /// What its wall clock was made to show.
+    pub wall: Skew,
 }
 
 impl NodeView {
@@ -52,19 +57,25 @@ pub struct ClusterView {
     pub cuts: Vec<(NodeId, NodeId)>,
     /// The nodes whose messages are late.
     pub slow: Vec<NodeId>,
+    /// The nodes whose messages are lost and doubled.
+    pub flaky: Vec<NodeId>,
+    /// The nodes whose links have little room.
+    pub throttled: Vec<NodeId>,
 }
 
 impl ClusterView {
     /// Everything up and connected.
     pub fn new(nodes: &[NodeId]) -> ClusterView {
         let view =
-            |id: &NodeId| NodeView { id: *id, up: true, paused: false, wall_ms: 0, skewed: false };
+            |id: &NodeId| NodeView { id: *id, up: true, paused: false, wall: Skew::default() };
         ClusterView {
             now: Duration::ZERO,
             nodes: nodes.iter().map(view).collect(),
             leaders: Vec::new(),
             cuts: Vec::new(),
             slow: Vec::new(),
+            flaky: Vec::new(),
+            throttled: Vec::new(),
         }
     }
 
@@ -83,33 +94,40 @@ impl ClusterView {
         self.nodes.len().saturating_sub(1) / 2
     }
 
-    /// What the view is once the fault is in force.
+    /// What the view is once the fault is in force, which is now.
     pub fn apply(&mut self, fault: &Fault) {
+        let now = self.now;
         match fault {
             Fault::Partition { cuts, .. } => self.cuts = cuts.clone(),
             Fault::HealNetwork => self.cuts.clear(),
-            Fault::Kill(id) | Fault::PowerOff(id) => self.change(*id, |node| {
-                node.up = false;
-                node.paused = false;
-            }),
+            Fault::Kill(id) | Fault::PowerOff(id) | Fault::Reboot(id) => {
+                self.change(*id, |node| {
+                    node.up = false;
+                    node.paused = false;
+                });
+            }
             Fault::Restart(id) => self.change(*id, |node| node.up = true),
             Fault::Pause(id) => self.change(*id, |node| node.paused = node.up),
             Fault::Resume(id) => self.change(*id, |node| node.paused = false),
-            Fault::WallJump { node, by_ms } => self.change(*node, |node| {
-                node.wall_ms += by_ms;
-                node.skewed = true;
-            }),
-            Fault::WallReset(id) => self.change(*id, |node| {
-                node.wall_ms = 0;
-                node.skewed = false;
-            }),
+            Fault::WallJump { node, by_ms } => self.change(*node, |node| node.wall.jump(*by_ms)),
+            Fault::WallStrobe { node, delta_ms, .. } => {
+                self.change(*node, |node| node.wall.strobe(*delta_ms));
+            }
+            Fault::WallDrift { node, ppm } => {
+                self.change(*node, |node| node.wall.drift(*ppm, now));
+            }
+            Fault::WallReset(id) => self.change(*id, |node| node.wall = Skew::default()),
             Fault::Slow { nodes, delay_ms, jitter_ms } => {
-                self.slow.clear();
-                if delay_ms | jitter_ms != 0 {
-                    self.slow.clone_from(nodes);
-                }
+                self.slow = if delay_ms | jitter_ms != 0 { nodes.clone() } else { Vec::new() };
             }
             Fault::Fast => self.slow.clear(),
+            Fault::Flaky { nodes, loss_percent, duplicate_percent } => {
+                let any = loss_percent | duplicate_percent != 0;
+                self.flaky = if any { nodes.clone() } else { Vec::new() };
+            }
+            Fault::Reliable => self.flaky.clear(),
+            Fault::Throttle { nodes, .. } => self.throttled.clone_from(nodes),
+            Fault::Unthrottle => self.throttled.clear(),
         }
     }
 
@@ -120,20 +138,31 @@ impl ClusterView {
     /// Whether the fault would change anything.
     pub fn can_act(&self, fault: &Fault) -> bool {
         let is = |id: &NodeId, holds: fn(&NodeView) -> bool| self.node(*id).is_some_and(holds);
+        let any_acts = |nodes: &[NodeId]| nodes.iter().any(|id| is(id, NodeView::acts));
+        // Links between nodes are what they break.
+        let has_links = self.nodes.len() > 1;
         match fault {
             Fault::Partition { cuts, .. } => {
                 cuts.iter().any(|(from, to)| is(from, NodeView::acts) && is(to, NodeView::acts))
             }
             Fault::HealNetwork => !self.cuts.is_empty(),
-            Fault::Kill(id) | Fault::PowerOff(id) => is(id, |node| node.up),
+            Fault::Kill(id) | Fault::PowerOff(id) | Fault::Reboot(id) => is(id, |node| node.up),
             Fault::Restart(id) => is(id, |node| !node.up),
             Fault::Pause(id) | Fault::WallJump { node: id, .. } => is(id, NodeView::acts),
             Fault::Resume(id) => is(id, |node| node.paused),
-            Fault::WallReset(id) => is(id, |node| node.skewed),
+            Fault::WallStrobe { node, delta_ms, .. } => *delta_ms != 0 && is(node, NodeView::acts),
+            Fault::WallDrift { node, ppm } => *ppm != 0 && is(node, NodeView::acts),
+            Fault::WallReset(id) => is(id, |node| node.wall.touched),
             Fault::Slow { nodes, delay_ms, jitter_ms } => {
-                delay_ms | jitter_ms != 0 && nodes.iter().any(|id| is(id, NodeView::acts))
+                delay_ms | jitter_ms != 0 && any_acts(nodes)
             }
             Fault::Fast => !self.slow.is_empty(),
+            Fault::Flaky { nodes, loss_percent, duplicate_percent } => {
+                loss_percent | duplicate_percent != 0 && has_links && any_acts(nodes)
+            }
+            Fault::Reliable => !self.flaky.is_empty(),
+            Fault::Throttle { nodes, .. } => has_links && any_acts(nodes),
+            Fault::Unthrottle => !self.throttled.is_empty(),
         }
     }
 
@@ -146,9 +175,15 @@ impl ClusterView {
         if !self.slow.is_empty() {
             faults.push(Fault::Fast);
         }
+        if !self.flaky.is_empty() {
+            faults.push(Fault::Reliable);
+        }
+        if !self.throttled.is_empty() {
+            faults.push(Fault::Unthrottle);
+        }
         faults.extend(self.which(|node| node.paused).into_iter().map(Fault::Resume));
         faults.extend(self.which(|node| !node.up).into_iter().map(Fault::Restart));
-        faults.extend(self.which(|node| node.skewed).into_iter().map(Fault::WallReset));
+        faults.extend(self.which(|node| node.wall.touched).into_iter().map(Fault::WallReset));
         faults
     }
 }

@@ -11,7 +11,7 @@ use crate::generator::stagger::Stagger;
 use crate::generator::time_limit::TimeLimit;
 use crate::interpreter::{Asks, Breaker, Interpreter, Settings, attempt};
 use crate::nemesis::Nemesis;
-use crate::nemesis::compose::Composed;
+use crate::nemesis::compose::{Composed, Interval};
 use crate::op::{Completion, Key};
 use crate::options::Options;
 use crate::recording::{Entry, Recorder, Sink};
@@ -66,6 +66,9 @@ pub struct Hooks {
     pub sink: Option<Box<dyn Sink>>,
     /// Ends the disturbing early.
     pub stop: Stop,
+    /// Every kind of fault that was asked for strikes, in rounds, instead of those that the seed draws: for runs that are too
+    /// dear to leave any out.
+    pub every_kind: bool,
 }
 
 /// Walks the phases with the generator and the nemesis that the seed makes of the options.
@@ -86,7 +89,7 @@ pub async fn run_with(
     seed: Seed,
     hooks: Hooks,
 ) -> Result<Run, RunError> {
-    let Hooks { drivers, sink, stop } = hooks;
+    let Hooks { drivers, sink, stop, every_kind } = hooks;
     if cluster.nodes().is_empty() {
         return Err(RunError::NoNodes);
     }
@@ -101,7 +104,7 @@ pub async fn run_with(
     cluster.set_up(seed).await?;
     let mut walk = Walk::new(test, options, cluster, recorder, stop);
     if walk.serves(Phase::SetUp).await {
-        walk.disturb(seed, &faults, drivers).await;
+        walk.disturb(seed, Enabled { kinds: faults, every_kind }, drivers).await;
         walk.heal().await;
         walk.read_back(seed).await;
     }
@@ -109,6 +112,22 @@ pub async fn run_with(
     let artifacts = cluster.tear_down().await;
     walk.record(Entry::Ended(artifacts));
     Ok(walk.interpreter.recorder.run)
+}
+
+/// What the seed draws faults from.
+struct Enabled {
+    kinds: Vec<FaultKind>,
+    /// It draws all of them.
+    every_kind: bool,
+}
+
+impl Enabled {
+    fn nemesis(&self, interval: Interval, start: Duration, rng: &mut ChaCha8Rng) -> Composed {
+        match self.every_kind {
+            true => Composed::every(&self.kinds, interval, start, rng),
+            false => Composed::swarm(&self.kinds, interval, start, rng),
+        }
+    }
 }
 
 struct Walk<'a> {
@@ -148,11 +167,11 @@ impl<'a> Walk<'a> {
         self.record(Entry::Phase(phase, now));
     }
 
-    async fn disturb(&mut self, seed: Seed, faults: &[FaultKind], drivers: Option<Drivers>) {
+    async fn disturb(&mut self, seed: Seed, enabled: Enabled, drivers: Option<Drivers>) {
         self.enter(Phase::Disturb);
         let mut breaks = seed.stream(Stream::Nemesis);
         let mut asks = seed.stream(Stream::Workload);
-        let drivers = drivers.unwrap_or_else(|| self.drivers(faults, &mut breaks));
+        let drivers = drivers.unwrap_or_else(|| self.drivers(&enabled, &mut breaks));
         let Drivers { generator, nemesis, until } = drivers;
         let mut generator = TimeLimit::until(until, NotedGenerator::new(generator));
         let mut nemesis = NotedNemesis::new(nemesis);
@@ -170,11 +189,11 @@ impl<'a> Walk<'a> {
     }
 
     /// What the seed makes of the options.
-    fn drivers(&self, faults: &[FaultKind], breaks: &mut ChaCha8Rng) -> Drivers {
+    fn drivers(&self, enabled: &Enabled, breaks: &mut ChaCha8Rng) -> Drivers {
         let Options { rate, clients, interval, time, ref append, .. } = *self.options;
         let start = self.cluster.clock().now();
         let append = Stagger::per_second(rate, Append::new(append.clone()));
-        let nemesis = Composed::swarm(faults, interval, start, breaks).ending(start + time);
+        let nemesis = enabled.nemesis(interval, start, breaks).ending(start + time);
         Drivers {
             generator: Box::new(OnThreads::first(usize::from(clients), append)),
             nemesis: Box::new(nemesis),

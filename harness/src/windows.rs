@@ -79,18 +79,28 @@ impl Windows {
 enum Place {
     Cuts,
     Latency,
+    Flakiness,
+    Rate,
     Process(NodeId),
     Signals(NodeId),
     Clock(NodeId),
+    Strobe(NodeId),
+    Drift(NodeId),
 }
 
 fn place(fault: &Fault) -> Place {
     match fault {
         Fault::Partition { .. } | Fault::HealNetwork => Place::Cuts,
         Fault::Slow { .. } | Fault::Fast => Place::Latency,
-        Fault::Kill(node) | Fault::PowerOff(node) | Fault::Restart(node) => Place::Process(*node),
+        Fault::Flaky { .. } | Fault::Reliable => Place::Flakiness,
+        Fault::Throttle { .. } | Fault::Unthrottle => Place::Rate,
+        Fault::Kill(node) | Fault::PowerOff(node) | Fault::Reboot(node) | Fault::Restart(node) => {
+            Place::Process(*node)
+        }
         Fault::Pause(node) | Fault::Resume(node) => Place::Signals(*node),
         Fault::WallJump { node, .. } | Fault::WallReset(node) => Place::Clock(*node),
+        Fault::WallStrobe { node, .. } => Place::Strobe(*node),
+        Fault::WallDrift { node, .. } => Place::Drift(*node),
     }
 }
 
@@ -115,13 +125,23 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
         let in_force = injection.done.unwrap_or(from);
         let Some(kind) = fault.kind() else {
             close(&mut open, place, in_force);
+            // True time is all of it.
+            if let Fault::WallReset(node) = fault {
+                close(&mut open, Place::Strobe(*node), in_force);
+                close(&mut open, Place::Drift(*node), in_force);
+            }
             continue;
         };
         match fault {
             // The next one takes the place of the one before it.
-            Fault::Partition { .. } | Fault::Slow { .. } => close(&mut open, place, in_force),
+            Fault::Partition { .. }
+            | Fault::Slow { .. }
+            | Fault::Flaky { .. }
+            | Fault::Throttle { .. }
+            | Fault::WallStrobe { .. }
+            | Fault::WallDrift { .. } => close(&mut open, place, in_force),
             // A dead process is not paused.
-            Fault::Kill(node) | Fault::PowerOff(node) => {
+            Fault::Kill(node) | Fault::PowerOff(node) | Fault::Reboot(node) => {
                 close(&mut open, Place::Signals(*node), in_force);
             }
             _ => {}

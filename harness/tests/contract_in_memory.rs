@@ -42,10 +42,10 @@ fn a_node_that_never_answers_breaks_the_contract() {
     );
 }
 
-/// A cluster that says it did what it did not do.
+/// A cluster that says it did what it did not do: nothing, or something else.
 struct Pretends {
     inner: InMemory,
-    ignores: fn(&Fault) -> bool,
+    instead: fn(&Fault) -> Option<Fault>,
 }
 
 impl Cluster for Pretends {
@@ -70,7 +70,8 @@ impl Cluster for Pretends {
     }
 
     fn inject<'a>(&'a self, fault: &'a Fault) -> LocalBoxFuture<'a, Result<(), FaultError>> {
-        if (self.ignores)(fault) { Box::pin(ready(Ok(()))) } else { self.inner.inject(fault) }
+        let Some(fault) = (self.instead)(fault) else { return Box::pin(ready(Ok(()))) };
+        Box::pin(async move { self.inner.inject(&fault).await })
     }
 
     fn leaders(&self) -> LocalBoxFuture<'_, Vec<NodeId>> {
@@ -83,22 +84,60 @@ impl Cluster for Pretends {
 }
 
 #[test]
-fn a_cluster_that_slows_nobody_or_never_ends_it_breaks_the_contract() {
-    let pretends: [(fn(&Fault) -> bool, &str); 2] = [
+fn a_cluster_that_pretends_breaks_the_contract() {
+    let slow = "a slowed node answers late, and promptly again when it is fast";
+    let reboot = "a rebooted node refuses or is silent until it is restarted";
+    let flaky = "flaky links between nodes lose nothing of a client's";
+    let throttle = "throttled links between nodes hold up no client";
+    let pretends: [(fn(&Fault) -> Option<Fault>, &str, &str); 6] = [
         (
-            |fault| matches!(fault, Fault::Slow { .. }),
+            |fault| Some(fault.clone()).filter(|fault| !matches!(fault, Fault::Slow { .. })),
+            slow,
             "slowed by 1.5s, n1 answered after 1ms on an old",
         ),
-        (|fault| *fault == Fault::Fast, "n1 is not slowed and for 30s took"),
+        (
+            |fault| Some(fault.clone()).filter(|fault| *fault != Fault::Fast),
+            slow,
+            "n1 is not slowed and for 30s took",
+        ),
+        (
+            |fault| Some(fault.clone()).filter(|fault| !matches!(fault, Fault::Reboot(_))),
+            reboot,
+            "n1 answered status `PONG` after reboot n1",
+        ),
+        (
+            |fault| match fault {
+                Fault::Flaky { nodes, .. } => Some(Fault::Kill(nodes[0])),
+                Fault::Reliable => Some(Fault::Restart(NodeId(1))),
+                other => Some(other.clone()),
+            },
+            flaky,
+            "n1 broke a connection: broken pipe during `flaky n1 n2 n3: 20 % lost, 20 % doubled`",
+        ),
+        (
+            |fault| match fault {
+                Fault::Flaky { nodes, .. } => Some(Fault::Pause(nodes[0])),
+                Fault::Reliable => Some(Fault::Resume(NodeId(1))),
+                other => Some(other.clone()),
+            },
+            flaky,
+            "n1 did not answer a client within 2s",
+        ),
+        (
+            |fault| match fault {
+                Fault::Throttle { nodes, .. } => Some(Fault::Pause(nodes[0])),
+                Fault::Unthrottle => Some(Fault::Resume(NodeId(1))),
+                other => Some(other.clone()),
+            },
+            throttle,
+            "n1 did not answer a client within 2s during `throttle n1 n2 n3: 8 KiB/s`",
+        ),
     ];
-    for (ignores, sentence) in pretends {
+    for (instead, clause, sentence) in pretends {
         let clock = VirtualClock::default();
-        let cluster = Pretends { inner: InMemory::new(3, clock.clone()), ignores };
+        let cluster = Pretends { inner: InMemory::new(3, clock.clone()), instead };
         let broken = broken_clauses(&cluster, &clock);
         let [(name, said)] = &broken[..] else { panic!("one clause is broken, not {broken:?}") };
-        assert!(
-            name.starts_with("a slowed node answers late") && said.contains(sentence),
-            "{said}"
-        );
+        assert!(name.starts_with(clause) && said.contains(sentence), "{name}: {said}");
     }
 }

@@ -262,6 +262,41 @@ fn operations_are_counted_in_every_window_in_which_they_were_asked() {
 }
 
 #[test]
+fn faults_of_one_clock_have_windows_of_their_own_and_true_time_ends_them_all() {
+    let (node, nodes) = (NodeId(1), vec![NodeId(1)]);
+    let flaky =
+        |loss_percent| Fault::Flaky { nodes: nodes.clone(), loss_percent, duplicate_percent: 0 };
+    let run = told(vec![
+        fault(100, Fault::WallJump { node, by_ms: 5 }),
+        fault(200, Fault::WallStrobe { node, delta_ms: 5, period_ms: 1 }),
+        fault(300, Fault::WallDrift { node, ppm: 500 }),
+        fault(400, Fault::WallReset(node)),
+        fault(500, flaky(1)),
+        fault(550, Fault::Throttle { nodes: nodes.clone(), kib_per_s: 8 }),
+        fault(600, flaky(2)),
+        fault(700, Fault::Reliable),
+        fault(750, Fault::Pause(node)),
+        fault(800, Fault::Reboot(node)),
+    ]);
+    let told: Vec<(FaultKind, u128, u128)> = Windows::of(&run)
+        .all
+        .iter()
+        .map(|window| (window.kind, window.from.as_millis(), window.to.as_millis()))
+        .collect();
+    let expected = [
+        (FaultKind::Clock, 100, 400),
+        (FaultKind::Strobe, 200, 400),
+        (FaultKind::Drift, 300, 400),
+        (FaultKind::Flaky, 500, 600),
+        (FaultKind::Throttle, 550, 1000),
+        (FaultKind::Flaky, 600, 700),
+        (FaultKind::Pause, 750, 800),
+        (FaultKind::Reboot, 800, 1000),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn what_was_never_enacted_has_no_window_and_what_never_came_back_is_unknown() {
     let mut run = told(Vec::new());
     let strike = |error: Option<&str>| {

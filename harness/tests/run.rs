@@ -12,7 +12,7 @@ use harness::op::Mop;
 use harness::options::Options;
 use harness::plan::{Plan, Taken, Told};
 use harness::report::Report;
-use harness::run::{Judgement, Phase, Run, RunError, judge, run};
+use harness::run::{Hooks, Judgement, Phase, Run, RunError, judge, run, run_with};
 use harness::seed::Seed;
 use harness::store::{self, Kept, World};
 use harness::test::Test;
@@ -82,6 +82,24 @@ fn what_is_broken_does_not_shift_what_is_asked() {
         invoked.map(|event| event.op).take(100).collect::<Vec<_>>()
     };
     assert_eq!(asked(Vec::new()), asked(vec![FaultKind::Clock]));
+}
+
+#[test]
+fn a_run_that_may_leave_nothing_out_breaks_everything_that_was_asked_for() {
+    let mut options = Options { faults: FaultKind::ALL.to_vec(), ..options(40) };
+    options.set("interval", "0.5-1").expect("it is an interval");
+    let unused = |every_kind: bool, seed: u64| {
+        let clock = VirtualClock::default();
+        let cluster = InMemory::new(options.nodes, clock.clone()).without(FaultKind::Power);
+        let hooks = Hooks { every_kind, ..Hooks::default() };
+        let run = clock.run(run_with(&test(), &options, &cluster, Seed(seed), hooks));
+        let run = run.expect("only time is waited for").expect("the cluster is set up");
+        judge(&test(), &options, &run).summary.unused
+    };
+    for seed in 0..5 {
+        assert_eq!(unused(true, seed), [], "seed {seed}");
+        assert_ne!(unused(false, seed), [], "seed {seed} draws some of ten");
+    }
 }
 
 #[test]

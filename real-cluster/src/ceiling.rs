@@ -86,8 +86,8 @@ pub struct Rate {
     pub control_thread: f64,
     /// Cores that the control process took, its links between nodes included.
     pub control_cores: f64,
-    /// Cores that the nodes took, over the whole run.
-    pub node_cores: f64,
+    /// Cores that the nodes took, over the whole run; unknown where they are on hosts.
+    pub node_cores: Option<f64>,
     /// Cores that all programs of the machine took, these among them.
     pub busy_cores: f64,
     /// Cores there are.
@@ -99,13 +99,13 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Of a run that is over. `nodes` is the CPU time of all of them. `None` if clients never asked.
+    /// Of a run that is over. `nodes` is the CPU time of all of them, where that is known. `None` if clients never asked.
     pub fn of(
         run: &Run,
         options: &Options,
         windows: &Windows,
         meter: &Meter,
-        nodes: Duration,
+        nodes: Option<Duration>,
     ) -> Option<Rate> {
         let at = |wanted| run.phases.iter().find(|(phase, _)| *phase == wanted).map(|(_, at)| *at);
         let (from, to) = (at(Phase::Disturb)?, at(Phase::Heal)?);
@@ -120,7 +120,7 @@ impl Rate {
             clients_busy: all_busy.as_secs_f64() / seconds,
             control_thread: thread.as_secs_f64() / seconds,
             control_cores: process.as_secs_f64() / seconds,
-            node_cores: nodes.as_secs_f64() / run.lasted().as_secs_f64(),
+            node_cores: nodes.map(|time| time.as_secs_f64() / run.lasted().as_secs_f64()),
             busy_cores: machine.as_secs_f64() / seconds,
             cores: cores as f64,
             clients: options.clients,
@@ -136,11 +136,15 @@ impl Rate {
         let percent = |share: f64| (share * 100.0).round();
         let mut why = Vec::new();
         if self.busy_cores >= BUSY * self.cores {
-            let others = (self.busy_cores - self.control_cores - self.node_cores).max(0.0);
+            let Rate { busy_cores, cores, control_cores, .. } = self;
+            let nodes = self.node_cores.unwrap_or(0.0);
+            let others = (busy_cores - control_cores - nodes).max(0.0);
+            let nodes = self
+                .node_cores
+                .map_or_else(String::new, |nodes| format!(" {nodes:.1} with the nodes,"));
             why.push(format!(
-                "{:.1} of {:.0} cores were busy: {:.1} with the control process and its links, {:.1} with the nodes, {others:.1} \
-                 with other programs",
-                self.busy_cores, self.cores, self.control_cores, self.node_cores
+                "{busy_cores:.1} of {cores:.0} cores were busy: {control_cores:.1} with the control process and its links,{nodes} \
+                 {others:.1} with other programs"
             ));
         }
         if self.control_thread >= BUSY {
@@ -224,7 +228,7 @@ mod tests {
             clients_busy: 0.0,
             control_thread: 0.2,
             control_cores: 0.3,
-            node_cores: 0.5,
+            node_cores: Some(0.5),
             busy_cores: 0.9,
             cores: 2.0,
             clients: 10,

@@ -6,12 +6,17 @@ use std::process::ExitCode;
 use tracing_subscriber::filter::LevelFilter;
 
 mod check;
+mod database;
+mod heal;
+mod hosts;
 mod list;
 mod performed;
 mod progress;
 mod run;
+mod testbed;
 
-const PROGRAM: Program = Program { name: "cargo real-cluster", commands: "list, run or check" };
+const PROGRAM: Program =
+    Program { name: "cargo real-cluster", commands: "list, run, check, heal or testbed" };
 
 /// Runs tests of a replicated store against real processes: the same tests, faults, client and checkers as in simulation.
 #[derive(Parser)]
@@ -28,6 +33,8 @@ Examples:
   cargo real-cluster run redis-append --local 5
   cargo real-cluster run redis-append --local 5 --time 60s --faults partition,kill,pause
   cargo real-cluster run redis-append --local 3 --bug exec_on_follower
+  cargo real-cluster testbed up
+  cargo real-cluster run redis-append --testbed --faults partition,kill,pause,clock
   cargo real-cluster check store/redis-append/0x1";
 
 #[derive(Subcommand)]
@@ -35,6 +42,8 @@ enum Command {
     List(list::List),
     Run(run::Run),
     Check(check::Check),
+    Heal(heal::Heal),
+    Testbed(testbed::Arguments),
 }
 
 /// Does what the process's arguments say.
@@ -60,5 +69,7 @@ fn act(cli: Cli) -> anyhow::Result<u8> {
         Command::List(list) => list.act(),
         Command::Run(run) => run.act(),
         Command::Check(check) => check.act(),
+        Command::Heal(heal) => heal.act(),
+        Command::Testbed(testbed) => testbed.act(),
     }
 }

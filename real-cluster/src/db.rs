@@ -11,20 +11,43 @@ use futures_util::future::LocalBoxFuture;
 use harness::cluster::NodeId;
 use std::io;
 
+pub mod architecture;
+pub mod compose;
 pub mod cycle;
 pub mod daemon;
+pub mod elastickv;
 pub mod elastickv_node;
 pub mod logs;
+pub mod map_test;
+pub mod noop;
+pub mod one_daemon;
+pub mod ports;
+pub mod program;
 pub mod ready;
+pub mod redis_server;
+pub mod resp;
+pub mod tcpdump;
+pub mod template;
+pub mod watchdog;
 
+pub use compose::Compose;
 pub use cycle::{CYCLE_TRIES, cycle};
 pub use daemon::Daemon;
+pub use elastickv::Elastickv;
+pub use elastickv_node::ElastickvNode;
 pub use logs::LogPath;
+pub use map_test::MapTest;
+pub use noop::Noop;
+pub use program::Program;
+pub use redis_server::RedisServer;
+pub use tcpdump::Tcpdump;
+pub use template::Template;
+pub use watchdog::Watchdog;
 
 /// Why a database could not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// Setting it up failed in a way that another try may cure: [`cycle`] tries again.
+    /// Setting it up failed in a way that another try may cure: [`cycle()`] tries again.
     #[error("{node}: {why}")]
     SetUpFailed {
         /// Where.
@@ -59,6 +82,12 @@ pub trait Db {
 
     /// Ends it on a node and removes all that it left, except logs that are wanted. Harmless where there is nothing.
     fn tear_down<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a>;
+
+    /// Ends on a node what runs only to record, which writes down what it has: called after the last operation and before log files
+    /// are fetched, so that they are whole. [`Db::tear_down`] does it too. Harmless where there is nothing.
+    fn settle<'a>(&'a self, _sites: &'a Sites, _at: &'a Site) -> Step<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Commands for a host's shell that undo whatever this database may leave there, each harmless where there is nothing. Written
     /// down on the host before anything is begun.
@@ -127,6 +156,9 @@ pub trait Kill {
 
     /// Starts it, if it does not run.
     fn start<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, Started>;
+
+    /// Whether it runs, which it also does while it is stopped.
+    fn running<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, bool>;
 }
 
 /// What a start found.

@@ -1,15 +1,22 @@
-//! `real-cluster`: runs tests against real processes. Started under the name `elastickv-node` it is such a process, so that a
-//! local cluster is always of the same build as the program that drives it.
+//! `real-cluster`: runs tests against real processes.
+//!
+//! Under other names it is what hosts need, so that all of a cluster is of the build that drives it: `elastickv-node` is a node,
+//! `time-shim` gives a program another wall clock, `link-queue` makes packets late, `host-reboot` restarts a host.
 
 mod cli;
 
+use real_cluster::{node, queue, ssh::reboot};
 use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let name = std::env::args_os().next().unwrap_or_default();
-    if Path::new(&name).file_name().is_some_and(|name| name == real_cluster::node::NAME) {
-        return real_cluster::node::main();
+    let words = std::env::args_os();
+    let program = std::env::args_os().next().unwrap_or_default();
+    match Path::new(&program).file_name().and_then(|name| name.to_str()) {
+        Some(node::NAME) => node::main(),
+        Some(time_shim::NAME) => time_shim::main(words),
+        Some(queue::NAME) => queue::main(),
+        Some(reboot::NAME) => reboot::main(words),
+        _ => cli::main(),
     }
-    cli::main()
 }

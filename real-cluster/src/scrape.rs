@@ -6,7 +6,10 @@
 //! Cannot see: what a node counted between its last scrape and the kill that followed.
 
 pub mod exposition;
+mod redis_info;
 
+use crate::db::Metrics;
+use crate::site::Site;
 use exposition::Scrape;
 use futures_util::future::join_all;
 use http_body_util::{BodyExt, Empty};
@@ -37,6 +40,8 @@ pub struct Source {
     pub node: String,
     /// Of its metrics port.
     pub address: SocketAddr,
+    /// How it is asked.
+    pub metrics: Metrics,
     /// Its folder.
     pub folder: PathBuf,
     /// How often it was started.
@@ -44,6 +49,13 @@ pub struct Source {
 }
 
 impl Source {
+    /// A node on a host.
+    pub fn on_host(at: &Site, metrics: Metrics, folder: PathBuf) -> Source {
+        let (Metrics::Http(port) | Metrics::RedisInfo(port)) = metrics;
+        let boots = Arc::default();
+        Source { node: at.node.to_string(), address: at.socket(port), metrics, folder, boots }
+    }
+
     fn lines(&self) -> PathBuf {
         self.folder.join("metrics.jsonl")
     }
@@ -51,7 +63,13 @@ impl Source {
     /// One scrape, kept. A node that does not answer is left out.
     async fn scrape(&self) -> io::Result<()> {
         let boot = self.boots.load(Ordering::Relaxed);
-        let Ok(Ok(text)) = timeout(WITHIN, fetch(self.address)).await else { return Ok(()) };
+        let asked = async {
+            match self.metrics {
+                Metrics::Http(_) => fetch(self.address).await,
+                Metrics::RedisInfo(_) => redis_info::fetch(self.address).await,
+            }
+        };
+        let Ok(Ok(text)) = timeout(WITHIN, asked).await else { return Ok(()) };
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time_ms = since.as_millis() as u64;
         let mut line = serde_json::to_vec(&Scrape { time_ms, boot, text })?;

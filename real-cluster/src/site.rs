@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Barrier;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// How long nodes wait for each other.
 const TOGETHER_WITHIN: Duration = Duration::from_secs(60);
@@ -78,14 +79,34 @@ impl Site {
 #[derive(Clone)]
 pub struct Sites {
     all: Vec<Rc<Site>>,
-    barrier: Rc<RefCell<Rc<Barrier>>>,
+    meeting: Rc<RefCell<Rc<Meeting>>>,
+}
+
+/// Where nodes wait for each other.
+struct Meeting {
+    barrier: Barrier,
+    /// Somebody will not come.
+    off: CancellationToken,
+}
+
+impl Meeting {
+    fn of(count: usize) -> Rc<Meeting> {
+        Rc::new(Meeting { barrier: Barrier::new(count), off: CancellationToken::new() })
+    }
 }
 
 impl Sites {
     /// These.
     pub fn new(all: Vec<Site>) -> Sites {
-        let barrier = Rc::new(RefCell::new(Rc::new(Barrier::new(all.len()))));
-        Sites { all: all.into_iter().map(Rc::new).collect(), barrier }
+        let meeting = Rc::new(RefCell::new(Meeting::of(all.len())));
+        Sites { all: all.into_iter().map(Rc::new).collect(), meeting }
+    }
+
+    /// The same cluster with each place changed; its nodes go on waiting for each other as here.
+    #[must_use]
+    pub fn map(&self, change: impl Fn(&Site) -> Site) -> Sites {
+        let all = self.iter().map(|site| Rc::new(change(site))).collect();
+        Sites { all, meeting: Rc::clone(&self.meeting) }
     }
 
     /// Each.
@@ -103,18 +124,26 @@ impl Sites {
         self.iter().find(|site| site.node == node)
     }
 
-    /// Returns when it was called for every node; an error after a minute. Jepsen's `synchronize`.
+    /// Returns when it was called for every node; an error if one failed, or after a minute. That another try may cure, so a
+    /// database tells it as a failed set-up. Jepsen's `synchronize`.
     pub async fn synchronize(&self) -> Result<(), String> {
-        let barrier = Rc::clone(&self.barrier.borrow());
-        match timeout(TOGETHER_WITHIN, barrier.wait()).await {
-            Ok(_) => Ok(()),
+        let meeting = Rc::clone(&self.meeting.borrow());
+        let met = meeting.off.run_until_cancelled(meeting.barrier.wait());
+        match timeout(TOGETHER_WITHIN, met).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err("another node failed, so there is nobody to wait for".to_owned()),
             Err(_) => Err(format!("the other nodes did not come within {TOGETHER_WITHIN:?}")),
         }
     }
 
-    /// Whoever waited before counts no more.
+    /// Whoever waits, or will, is told that somebody does not come.
+    pub fn break_barrier(&self) {
+        self.meeting.borrow().off.cancel();
+    }
+
+    /// Whoever waited before counts no more, and nobody is missing.
     pub fn reset_barrier(&self) {
-        *self.barrier.borrow_mut() = Rc::new(Barrier::new(self.all.len()));
+        *self.meeting.borrow_mut() = Meeting::of(self.all.len());
     }
 }
 

@@ -89,12 +89,15 @@ fn a_wrong_word_is_refused_with_one_sentence_and_nothing_is_made() {
     let run = |words: &[&'static str]| [&["run", "redis-append"], words].concat();
     let all: &[(Vec<&str>, &str, &str)] = &[
         (vec![], "a command is missing", "run"),
-        (vec!["sweep"], "`sweep`", "list, run or check"),
-        (run(&[]), "--local", "--help"),
+        (vec!["sweep"], "`sweep`", "list, run, check, heal or testbed"),
+        (run(&[]), "--local", "--testbed"),
         (run(&["--local", "0"]), "`0`", "--local"),
         (run(&["--local", "many"]), "`many`", "--local"),
         (run(&["--local", "65"]), "`65`", "--local"),
-        (run(&["--local", "3", "--nodes", "4"]), "--nodes", "--local 5"),
+        (run(&["--local", "3", "--nodes", "4"]), "--nodes FILE", "two places"),
+        (run(&["--nodes", "no/such/file"]), "no/such/file", "nodes file"),
+        (run(&["--testbed", "no-such"]), "`no-such`", "testbed up"),
+        (run(&["--local", "3", "--db", "redis-server"]), "--db", "--local starts"),
         (run(&["--local", "3", "--faults", "power"]), "`power`", "page cache"),
         (run(&["--local", "3", "--faults", "kill,clock"]), "`clock`", "partition, kill, pause"),
         (run(&["--local", "3", "--faults", "fire"]), "`fire`", "partition, kill"),
@@ -120,12 +123,20 @@ fn a_wrong_word_is_refused_with_one_sentence_and_nothing_is_made() {
 fn help_of_a_run_offers_only_what_can_be_done() {
     let said = say(&room("help"), &["run", "--help"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(said.out.contains("--local <N>") && !said.out.contains("--nodes"), "{}", said.out);
+    assert!(
+        said.out.contains("--local <N>") && said.out.contains("--nodes <FILE>"),
+        "{}",
+        said.out
+    );
     let faults = said.out.lines().skip_while(|line| !line.contains("--faults <KINDS>"));
     let faults: String = faults.take(2).collect();
+    let (local, on_hosts) = faults.split_once("on hosts").expect("both places are told");
     for kind in FaultKind::ALL {
         let possible = supports(kind).is_ok();
-        assert_eq!(faults.contains(kind.name()), possible, "{kind}: {faults}");
+        assert_eq!(local.contains(kind.name()), possible, "{kind}: {faults}");
+        // SSH cannot cut a machine's power.
+        let more = !possible && kind != FaultKind::Power;
+        assert_eq!(on_hosts.contains(kind.name()), more, "{kind}: {faults}");
     }
 }
 

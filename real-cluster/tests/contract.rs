@@ -23,7 +23,15 @@ fn the_local_cluster_keeps_the_contract() {
     let began = Instant::now();
     let results = runtime.expect("a runtime").block_on(contract::check_all(&cluster, Seed(1)));
     println!("{} clauses in {:?}", results.len(), began.elapsed());
-    let lacks = [FaultKind::Power, FaultKind::Clock];
+    let lacks = [
+        FaultKind::Power,
+        FaultKind::Clock,
+        FaultKind::Flaky,
+        FaultKind::Throttle,
+        FaultKind::Strobe,
+        FaultKind::Drift,
+        FaultKind::Reboot,
+    ];
     let told = contract::all()
         .into_iter()
         .filter(|clause| clause.needs.is_none_or(|kind| !lacks.contains(&kind)));

@@ -186,6 +186,10 @@ fn what_a_cluster_cannot_break_is_refused_with_the_reason() {
         for (fault, reason) in [
             (Fault::PowerOff(NodeId(1)), "page cache"),
             (Fault::WallJump { node: NodeId(1), by_ms: 5 }, "share this machine's clock"),
+            (Fault::Reliable, "byte streams"),
+            (Fault::Throttle { nodes: vec![NodeId(1)], kib_per_s: 8 }, "byte streams"),
+            (Fault::WallDrift { node: NodeId(1), ppm: 5 }, "share this machine's clock"),
+            (Fault::Reboot(NodeId(1)), "one machine"),
             (Fault::Kill(NodeId(9)), "node n9 is not in this cluster (n1..n1)"),
             (Fault::Slow { nodes: vec![NodeId(2)], delay_ms: 1, jitter_ms: 0 }, "node n2 is not"),
         ] {
@@ -195,7 +199,7 @@ fn what_a_cluster_cannot_break_is_refused_with_the_reason() {
         assert!(cluster.connect(NodeId(4)).await.is_err());
         assert!(cluster.set_up(Seed(3)).await.is_err(), "it is set up once");
         let artifacts = cluster.tear_down().await;
-        assert_eq!(artifacts.effects, [0; 4], "every call counts one");
+        assert_eq!(artifacts.effects, [0; 8], "every call counts one");
     });
 }
 

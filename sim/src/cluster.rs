@@ -231,7 +231,12 @@ impl Cluster for SimCluster {
             | FaultKind::Power
             | FaultKind::Pause
             | FaultKind::Clock
-            | FaultKind::Latency => true,
+            | FaultKind::Latency
+            | FaultKind::Flaky
+            | FaultKind::Throttle
+            | FaultKind::Strobe
+            | FaultKind::Drift
+            | FaultKind::Reboot => true,
         }
     }
 

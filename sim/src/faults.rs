@@ -38,6 +38,26 @@ impl SimCluster {
                 world.wall.borrow_mut().jump(node.0, by_ms, injection);
             }
             Fault::WallReset(node) => world.settle_clock(node.0),
+            Fault::Flaky { ref nodes, loss_percent, duplicate_percent } => {
+                let nodes = nodes.iter().map(|node| node.0);
+                let mut net = world.net.borrow_mut();
+                net.spoil(nodes, loss_percent, duplicate_percent, injection);
+            }
+            Fault::Reliable => world.net.borrow_mut().reliable(),
+            Fault::Throttle { ref nodes, kib_per_s } => {
+                let nodes = nodes.iter().map(|node| node.0);
+                world.net.borrow_mut().throttle(nodes, kib_per_s, injection);
+            }
+            Fault::Unthrottle => world.net.borrow_mut().unthrottle(),
+            Fault::WallStrobe { node, delta_ms, period_ms } => {
+                let now = world.now();
+                world.wall.borrow_mut().strobe(node.0, delta_ms, period_ms, now, injection);
+            }
+            Fault::WallDrift { node, ppm } => {
+                world.wall.borrow_mut().drift(node.0, ppm, world.now(), injection);
+            }
+            // What a machine that restarts without a sync forgets is what one without power forgets.
+            Fault::Reboot(node) => world.take_down(node.0, Down::Power, injection).await,
         }
         Ok(())
     }
@@ -53,6 +73,9 @@ impl SimCluster {
 
 /// The fault as numbers: its place in the enum and its values.
 fn fingerprint(fault: &Fault) -> [u64; 3] {
+    let names = |nodes: &[NodeId]| {
+        digest(&nodes.iter().map(|node| u64::from(node.0)).collect::<Vec<u64>>())
+    };
     match fault {
         Fault::Partition { cuts, .. } => {
             let link = |(from, to): &(NodeId, NodeId)| u64::from(from.0) << 16 | u64::from(to.0);
@@ -67,10 +90,20 @@ fn fingerprint(fault: &Fault) -> [u64; 3] {
         Fault::WallJump { node, by_ms } => [8, u64::from(node.0), *by_ms as u64],
         Fault::WallReset(node) => [9, u64::from(node.0), 0],
         Fault::Slow { nodes, delay_ms, jitter_ms } => {
-            let nodes: Vec<u64> = nodes.iter().map(|node| u64::from(node.0)).collect();
-            [10, digest(&nodes), u64::from(*delay_ms) << 32 | u64::from(*jitter_ms)]
+            [10, names(nodes), u64::from(*delay_ms) << 32 | u64::from(*jitter_ms)]
         }
         Fault::Fast => [11, 0, 0],
+        Fault::Flaky { nodes, loss_percent, duplicate_percent } => {
+            [12, names(nodes), u64::from(*loss_percent) << 8 | u64::from(*duplicate_percent)]
+        }
+        Fault::Reliable => [13, 0, 0],
+        Fault::Throttle { nodes, kib_per_s } => [14, names(nodes), u64::from(*kib_per_s)],
+        Fault::Unthrottle => [15, 0, 0],
+        Fault::WallStrobe { node, delta_ms, period_ms } => {
+            [16, u64::from(*period_ms) << 16 | u64::from(node.0), *delta_ms as u64]
+        }
+        Fault::WallDrift { node, ppm } => [17, u64::from(node.0), i64::from(*ppm) as u64],
+        Fault::Reboot(node) => [18, u64::from(node.0), 0],
     }
 }
 
@@ -150,7 +183,7 @@ impl World {
         }
     }
 
-    /// True time on a node's wall clock; the jumps that were in force have acted as often as it was read.
+    /// True time on a node's wall clock; what was in force has acted as often as it changed what was read.
     pub(crate) fn settle_clock(&self, node: u16) {
         let settled = self.wall.borrow_mut().reset(node);
         for (injection, reads) in settled {

@@ -7,7 +7,8 @@
 //!
 //! Slowness is looked at when a message is sent: it is added to the latency, drawn from the same two numbers, and counts for
 //! its injection when the message arrives. A link that keeps order keeps it then too: what is sent after the
-//! slowness has ended may wait for what was sent before.
+//! slowness has ended may wait for what was sent before. The same holds of a throttle. Flaky links lose more than their
+//! parameters say, of the same draws; only what those alone would not have lost or doubled counts for the injection.
 
 use crate::host::INBOX_MAX;
 use crate::params::WorldParams;
@@ -18,15 +19,15 @@ use bytes::Bytes;
 use elastickv::env::Lane;
 use harness::plan::{Fate, Override};
 use harness::seed::{Seed, Stream};
+use impairment::{Flaky, Passage, Slowness, Throttle};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use std::collections::BTreeMap;
 
+mod impairment;
+
 /// A message to oneself.
 const LOOPBACK_NS: u64 = 10_000;
-/// An odd constant (2^64 / golden ratio): a product's upper half hangs on every bit below.
-const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-const MS: u64 = 1_000_000;
 /// A fate's three chances have 20 bits each.
 const CHANCE_BITS: u32 = 20;
 
@@ -36,21 +37,31 @@ pub(crate) struct Frame {
     to: u16,
     lane: Lane,
     message: Bytes,
-    late: Late,
+    blame: Blame,
 }
 
-/// The injection that made a message late, if one did.
-pub(crate) type Late = Option<u32>;
+/// The injections that did something to a message which arrives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Blame {
+    /// It is late.
+    slowed: Option<u32>,
+    /// It waited for others in a throttled link's queue.
+    queued: Option<u32>,
+    /// It has come before.
+    doubled: Option<u32>,
+}
 
 /// What the link does to one message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trip {
     /// When it arrives; `None` if it is lost.
     pub(crate) arrives: Option<u64>,
     /// When it arrives a second time.
     pub(crate) again: Option<u64>,
-    /// Whether it was slowed, and by what.
-    pub(crate) late: Late,
+    /// What was done to it.
+    pub(crate) blame: Blame,
+    /// The injection that lost it or doubled it; `None` also where its link did by itself.
+    pub(crate) spoiled: Option<u32>,
 }
 
 /// All links and what is cut.
@@ -62,24 +73,27 @@ pub(crate) struct Net {
     /// The injection that made the cuts.
     blame: Option<usize>,
     slowness: Option<Slowness>,
+    flaky: Option<Flaky>,
+    throttle: Option<Throttle>,
     /// By link and number.
     overrides: BTreeMap<(u16, u16, u64), Fate>,
-}
-
-struct Slowness {
-    /// By host.
-    slowed: Vec<bool>,
-    delay_ns: u64,
-    jitter_ns: u64,
-    injection: u32,
 }
 
 struct Link {
     rng: ChaCha8Rng,
     busy_until: u64,
+    /// When a throttle lets the last of what it queued leave.
+    queued_until: u64,
     last_arrival: u64,
     /// Messages so far.
     messages: u64,
+}
+
+/// What becomes of a message, but for when it arrives.
+struct Outcome {
+    lost: bool,
+    twice: bool,
+    spoiled: Option<u32>,
 }
 
 impl Net {
@@ -92,6 +106,8 @@ impl Net {
             cuts: vec![false; hosts * hosts],
             blame: None,
             slowness: None,
+            flaky: None,
+            throttle: None,
             overrides: overrides.iter().map(|o| ((o.from, o.to, o.number), o.fate)).collect(),
         }
     }
@@ -116,7 +132,8 @@ impl Net {
 
     /// Whether all links are as the parameters say.
     pub(crate) fn is_whole(&self) -> bool {
-        !self.cuts.contains(&true) && self.slowness.is_none()
+        let impaired = self.slowness.is_some() || self.flaky.is_some() || self.throttle.is_some();
+        !self.cuts.contains(&true) && !impaired
     }
 
     /// What leaves these hosts from now on is late, and nothing else, because of this injection.
@@ -127,19 +144,54 @@ impl Net {
         jitter_ms: u32,
         injection: usize,
     ) {
-        let mut slowed = vec![false; self.hosts];
-        hosts.for_each(|host| slowed[usize::from(host)] = true);
-        self.slowness = ((delay_ms | jitter_ms) != 0).then(|| Slowness {
-            slowed,
-            delay_ns: u64::from(delay_ms) * MS,
-            jitter_ns: u64::from(jitter_ms) * MS,
-            injection: injection as u32,
-        });
+        let slowed = self.marked(hosts);
+        self.slowness = Slowness::new(slowed, delay_ms, jitter_ms, injection as u32);
     }
 
     /// Nothing that leaves from now on is late.
     pub(crate) fn fast(&mut self) {
         self.slowness = None;
+    }
+
+    /// Of what leaves these hosts for other nodes so much is lost and so much doubled, because of this injection; of
+    /// what leaves others, what their links' parameters say.
+    pub(crate) fn spoil(
+        &mut self,
+        hosts: impl Iterator<Item = u16>,
+        loss_percent: u8,
+        duplicate_percent: u8,
+        injection: usize,
+    ) {
+        let spoiled = self.marked(hosts);
+        self.flaky = Flaky::new(spoiled, loss_percent, duplicate_percent, injection as u32);
+    }
+
+    /// Nothing that leaves from now on is spoiled.
+    pub(crate) fn reliable(&mut self) {
+        self.flaky = None;
+    }
+
+    /// Each link from one of these hosts to another node carries no more than this, because of this injection.
+    pub(crate) fn throttle(
+        &mut self,
+        hosts: impl Iterator<Item = u16>,
+        kib_per_s: u32,
+        injection: usize,
+    ) {
+        let throttled = self.marked(hosts);
+        self.throttle = Some(Throttle::new(throttled, kib_per_s, injection as u32));
+    }
+
+    /// Nothing that leaves from now on is queued.
+    pub(crate) fn unthrottle(&mut self) {
+        self.throttle = None;
+    }
+
+    /// By host, whether it is one of these.
+    fn marked(&self, hosts: impl Iterator<Item = u16>) -> Vec<bool> {
+        let mut marked = vec![false; self.hosts];
+        hosts.for_each(|host| marked[usize::from(host)] = true);
+        marked
     }
 
     /// How many messages this link has carried.
@@ -157,14 +209,14 @@ impl Net {
         now: u64,
     ) -> Trip {
         if from == to {
-            return Trip { arrives: Some(now + LOOPBACK_NS), again: None, late: None };
+            return Trip { arrives: Some(now + LOOPBACK_NS), ..Trip::default() };
         }
         let (seed, index) = (self.seed, self.index(from, to));
-        let slowness = self.slowness.as_ref().filter(|slow| slow.slowed[usize::from(from)]);
-        let link = self.links[index].get_or_insert_with(|| {
-            let rng = seed.stream(Stream::Link(from, to));
-            Box::new(Link { rng, busy_until: 0, last_arrival: 0, messages: 0 })
-        });
+        let of_client = from == 0 || to == 0;
+        let slowness = self.slowness.as_ref().filter(|slow| slow.is_of(from));
+        let flaky = self.flaky.as_ref().filter(|flaky| !of_client && flaky.is_of(from));
+        let throttle = self.throttle.as_ref().filter(|thin| !of_client && thin.is_of(from));
+        let link = self.links[index].get_or_insert_with(|| Box::new(Link::new(seed, from, to)));
         let number = link.messages;
         link.messages += 1;
         let (fate, delay) = (link.rng.next_u64(), link.rng.next_u64());
@@ -174,34 +226,73 @@ impl Net {
         };
         let later = if let Some(Fate::Late(nanos)) = decreed { nanos } else { 0 };
         link.busy_until = link.busy_until.max(now) + (bytes as u64 * params.ns_per_kib) / 1024;
+        let (mut leaves, mut blame) = (link.busy_until, Blame::default());
+        blame.slowed = slowness.map(|slow| slow.injection);
+        let Outcome { lost, twice, spoiled } = outcome(params, fate, of_client, flaky, decreed);
+        if lost {
+            return Trip { spoiled, blame, ..Trip::default() };
+        }
+        if let Some(throttle) = throttle {
+            match throttle.pass(link.queued_until, bytes, now) {
+                Passage::Queued { until, behind } => {
+                    link.queued_until = until;
+                    leaves = leaves.max(until);
+                    blame.queued = behind.then_some(throttle.injection);
+                }
+                // What was decreed arrives in any case.
+                Passage::Full if decreed.is_some() => {}
+                Passage::Full => {
+                    return Trip { spoiled: Some(throttle.injection), ..Trip::default() };
+                }
+            }
+        }
         let tail = happens(fate >> (2 * CHANCE_BITS), params.tail_ppm);
         let mut arrive = |delay: u64| {
             let slowed = slowness.map_or(0, |slow| slow.extra(fate, delay));
-            let at = link.busy_until + latency(params, delay, tail) + slowed;
+            let at = leaves + latency(params, delay, tail) + slowed;
             if !params.reorder {
                 link.last_arrival = link.last_arrival.max(at);
                 return link.last_arrival + later;
             }
             at + later
         };
-        let of_client = from == 0 || to == 0;
-        let drawn = !of_client && happens(fate, params.loss_ppm);
-        let lost = decreed.map_or(drawn, |fate| fate == Fate::Lost);
-        let drawn = !of_client && happens(fate >> CHANCE_BITS, params.duplication_ppm);
-        let twice = drawn || decreed == Some(Fate::Twice);
         Trip {
-            arrives: (!lost).then(|| arrive(delay)),
-            again: (twice && !lost).then(|| arrive(delay.rotate_left(17))),
-            late: slowness.map(|slow| slow.injection),
+            arrives: Some(arrive(delay)),
+            again: twice.then(|| arrive(delay.rotate_left(17))),
+            blame,
+            spoiled,
         }
     }
 }
 
-impl Slowness {
-    /// Uniform in its bounds, and of neither number alone: what else they decide says nothing of it.
-    fn extra(&self, fate: u64, delay: u64) -> u64 {
-        let mixed = (fate ^ delay.rotate_left(32)).wrapping_mul(MIX);
-        self.delay_ns + (((mixed >> 32) * (self.jitter_ns + 1)) >> 32)
+impl Link {
+    fn new(seed: Seed, from: u16, to: u16) -> Link {
+        let rng = seed.stream(Stream::Link(from, to));
+        Link { rng, busy_until: 0, queued_until: 0, last_arrival: 0, messages: 0 }
+    }
+}
+
+/// What the drawn fate says, unless another was decreed.
+fn outcome(
+    params: &WorldParams,
+    fate: u64,
+    of_client: bool,
+    flaky: Option<&Flaky>,
+    decreed: Option<Fate>,
+) -> Outcome {
+    let lost = !of_client && happens(fate, params.loss_ppm);
+    let dropped = flaky.filter(|flaky| !lost && flaky.loses(params, fate));
+    let twice = !of_client && happens(fate >> CHANCE_BITS, params.duplication_ppm);
+    let doubled = flaky.filter(|flaky| !twice && flaky.doubles(params, fate));
+    let lost = decreed.map_or(lost || dropped.is_some(), |fate| fate == Fate::Lost);
+    let by = match lost {
+        true => dropped.filter(|_| decreed.is_none()),
+        false => doubled.filter(|_| decreed != Some(Fate::Twice)),
+    };
+    Outcome {
+        lost,
+        twice: twice || doubled.is_some() || decreed == Some(Fate::Twice),
+        spoiled: by.map(|flaky| flaky.injection),
     }
 }
 
@@ -234,16 +325,17 @@ impl World {
             return;
         }
         let Some(arrives) = trip.arrives else {
+            self.was_lost(trip, self.hosts.borrow()[usize::from(to)].up);
             self.count("datagrams lost");
             return self.event(to, Kind::Drop, &[u64::from(from)], &[]);
         };
-        let late = trip.late;
+        let blame = trip.blame;
         if let Some(again) = trip.again {
             self.count("datagrams doubled");
-            let message = message.clone();
-            self.timers.at(again, Event::Frame(Frame { from, to, lane, message, late }));
+            let (message, blame) = (message.clone(), Blame { doubled: trip.spoiled, ..blame });
+            self.timers.at(again, Event::Frame(Frame { from, to, lane, message, blame }));
         }
-        self.timers.at(arrives, Event::Frame(Frame { from, to, lane, message, late }));
+        self.timers.at(arrives, Event::Frame(Frame { from, to, lane, message, blame }));
     }
 
     /// Says in a recorded event which message of its link it is: that is how an [`Override`] names it.
@@ -255,7 +347,7 @@ impl World {
 
     /// A datagram arrives at a kernel.
     pub(crate) fn deliver(&self, frame: Frame) {
-        let Frame { from, to, lane, message, late } = frame;
+        let Frame { from, to, lane, message, blame } = frame;
         let words = [u64::from(from), lane as u64];
         // Before the cut: what nobody could have received is not the partition's doing.
         if !self.hosts.borrow()[usize::from(to)].up {
@@ -265,7 +357,7 @@ impl World {
             return;
         }
         self.event(to, Kind::Deliver, &words, &message);
-        self.came_late(late);
+        self.came(blame);
         let mut hosts = self.hosts.borrow_mut();
         let inbox = hosts[usize::from(to)].inbox(lane);
         inbox.queue.push_back((from, message));
@@ -278,9 +370,16 @@ impl World {
         }
     }
 
-    /// A message has arrived: whether it was late is counted for the slowness' effect.
-    pub(crate) fn came_late(&self, late: Late) {
-        if let Some(injection) = late {
+    /// A message has arrived: what was done to it counts for the effects of those that did it.
+    pub(crate) fn came(&self, Blame { slowed, queued, doubled }: Blame) {
+        for injection in [slowed, queued, doubled].into_iter().flatten() {
+            self.acted(injection as usize, 1);
+        }
+    }
+
+    /// A message is lost: if somebody could have received it, that counts for the fault that lost it.
+    pub(crate) fn was_lost(&self, trip: Trip, receivable: bool) {
+        if let Some(injection) = trip.spoiled.filter(|_| receivable) {
             self.acted(injection as usize, 1);
         }
     }
@@ -303,113 +402,4 @@ impl World {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOWHERE: Trip = Trip { arrives: None, again: None, late: None };
-
-    fn trips(params: &WorldParams, count: usize) -> Vec<Trip> {
-        let mut net = Net::new(Seed(3), 2, &[]);
-        (0..count).map(|k| net.trip(params, 1, 2, 100, k as u64 * 1000)).collect()
-    }
-
-    #[test]
-    fn a_message_meets_the_same_fate_whatever_other_links_carry() {
-        let params = WorldParams::from_seed(Seed(3));
-        let alone = trips(&params, 50);
-        let mut net = Net::new(Seed(3), 2, &[]);
-        for (k, trip) in alone.iter().enumerate() {
-            net.trip(&params, 2, 1, 9, 0);
-            assert_eq!(net.trip(&params, 1, 2, 100, k as u64 * 1000), *trip);
-        }
-    }
-
-    #[test]
-    fn an_override_decides_of_its_message_alone() {
-        let params = WorldParams::from_seed(Seed(3));
-        let usual = trips(&params, 50);
-        let decreed = [(7, Fate::Lost), (8, Fate::Late(5_000_000)), (9, Fate::Twice)];
-        let overrides = decreed.map(|(number, fate)| Override { from: 1, to: 2, number, fate });
-        let mut net = Net::new(Seed(3), 2, &overrides);
-        for (k, usual) in usual.into_iter().enumerate() {
-            net.trip(&params, 2, 1, 9, 0);
-            let trip = net.trip(&params, 1, 2, 100, k as u64 * 1000);
-            match k {
-                7 => assert_eq!(trip, NOWHERE),
-                8 => assert_eq!(trip.arrives, usual.arrives.map(|at| at + 5_000_000)),
-                9 => assert!(trip.again.is_some() && trip.arrives == usual.arrives),
-                _ => assert_eq!(trip, usual, "message {k}"),
-            }
-        }
-        assert_eq!((net.carried(1, 2), net.carried(2, 1)), (50, 50));
-    }
-
-    #[test]
-    fn loss_and_duplication_come_as_often_as_asked() {
-        let mut params = WorldParams::calm();
-        params.loss_ppm = 30_000;
-        params.duplication_ppm = 30_000;
-        let all = trips(&params, 20_000);
-        let lost = all.iter().filter(|t| t.arrives.is_none()).count();
-        let twice = all.iter().filter(|t| t.again.is_some()).count();
-        assert!((500..700).contains(&lost), "{lost} of 20000 lost");
-        assert!((480..700).contains(&twice), "{twice} of 20000 doubled");
-    }
-
-    #[test]
-    fn a_calm_link_takes_exactly_its_latency_and_the_tail_stays_below_its_end() {
-        let mut params = WorldParams::calm();
-        assert!(trips(&params, 9).iter().enumerate().all(|(k, t)| {
-            *t == Trip { arrives: Some(k as u64 * 1000 + params.latency_ns), ..NOWHERE }
-        }));
-        (params.tail_ppm, params.tail_ns, params.reorder) = (1_000_000, 64_000_000, true);
-        let extra = |t: &Trip, k: u64| t.arrives.unwrap() - k * 1000 - params.latency_ns;
-        let all: Vec<u64> =
-            trips(&params, 1000).iter().zip(0..).map(|(t, k)| extra(t, k)).collect();
-        assert!(all.iter().all(|&extra| (250_000..=64_000_000).contains(&extra)));
-        assert!(all.iter().any(|&extra| extra > 32_000_000));
-    }
-
-    #[test]
-    fn slowness_changes_when_a_message_arrives_and_nothing_else_of_any_message() {
-        let mut params = WorldParams::calm();
-        (params.loss_ppm, params.duplication_ppm, params.reorder) = (100_000, 100_000, true);
-        let usual = trips(&params, 3000);
-        let mut net = Net::new(Seed(3), 2, &[]);
-        let mut late = [Vec::new(), Vec::new()];
-        for (k, usual) in usual.iter().enumerate() {
-            match k {
-                1000 => net.slow([1].into_iter(), 200, 100, 7),
-                2000 => net.fast(),
-                _ => {}
-            }
-            let trip = net.trip(&params, 1, 2, 100, k as u64 * 1000);
-            let slow = (1000..2000).contains(&k);
-            assert_eq!(trip.late, slow.then_some(7));
-            assert_eq!(net.trip(&params, 2, 1, 100, k as u64 * 1000).late, None);
-            let copies = [(trip.arrives, usual.arrives), (trip.again, usual.again)];
-            for (late, (arrives, usual)) in late.iter_mut().zip(copies) {
-                assert_eq!(arrives.is_some(), usual.is_some());
-                late.extend(arrives.zip(usual).map(|(a, b)| (k, a - b)).filter(|_| slow));
-                assert!(slow || arrives == usual);
-            }
-        }
-        for late in &late {
-            assert!(late.iter().all(|(_, extra)| (200 * MS..=300 * MS).contains(extra)));
-            let mean = late.iter().map(|(_, extra)| extra).sum::<u64>() / late.len() as u64;
-            assert!((240 * MS..260 * MS).contains(&mean), "{mean}");
-        }
-        // A doubled message's two copies are late by times of their own.
-        assert!(late[1].iter().all(|copy| !late[0].contains(copy)));
-    }
-
-    #[test]
-    fn a_link_has_a_bandwidth() {
-        let mut params = WorldParams::calm();
-        params.ns_per_kib = 8192;
-        let mut net = Net::new(Seed(3), 2, &[]);
-        let mut arrives =
-            || net.trip(&params, 1, 2, 1 << 20, 0).arrives.unwrap() - params.latency_ns;
-        assert_eq!((arrives(), arrives()), (8_388_608, 2 * 8_388_608));
-    }
-}
+mod tests;

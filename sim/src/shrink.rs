@@ -254,6 +254,7 @@ fn moment(run: &Run, verdict: &Verdict, signature: &Signature) -> Option<Duratio
 /// A fault without what it says of nodes above `nodes`; `None` if nothing is left.
 fn within(fault: &Fault, nodes: u16) -> Option<Fault> {
     let is_there = |node: &NodeId| node.0 <= nodes;
+    let those_there = |of: &[NodeId]| of.iter().copied().filter(is_there).collect::<Vec<NodeId>>();
     match fault {
         Fault::Partition { shape, cuts } => {
             let cuts: Vec<_> =
@@ -261,9 +262,17 @@ fn within(fault: &Fault, nodes: u16) -> Option<Fault> {
             (!cuts.is_empty()).then(|| Fault::Partition { shape: shape.clone(), cuts })
         }
         Fault::Slow { nodes: slowed, delay_ms, jitter_ms } => {
-            let nodes: Vec<_> = slowed.iter().filter(|node| is_there(node)).copied().collect();
-            let (delay_ms, jitter_ms) = (*delay_ms, *jitter_ms);
+            let (nodes, delay_ms, jitter_ms) = (those_there(slowed), *delay_ms, *jitter_ms);
             (!nodes.is_empty()).then_some(Fault::Slow { nodes, delay_ms, jitter_ms })
+        }
+        Fault::Flaky { nodes, loss_percent, duplicate_percent } => {
+            let (loss_percent, duplicate_percent) = (*loss_percent, *duplicate_percent);
+            let nodes = those_there(nodes);
+            (!nodes.is_empty()).then_some(Fault::Flaky { nodes, loss_percent, duplicate_percent })
+        }
+        Fault::Throttle { nodes, kib_per_s } => {
+            let (nodes, kib_per_s) = (those_there(nodes), *kib_per_s);
+            (!nodes.is_empty()).then_some(Fault::Throttle { nodes, kib_per_s })
         }
         other => other.nodes().iter().all(is_there).then(|| other.clone()),
     }

@@ -23,7 +23,7 @@ pub use end::{CONNECT_LIMIT_NS, RETRY_FIRST_NS, SILENCE_LIMIT_NS, WINDOW_BYTES};
 pub(crate) use socket::{Dial, listen};
 pub use socket::{SimListener, SimSocket};
 
-use crate::net::Late;
+use crate::net::Blame;
 use crate::trace::Kind;
 use crate::world::World;
 use crate::{host::Down, timers::Event};
@@ -41,7 +41,7 @@ pub(crate) struct Packet {
     conn: u64,
     to: usize,
     body: Body,
-    late: Late,
+    blame: Blame,
 }
 
 /// Time to look whether an end must send something again.
@@ -118,12 +118,13 @@ impl World {
             return;
         }
         let Some(arrives) = trip.arrives else {
+            self.was_lost(trip, self.hosts.borrow()[usize::from(to)].powered);
             self.count("packets lost");
             return self.event(to, Kind::PacketDrop, &words, &[]);
         };
         let at = arrives.max(conn.latest[1 - side]);
         conn.latest[1 - side] = at;
-        let packet = Packet { conn: id, to: 1 - side, body, late: trip.late };
+        let packet = Packet { conn: id, to: 1 - side, body, blame: trip.blame };
         self.timers.at(at, Event::Packet(packet));
     }
 
@@ -139,7 +140,7 @@ impl World {
 
     /// A packet arrives at the kernel of its side.
     pub(crate) fn packet(&self, packet: Packet) {
-        let Packet { conn: id, to: side, body, late } = packet;
+        let Packet { conn: id, to: side, body, blame } = packet;
         let streams = &mut *self.streams.borrow_mut();
         let Some(conn) = streams.conns.get_mut(&id) else { return };
         let (from, here) = (conn.hosts[1 - side], conn.hosts[side]);
@@ -151,7 +152,7 @@ impl World {
             return;
         }
         self.event(here, Kind::PacketIn, &words, bytes);
-        self.came_late(late);
+        self.came(blame);
         match (&mut conn.ends[side], body) {
             (Slot::Live(end), body) if !matches!(end.state, State::Failed(_)) => {
                 self.arrive(id, conn, side, body);

@@ -97,6 +97,16 @@ fn run(seed: Seed, params: WorldParams) -> (Artifacts, Vec<String>) {
                 Fault::Resume(n(4)),
                 Fault::WallReset(n(5)),
                 Fault::Fast,
+                Fault::Flaky { nodes: vec![n(1)], loss_percent: 20, duplicate_percent: 20 },
+                Fault::Throttle { nodes: vec![n(2)], kib_per_s: 8 },
+                Fault::WallStrobe { node: n(3), delta_ms: 300, period_ms: 7 },
+                Fault::WallDrift { node: n(4), ppm: 50_000 },
+                Fault::Reboot(n(5)),
+                Fault::Reliable,
+                Fault::Unthrottle,
+                Fault::Restart(n(5)),
+                Fault::WallReset(n(3)),
+                Fault::WallReset(n(4)),
             ];
             for fault in &story {
                 for node in cluster.nodes() {

@@ -42,7 +42,8 @@ const ARROWS: &[(&str, &[&str], &[&str])] = &[
     ("harness", &[], &["madsim", "tokio", "rand"]),
     ("elastickv", &[], &["madsim", "tokio", "rand"]),
     ("sim", &["elastickv", "harness"], &["tokio", "madsim-tokio", "rand"]),
-    ("real-cluster", &["elastickv", "harness"], &["madsim", "madsim-tokio"]),
+    ("real-cluster", &["elastickv", "harness", "time-shim"], &["madsim", "madsim-tokio"]),
+    ("time-shim", &[], &["madsim", "madsim-tokio", "tokio", "rand"]),
 ];
 
 #[test]

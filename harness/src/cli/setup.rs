@@ -9,7 +9,11 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("clients", "N", "Client threads; thread i talks to node i mod n"),
     ("rate", "N", "Operations a second, all clients together"),
     ("time", "SECONDS", "How long things are broken while clients ask"),
-    ("faults", "KINDS", "What is broken: partition,kill,power,pause,clock,latency or none"),
+    (
+        "faults",
+        "KINDS",
+        "What is broken: partition,kill,power,pause,clock,latency,flaky,rate,strobe,drift,reboot or none",
+    ),
     ("interval", "MIN-MAX", "Seconds between faults"),
     ("deadline", "SECONDS", "Of one operation"),
     ("classify", "WHO", "How errors are read: elastickv or jepsen"),
@@ -51,6 +55,12 @@ impl Setup {
     /// Whether this option was said.
     pub fn says(&self, word: &str) -> bool {
         self.options.iter().any(|(said, _)| *said == word)
+    }
+
+    /// Takes an option out, for a program that means something else by its word: what was said.
+    pub fn take(&mut self, word: &str) -> Option<String> {
+        let at = self.options.iter().position(|(said, _)| *said == word)?;
+        Some(self.options.remove(at).1)
     }
 
     /// Puts what was said over the options.

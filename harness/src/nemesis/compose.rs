@@ -1,14 +1,20 @@
 //! Several families at once: a strike every few seconds, each undone at its own time.
 //!
 //! Swarm testing (Groce et al., ISSTA 2012): each seed draws which of the enabled kinds, shapes and targets it uses
-//! and how often, since a run that does everything a little hides what needs much of one thing.
+//! and how often, since a run that does everything a little hides what needs much of one thing. Where a run is too dear for
+//! that, [`Composed::every`] uses each kind in turn.
 
 use super::clock::Clocks;
-use super::latency::{Latency, Slowed};
+use super::drift::Drifts;
+use super::flaky::Flaky;
+use super::latency::Latency;
 use super::partition::{Partition, Shape};
 use super::pause::Pauses;
 use super::process::{End, Processes, Target};
-use super::{ClusterView, Family, Nemesis};
+use super::senders::Senders;
+use super::strobe::Strobes;
+use super::throttle::Throttle;
+use super::{ClusterView, Family, Nemesis, Timed};
 use crate::fault::{Fault, FaultKind};
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
@@ -34,9 +40,18 @@ impl Interval {
 /// What a fault needs at most before it shows: a clock is read once a second, a link is used five times.
 const ACTS_WITHIN: Duration = Duration::from_secs(2);
 
-/// Families by weight, one after another, and their undoings.
+/// Which family strikes next.
+enum Order {
+    /// Any, by weight.
+    Drawn,
+    /// Each once in a round, in another order in every round: those that have not struck in this one.
+    Rounds(Vec<usize>),
+}
+
+/// Families one after another, and their undoings.
 pub struct Composed {
     families: Vec<(u64, Box<dyn Family>)>,
+    order: Order,
     interval: Interval,
     strike_at: Option<Duration>,
     last_strike: Duration,
@@ -45,7 +60,7 @@ pub struct Composed {
 }
 
 impl Composed {
-    /// Of these families; the first strike one interval after `start`.
+    /// Of these families by weight; the first strike one interval after `start`.
     pub fn new(
         families: Vec<(u64, Box<dyn Family>)>,
         interval: Interval,
@@ -53,7 +68,14 @@ impl Composed {
         rng: &mut ChaCha8Rng,
     ) -> Composed {
         let strike_at = (!families.is_empty()).then(|| start + interval.draw(rng));
-        Composed { families, interval, strike_at, last_strike: Duration::MAX, schedule: Vec::new() }
+        Composed {
+            families,
+            order: Order::Drawn,
+            interval,
+            strike_at,
+            last_strike: Duration::MAX,
+            schedule: Vec::new(),
+        }
     }
 
     /// No strike so late before `end`, when all is healed, that it could hardly act.
@@ -77,25 +99,45 @@ impl Composed {
         Composed::new(families, interval, start, rng)
     }
 
-    fn strike(&mut self, view: &ClusterView, rng: &mut ChaCha8Rng) {
-        let total = self.families.iter().map(|(weight, _)| weight).sum();
-        let mut point = rng.range(0, total);
-        for (weight, family) in &self.families {
-            if point < *weight {
-                for timed in family.strike(view, rng) {
-                    self.schedule(view.now + timed.after, timed.fault);
-                }
-                return;
-            }
-            point -= weight;
+    /// All of the kinds enabled, each once in every round of strikes.
+    pub fn every(
+        enabled: &[FaultKind],
+        interval: Interval,
+        start: Duration,
+        rng: &mut ChaCha8Rng,
+    ) -> Composed {
+        let families = enabled.iter().map(|kind| (1, family(*kind, rng))).collect();
+        Composed {
+            order: Order::Rounds(Vec::new()),
+            ..Composed::new(families, interval, start, rng)
         }
     }
 
-    fn schedule(&mut self, at: Duration, fault: Fault) {
+    fn strike(&mut self, view: &ClusterView, rng: &mut ChaCha8Rng) {
+        let struck = match &mut self.order {
+            Order::Drawn => drawn(&self.families, view, rng),
+            Order::Rounds(left) => in_rounds(left, &self.families, view, rng),
+        };
+        for Timed { after, fault } in struck {
+            self.schedule(view, view.now + after, fault);
+        }
+    }
+
+    fn schedule(&mut self, view: &ClusterView, at: Duration, fault: Fault) {
+        // What a clock gains is bounded by when its drift ends: nothing puts that off.
+        if let Fault::WallReset(node) = &fault
+            && view.node(*node).is_some_and(|node| node.wall.drift_ppm != 0)
+            && self.schedule.iter().any(|(planned, other)| *planned <= at && *other == fault)
+        {
+            return;
+        }
         // The newer undoing counts: an old heal must not end a new partition early.
         let ended = match &fault {
             Fault::Partition { .. } => Some(Fault::HealNetwork),
             Fault::Slow { .. } => Some(Fault::Fast),
+            Fault::Flaky { .. } => Some(Fault::Reliable),
+            Fault::Throttle { .. } => Some(Fault::Unthrottle),
+            Fault::WallDrift { node, .. } => Some(Fault::WallReset(*node)),
             other => other.kind().is_none().then(|| other.clone()),
         };
         if let Some(ended) = ended {
@@ -139,6 +181,44 @@ impl Nemesis for Composed {
     }
 }
 
+/// What one family does, drawn by weight.
+fn drawn(
+    families: &[(u64, Box<dyn Family>)],
+    view: &ClusterView,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Timed> {
+    let total = families.iter().map(|(weight, _)| weight).sum();
+    let mut point = rng.range(0, total);
+    for (weight, family) in families {
+        if point < *weight {
+            return family.strike(view, rng);
+        }
+        point -= weight;
+    }
+    Vec::new()
+}
+
+/// What the first of the families left does that can act. One that cannot stays; if none can, a new round begins.
+fn in_rounds(
+    left: &mut Vec<usize>,
+    families: &[(u64, Box<dyn Family>)],
+    view: &ClusterView,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Timed> {
+    for _ in 0..2 {
+        for place in 0..left.len() {
+            let struck = families[left[place]].1.strike(view, rng);
+            if !struck.is_empty() {
+                left.remove(place);
+                return struck;
+            }
+        }
+        *left = (0..families.len()).collect();
+        rng.shuffle(left);
+    }
+    Vec::new()
+}
+
 fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
     match kind {
         FaultKind::Partition => Box::new(Partition::new(subset(&Shape::ALL, rng))),
@@ -146,7 +226,12 @@ fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
         FaultKind::Power => Box::new(Processes::new(End::Power, subset(&Target::ALL, rng))),
         FaultKind::Pause => Box::new(Pauses),
         FaultKind::Clock => Box::new(Clocks),
-        FaultKind::Latency => Box::new(Latency::new(subset(&Slowed::ALL, rng))),
+        FaultKind::Latency => Box::new(Latency::new(subset(&Senders::ALL, rng))),
+        FaultKind::Flaky => Box::new(Flaky::new(subset(&Senders::ALL, rng))),
+        FaultKind::Throttle => Box::new(Throttle::new(subset(&Senders::ALL, rng))),
+        FaultKind::Strobe => Box::new(Strobes),
+        FaultKind::Drift => Box::new(Drifts),
+        FaultKind::Reboot => Box::new(Processes::new(End::Reboot, subset(&Target::ALL, rng))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Processes are killed and machines lose power; each starts again after a while.
+//! Processes are killed, machines lose power or restart; each process starts again after a while.
 //!
 //! A target bounds how many nodes are down at once, those counted that were down before, whatever took them down:
 //! a seed that draws only `One` and `Minority` always has a majority up.
@@ -66,9 +66,11 @@ pub enum End {
     Kill,
     /// The machine loses power.
     Power,
+    /// The machine restarts.
+    Reboot,
 }
 
-/// Kills or power cuts of these targets.
+/// Kills, power cuts or reboots of these targets.
 #[derive(Clone, Debug)]
 pub struct Processes {
     end: End,
@@ -85,6 +87,7 @@ impl Processes {
         match self.end {
             End::Kill => Fault::Kill(node),
             End::Power => Fault::PowerOff(node),
+            End::Reboot => Fault::Reboot(node),
         }
     }
 }

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// What `params.extra` calls the planted bug.
 pub const BUG: &str = "bug";
+/// What it calls the words that mean the hosts.
+pub const HOSTS: &str = "hosts";
 
 /// Time that one operation may take where nobody says otherwise. Real machines are slower than simulated ones, and busier.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -80,9 +82,13 @@ impl Performed {
     /// The command that asks and breaks the same things again.
     fn again(&self) -> String {
         let options = &self.params.options;
+        let place = match self.params.extra.get(HOSTS) {
+            Some(words) => words.clone(),
+            None => format!("--local {}", options.nodes),
+        };
         let mut words = vec![format!(
-            "{} run {} --seed {} --local {}",
-            PROGRAM.name, self.params.test, self.params.seed, options.nodes
+            "{} run {} --seed {} {place}",
+            PROGRAM.name, self.params.test, self.params.seed
         )];
         if let Some(bug) = self.params.extra.get(BUG) {
             words.push(format!("--bug {bug}"));

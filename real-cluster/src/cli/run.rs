@@ -1,15 +1,17 @@
 //! `run`: a test on real processes, told in full and kept while it goes on.
 
-use super::performed::{BUG, Performed, test_of};
+use super::database::{Database, Named};
+use super::hosts::Hosts;
+use super::performed::{BUG, HOSTS, Performed, test_of};
 use super::progress::Progress;
 use elastickv::bug::Bug;
 use harness::cli::output::{Output, note};
 use harness::cli::setup::Setup;
-use harness::cluster::NodeId;
+use harness::cluster::{Cluster, NodeId};
 use harness::fault::FaultKind;
 use harness::options::Options;
 use harness::record::{Ending, Record};
-use harness::recording::{Run as Known, Sink};
+use harness::recording::{Entry, Run as Known, Sink};
 use harness::report::SEED_OF_REAL;
 use harness::run::{Hooks, run_with};
 use harness::seed::Seed;
@@ -20,6 +22,8 @@ use harness::test::Test;
 use real_cluster::ceiling::{Meter, Rate};
 use real_cluster::local::cluster::{LocalCluster, LocalConfig};
 use real_cluster::local::faults::supports;
+use real_cluster::site::Sites;
+use real_cluster::ssh::cluster::{SshCluster, SshConfig};
 use real_cluster::{cpu, signals};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -29,8 +33,8 @@ use tokio::task::LocalSet;
 
 /// Runs a test against real processes and keeps the run in a new folder
 #[derive(clap::Args)]
-#[command(mut_arg("nodes", |arg| arg.hide(true)))]
-#[command(mut_arg("faults", |arg| arg.help("What is broken: partition,kill,pause,latency or none")))]
+#[command(mut_arg("nodes", |arg| arg.value_name("FILE").help("On these hosts, one a line: [user@]host[:port]").help_heading("Hosts")))]
+#[command(mut_arg("faults", |arg| arg.help("What is broken: partition,kill,pause,latency, on hosts also clock,flaky,rate,strobe,drift,reboot; or none")))]
 #[command(after_help = "\
 Ctrl-C ends the asking; what was broken is mended, everything is read back and judged. A second one ends the nodes at
 once, and what is known by then is judged.
@@ -39,13 +43,22 @@ Examples:
   cargo real-cluster run redis-append --local 5
   cargo real-cluster run redis-append --local 5 --time 60s --faults partition,kill,pause
   cargo real-cluster run redis-append-calm --local 5 --rate 8000 --clients 100 --keys 500 --time 20s
-  cargo real-cluster run redis-append --local 3 --bug exec_on_follower --json")]
+  cargo real-cluster run redis-append --local 3 --bug exec_on_follower --json
+  cargo real-cluster run redis-append --testbed --faults partition,kill,pause,clock
+  cargo real-cluster run redis-append --nodes nodes.txt --ssh-key ~/.ssh/cluster")]
 pub struct Run {
     /// Which test: `list` has their names
     test: String,
     /// Starts so many nodes on this machine, on loopback addresses, without root
-    #[arg(long, value_name = "N", required = true, allow_negative_numbers = true)]
-    local: String,
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    local: Option<String>,
+    #[command(flatten)]
+    hosts: Hosts,
+    #[command(flatten)]
+    database: Database,
+    /// Leaves the database running on its hosts when the run is over
+    #[arg(long, help_heading = "Hosts")]
+    leave_running: bool,
     /// What is asked and what is broken, in hex or decimal; not what happens
     #[arg(long, default_value = "1", allow_negative_numbers = true)]
     seed: String,
@@ -72,6 +85,23 @@ struct Plan {
     options: Options,
     seed: Seed,
     bug: Option<Bug>,
+    place: Place,
+    /// Whether faults were asked for by name.
+    by_name: bool,
+}
+
+/// Where it is run.
+enum Place {
+    /// On this machine.
+    Local,
+    /// On hosts, with this database, and the words that mean both.
+    Hosts(Sites, Named, String),
+}
+
+/// What it is run on.
+enum Stage {
+    Local,
+    Hosts(Box<SshCluster>),
 }
 
 /// How it went.
@@ -84,11 +114,16 @@ struct Outcome {
 impl Run {
     pub fn act(self) -> anyhow::Result<u8> {
         let plan = self.plan().map_err(anyhow::Error::msg)?;
-        let growing = self.claim(&plan)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let local = LocalSet::new();
+        // What hosts can do must be known before anything is promised.
+        let stage = local.block_on(&runtime, self.stage(&plan))?;
+        let growing = self.claim(&plan, &stage)?;
         let folder = growing.folder();
         announce(&plan, &folder);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let outcome = LocalSet::new().block_on(&runtime, perform(&plan, &growing));
+        let outcome = local.block_on(&runtime, perform(&plan, &stage, &growing));
+        drop(stage);
+        drop(local);
         // Judging may take its time; nothing real is left by then.
         drop(runtime);
         let outcome = match outcome {
@@ -108,22 +143,86 @@ impl Run {
         let mut test = test_of(&self.test)?;
         let seed: Seed = self.seed.parse()?;
         let bug: Option<Bug> = self.setup.bug.as_deref().map(str::parse).transpose()?;
-        if self.setup.says("nodes") {
-            return Err("--nodes is the simulation's word: --local 5 says how many".to_owned());
-        }
-        test.defaults.set("nodes", &self.local).map_err(|why| why.replace("--nodes", "--local"))?;
+        let mut setup = self.setup.clone();
+        let nodes = setup.take("nodes");
+        let mut said = |word: &str, value: &str| {
+            test.defaults.set("nodes", value).map_err(|why| why.replace("--nodes", word))
+        };
+        let place = match (&self.local, self.hosts.are_meant(nodes.as_deref())) {
+            (Some(_), true) => {
+                return Err(
+                    "--local and hosts are two places: give --local N, --testbed or --nodes FILE"
+                        .to_owned(),
+                );
+            }
+            (None, false) => {
+                return Err(
+                    "where to run is missing: --local N, --testbed or --nodes FILE says so"
+                        .to_owned(),
+                );
+            }
+            (Some(_), false) if self.database.is_said() => {
+                return Err(
+                    "--db and --tcpdump are for hosts: --local starts elastickv-node".to_owned()
+                );
+            }
+            (Some(count), false) => {
+                said("--local", count)?;
+                Place::Local
+            }
+            (None, true) => {
+                let sites = self.hosts.sites(nodes.as_deref())?;
+                said("--nodes", &sites.count().to_string())?;
+                let named = self.database.named(&sites)?;
+                if bug.is_some() && !matches!(named, Named::ElastickvNode) {
+                    return Err(
+                        "--bug plants in elastickv-node alone: leave it or --db out".to_owned()
+                    );
+                }
+                Place::Hosts(
+                    sites,
+                    named,
+                    self.hosts.words(nodes.as_deref()) + &self.database.words(),
+                )
+            }
+        };
         let mut options = Options::defaults_of(&test);
-        self.setup.apply(&mut options).map_err(|why| why.replace("--nodes", "--local"))?;
-        if self.setup.says("faults") {
-            offered(&options.faults)?;
+        setup.apply(&mut options).map_err(|why| why.replace("--nodes", "--local"))?;
+        let by_name = setup.says("faults");
+        if by_name && matches!(place, Place::Local) {
+            offered(&options.faults, "--local", |kind| supports(kind).map_err(str::to_owned))?;
         }
-        Ok(Plan { test, options, seed, bug })
+        Ok(Plan { test, options, seed, bug, place, by_name })
     }
 
-    fn claim(&self, plan: &Plan) -> anyhow::Result<Growing> {
+    async fn stage(&self, plan: &Plan) -> anyhow::Result<Stage> {
+        let Place::Hosts(sites, named, _) = &plan.place else { return Ok(Stage::Local) };
+        let config = SshConfig {
+            leave_running: self.leave_running,
+            ..SshConfig::new(sites.clone(), PathBuf::from(MYSELF))
+        };
+        let args = plan.node_args();
+        let db = |has_clock| self.database.made(named.clone(), args, has_clock);
+        let cluster = SshCluster::connect_all(config, db).await?;
+        if plan.by_name {
+            offered(&plan.options.faults, "these hosts", |kind| cluster.supported(kind))
+                .map_err(anyhow::Error::msg)?;
+        }
+        for kind in &plan.options.faults {
+            if let Err(why) = cluster.supported(*kind) {
+                note(format_args!("{kind} is left out: {why}"));
+            }
+        }
+        Ok(Stage::Hosts(Box::new(cluster)))
+    }
+
+    fn claim(&self, plan: &Plan, stage: &Stage) -> anyhow::Result<Growing> {
         let nodes: Vec<NodeId> = (1..=plan.options.nodes).map(NodeId).collect();
-        let unsupported =
-            plan.options.faults.iter().copied().filter(|kind| supports(*kind).is_err()).collect();
+        let can = |kind: &FaultKind| match stage {
+            Stage::Local => supports(*kind).is_ok(),
+            Stage::Hosts(cluster) => cluster.supports(*kind),
+        };
+        let unsupported = plan.options.faults.iter().copied().filter(|kind| !can(kind)).collect();
         let blank = Known::new(plan.test.name, plan.seed, &nodes, unsupported);
         Ok(Growing::create(&self.out, &blank, &plan.params())?)
     }
@@ -136,7 +235,8 @@ impl Run {
         let cpu_ms = (cpu::this_thread() - before).as_secs_f64() * 1e3;
         let (run, summary) = (&performed.run, &performed.judgement.summary);
         let rate = meter.as_ref().and_then(|meter| {
-            Rate::of(run, &plan.options, &summary.windows, meter, cpu::ended_children())
+            let nodes = matches!(plan.place, Place::Local).then(cpu::ended_children);
+            Rate::of(run, &plan.options, &summary.windows, meter, nodes)
         });
         let report = performed.report(Some(&folder));
         let ending = Ending::of(&performed.judgement.verdict);
@@ -173,13 +273,17 @@ impl Run {
 }
 
 /// Kinds that were asked for by name must be possible.
-fn offered(kinds: &[FaultKind]) -> Result<(), String> {
+fn offered(
+    kinds: &[FaultKind],
+    place: &str,
+    can: impl Fn(FaultKind) -> Result<(), String>,
+) -> Result<(), String> {
     for kind in kinds {
-        if let Err(why) = supports(*kind) {
-            let all = FaultKind::ALL.into_iter().filter(|kind| supports(*kind).is_ok());
+        if let Err(why) = can(*kind) {
+            let all = FaultKind::ALL.into_iter().filter(|kind| can(*kind).is_ok());
             let all: Vec<&str> = all.map(FaultKind::name).collect();
             return Err(format!(
-                "`{kind}` is not offered by --local, since {why}: the faults are {}",
+                "`{kind}` is not offered by {place}, since {why}: the faults are {}",
                 all.join(", ")
             ));
         }
@@ -190,12 +294,16 @@ fn offered(kinds: &[FaultKind]) -> Result<(), String> {
 impl Plan {
     fn params(&self) -> Params {
         let bug = self.bug.map(|bug| (BUG.to_owned(), bug.to_string()));
+        let hosts = match &self.place {
+            Place::Local => None,
+            Place::Hosts(_, _, words) => Some((HOSTS.to_owned(), words.clone())),
+        };
         Params {
             world: World::Real,
             test: self.test.name.to_owned(),
             seed: self.seed.to_string(),
             options: self.options.clone(),
-            extra: bug.into_iter().collect(),
+            extra: bug.into_iter().chain(hosts).collect(),
             drawn: BTreeMap::new(),
         }
     }
@@ -218,38 +326,68 @@ fn announce(plan: &Plan, folder: &Path) {
     note(format_args!("folder {}", folder.display()));
 }
 
-async fn perform(plan: &Plan, growing: &Growing) -> anyhow::Result<Outcome> {
+async fn perform(plan: &Plan, stage: &Stage, growing: &Growing) -> anyhow::Result<Outcome> {
+    match stage {
+        Stage::Local => {
+            let cluster = LocalCluster::start(LocalConfig {
+                nodes: plan.options.nodes,
+                program: PathBuf::from(MYSELF),
+                node_args: plan.node_args(),
+                folder: growing.folder(),
+            })?;
+            let Some(outcome) = walk(plan, &cluster, growing).await? else {
+                cluster.interrupt();
+                return cut_short(growing, &cluster.seen_so_far());
+            };
+            Ok(outcome)
+        }
+        Stage::Hosts(cluster) => {
+            cluster.keep_in(&growing.folder())?;
+            let Some(outcome) = walk(plan, &**cluster, growing).await? else {
+                let seen = cluster.interrupt().await;
+                return cut_short(growing, &seen);
+            };
+            Ok(outcome)
+        }
+    }
+}
+
+/// The phases of the run; `None` if it is to end at once.
+async fn walk(
+    plan: &Plan,
+    cluster: &dyn Cluster,
+    growing: &Growing,
+) -> anyhow::Result<Option<Outcome>> {
     let Plan { test, options, seed, .. } = plan;
-    let cluster = LocalCluster::start(LocalConfig {
-        nodes: options.nodes,
-        program: PathBuf::from(MYSELF),
-        node_args: plan.node_args(),
-        folder: growing.folder(),
-    })?;
     let (meter, stop) = (Meter::default(), Stop::default());
     let sink = Progress::new(growing.clone(), meter.clone());
-    let hooks = Hooks { sink: Some(Box::new(sink)), stop: stop.clone(), ..Hooks::default() };
-    let run = run_with(test, options, &cluster, *seed, hooks);
-    let known = tokio::select! {
+    // A real run is one of few: what was asked for is all used.
+    let hooks = Hooks {
+        sink: Some(Box::new(sink)),
+        stop: stop.clone(),
+        every_kind: true,
+        ..Hooks::default()
+    };
+    tokio::select! {
         biased;
-        run = run => Some(run?),
+        run = run_with(test, options, cluster, *seed, hooks) => {
+            Ok(Some(Outcome { known: run?, meter: Some(meter) }))
+        }
         ended = signals::twice(&stop) => {
             ended?;
-            None
+            note("ending the nodes at once; what is known by now is judged");
+            Ok(None)
         }
-    };
-    let Some(known) = known else {
-        note("ending the nodes at once; what is known by now is judged");
-        cluster.interrupt();
-        // The tear-down would have told it.
-        growing.clone().entry(&cluster.seen_so_far());
-        drop(cluster);
-        growing.flush()?;
-        let known = store::load(&growing.folder())?.run;
-        return Ok(Outcome { known, meter: None });
-    };
-    drop(cluster);
-    Ok(Outcome { known, meter: Some(meter) })
+    }
+}
+
+/// What is known of a run that was ended at once.
+fn cut_short(growing: &Growing, seen: &Entry) -> anyhow::Result<Outcome> {
+    // The tear-down would have told it.
+    growing.clone().entry(seen);
+    growing.flush()?;
+    let known = store::load(&growing.folder())?.run;
+    Ok(Outcome { known, meter: None })
 }
 
 /// What a valid run's nodes wrote is of no more use.

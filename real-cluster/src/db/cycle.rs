@@ -2,7 +2,9 @@
 
 use super::{Db, DbError};
 use crate::site::Sites;
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use harness::cli::output::note;
 
 /// How often it is tried, if nobody says otherwise.
@@ -34,7 +36,15 @@ pub async fn tear_down(db: &dyn Db, sites: &Sites) -> Result<(), DbError> {
 
 async fn set_up(db: &dyn Db, sites: &Sites) -> Result<(), DbError> {
     sites.reset_barrier();
-    worst(join_all(sites.iter().map(|site| db.set_up(sites, site))).await)?;
+    let set_up = sites.iter().map(|site| async move {
+        let result = db.set_up(sites, site).await;
+        if result.is_err() {
+            sites.break_barrier();
+        }
+        result
+    });
+    // In the order of their ends: what came first is the cause of what came after.
+    worst(set_up.collect::<FuturesUnordered<_>>().collect().await)?;
     match (db.primary(), sites.iter().next()) {
         (Some(primary), Some(first)) => primary.set_up_primary(sites, first).await,
         _ => Ok(()),

@@ -1,7 +1,7 @@
 //! A program on a host that outlives the connection which started it. Jepsen's `start-daemon!` and `stop-daemon!`, with every
 //! effect awaited: what was started runs, what was killed is gone, what was stopped stands.
 //!
-//! What does it is a POSIX shell script ([`SCRIPT`]), so nothing has to be installed on the host for it.
+//! What does it is a POSIX shell script (`daemon.sh`), so nothing has to be installed on the host for it.
 
 use super::{End, Started};
 use crate::remote::{Command, Remote, RemoteError, done, quoted};

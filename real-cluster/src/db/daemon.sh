@@ -57,6 +57,10 @@ killed() {
     signal KILL
     gone
 }
+stands() {
+    fields "/proc/$1/stat" || return 0
+    case $rest in T* | t* | Z*) ;; *) return 1 ;; esac
+}
 standing() { [ -z "$(members | grep -v ' [Tt]$')" ]; }
 
 case $verb in
@@ -132,13 +136,19 @@ kill)
     ;;
 # pause FOLDER: SIGSTOP to all of the session; returns when they stand; prints how many did not stand before.
 pause)
-    before=$(members | grep -vc ' [Tt]$')
-    if [ "$before" -gt 0 ]; then
-        signal STOP
-        if ! await 3 standing; then
-            echo "not all of it stood within 3 s of SIGSTOP" >&2
-            exit 1
-        fi
+    before=0
+    # The youngest first, one by one: a program that waits for the answer of its supervisor (the time shim) can only be stopped
+    # when it has that, so the supervisor must not stand before.
+    for pid in $(members | grep -v ' [Tt]$' | sort -rn | cut -d' ' -f1); do
+        kill -s STOP "$pid" 2> /dev/null || continue
+        before=$((before + 1))
+        await 3 stands "$pid" || break
+    done
+    # What was forked meanwhile.
+    signal STOP
+    if ! await 3 standing; then
+        echo "not all of it stood within 3 s of SIGSTOP" >&2
+        exit 1
     fi
     echo "$before"
     ;;

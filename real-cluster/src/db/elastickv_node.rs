@@ -1,11 +1,10 @@
 //! `elastickv-node`: the layers of the simulation as one process a host, of the very build that drives them.
 
+use super::one_daemon::{self, OneDaemon};
 use super::{
-    Daemon, Db, DbError, End, Kill, LogFiles, LogPath, Metrics, Pause, Primary, Started, Step,
-    ready,
+    Daemon, Db, DbError, End, Kill, LogFiles, LogPath, Metrics, Pause, Primary, Step, ports, ready,
 };
-use crate::node::NAME;
-use crate::remote::{Command, done};
+pub use crate::node::NAME;
 use crate::scrape;
 use crate::site::{Site, Sites};
 use futures_util::future::LocalBoxFuture;
@@ -23,7 +22,7 @@ pub struct ElastickvNode {
     pub has_clock: bool,
 }
 
-impl ElastickvNode {
+impl OneDaemon for ElastickvNode {
     fn daemon(&self, sites: &Sites, at: &Site) -> Daemon {
         let mut words = Vec::new();
         if self.has_clock {
@@ -39,7 +38,9 @@ impl ElastickvNode {
         words.extend(self.args.iter().cloned());
         Daemon { folder: at.path("daemon"), log: at.path("log.txt"), words }
     }
+}
 
+impl ElastickvNode {
     /// Nodes find each other by the numbers of their own ports.
     fn same_ports(&self, sites: &Sites, at: &Site) -> Result<(), DbError> {
         let own = self.ports(at);
@@ -67,6 +68,7 @@ impl Db for ElastickvNode {
     fn set_up<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
         Box::pin(async move {
             self.same_ports(sites, at)?;
+            ports::free(at, &self.ports(at)).await?;
             self.daemon(sites, at).start(&*at.remote).await?;
             let redis = at.port("redis", 6379);
             ready::port_open(at, "redis", redis, ready::SERVES_WITHIN).await?;
@@ -74,31 +76,16 @@ impl Db for ElastickvNode {
         })
     }
 
-    fn tear_down<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
-        Box::pin(async move {
-            let daemon = self.daemon(sites, at);
-            daemon.stop(&*at.remote).await?;
-            let remove = Command::new("rm").args([
-                "-rf",
-                "--",
-                &at.path("data"),
-                &daemon.folder,
-                &daemon.log,
-            ]);
-            done(&*at.remote, &remove).await?;
-            Ok(())
-        })
+    fn tear_down<'a>(&'a self, _: &'a Sites, at: &'a Site) -> Step<'a> {
+        Box::pin(async move { one_daemon::remove(&self.kept(at), at, &[at.path("data")]).await })
     }
 
     fn undo(&self, at: &Site) -> Vec<String> {
-        vec![self.daemon(&Sites::new(Vec::new()), at).undo()]
+        vec![self.kept(at).undo()]
     }
 
     fn ends<'a>(&'a self, at: &'a Site) -> Step<'a, Vec<End>> {
-        Box::pin(async move {
-            let daemon = self.daemon(&Sites::new(Vec::new()), at);
-            Ok(daemon.ends(&*at.remote, &["panicked", "ERROR"]).await?)
-        })
+        Box::pin(async move { Ok(self.kept(at).ends(&*at.remote, &["panicked", "ERROR"]).await?) })
     }
 
     fn metrics(&self, at: &Site) -> Option<Metrics> {
@@ -123,26 +110,6 @@ impl Db for ElastickvNode {
 
     fn log_files(&self) -> Option<&dyn LogFiles> {
         Some(self)
-    }
-}
-
-impl Kill for ElastickvNode {
-    fn kill<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, u64> {
-        Box::pin(async move { Ok(self.daemon(sites, at).kill(&*at.remote).await?) })
-    }
-
-    fn start<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, Started> {
-        Box::pin(async move { Ok(self.daemon(sites, at).start(&*at.remote).await?) })
-    }
-}
-
-impl Pause for ElastickvNode {
-    fn pause<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, u64> {
-        Box::pin(async move { Ok(self.daemon(sites, at).pause(&*at.remote).await?) })
-    }
-
-    fn resume<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
-        Box::pin(async move { Ok(self.daemon(sites, at).resume(&*at.remote).await?) })
     }
 }
 

@@ -10,6 +10,7 @@
 //! Cannot show: lost page caches, clocks that differ, machines that do not share their processors.
 
 use crate::clock::MachineClock;
+use crate::db::Metrics;
 use crate::local::faults::supports;
 use crate::local::net::{Block, Links, Party, Port};
 use crate::local::seat::{Recipe, Seat, Seen, Unasked};
@@ -90,6 +91,7 @@ impl LocalCluster {
             sources.push(Source {
                 node: node.to_string(),
                 address: block.target(*node, Port::Metrics),
+                metrics: Metrics::Http(block.port(Port::Metrics)),
                 folder,
                 boots: seat.boots(),
             });

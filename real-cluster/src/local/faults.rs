@@ -1,7 +1,8 @@
 //! Faults enacted on local processes. Its twin in simulation is `sim/src/faults.rs`.
 //!
-//! Power and clocks cannot be had: a killed process leaves its page cache behind, and processes that share a machine
-//! share its clock. They are refused with the reason, and count as injected without effect.
+//! Power, reboots and clocks cannot be had: a killed process leaves its page cache behind, and processes that share a machine
+//! share its clock. Nor can loss: links are byte streams. They are refused with the reason, and count as injected without
+//! effect.
 
 use crate::local::cluster::LocalCluster;
 use crate::local::net::Slowness;
@@ -17,6 +18,21 @@ pub fn supports(kind: FaultKind) -> Result<(), &'static str> {
         ),
         FaultKind::Clock => {
             Err("the clock of one node cannot be moved: all nodes share this machine's clock")
+        }
+        FaultKind::Flaky => Err(
+            "no message can be lost or doubled: links are byte streams through proxies, which lose nothing (use latency)",
+        ),
+        FaultKind::Throttle => Err(
+            "a link has no rate of its own: links are byte streams through proxies on this machine (use latency)",
+        ),
+        FaultKind::Strobe => {
+            Err("the clock of one node cannot strobe: all nodes share this machine's clock")
+        }
+        FaultKind::Drift => {
+            Err("the clock of one node cannot drift: all nodes share this machine's clock")
+        }
+        FaultKind::Reboot => {
+            Err("no node can be rebooted alone: nodes are processes of one machine (use kill)")
         }
     }
 }
@@ -53,6 +69,11 @@ impl LocalCluster {
             }
             Fault::PowerOff(_) => return refused(FaultKind::Power),
             Fault::WallJump { .. } | Fault::WallReset(_) => return refused(FaultKind::Clock),
+            Fault::Flaky { .. } | Fault::Reliable => return refused(FaultKind::Flaky),
+            Fault::Throttle { .. } | Fault::Unthrottle => return refused(FaultKind::Throttle),
+            Fault::WallStrobe { .. } => return refused(FaultKind::Strobe),
+            Fault::WallDrift { .. } => return refused(FaultKind::Drift),
+            Fault::Reboot(_) => return refused(FaultKind::Reboot),
         }
         Ok(())
     }

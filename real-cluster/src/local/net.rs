@@ -14,7 +14,9 @@ mod fabric;
 mod stream;
 
 pub use block::{Block, Party, Port};
-pub use fabric::{Effects, Slowness};
+pub use fabric::Slowness;
+
+use crate::effects::Effects;
 
 use door::Doors;
 use fabric::Fabric;

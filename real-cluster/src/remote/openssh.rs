@@ -208,7 +208,8 @@ impl OpenSsh {
             builder.config_file(config);
         }
         if let Some(known_hosts) = known_hosts {
-            builder.user_known_hosts_file(known_hosts);
+            // ssh takes several, with spaces between, unless they are in quotes.
+            builder.user_known_hosts_file(format!("\"{}\"", known_hosts.display()));
         }
         if !jumps.is_empty() {
             builder.jump_hosts(jumps);

@@ -38,7 +38,8 @@ const UNREST: &[FaultKind] = &[
     FaultKind::Latency,
 ];
 
-/// What the sweeps of every test must reach.
+/// What the sweeps of every test must reach. Kinds that are not a test's own are left out where sixty runs of them alone did
+/// not reach a mark.
 pub const MARKS: &[Mark] = &[
     Mark { name: LEADER_CHANGES, needs: UNREST },
     Mark { name: "snapshot installed", needs: UNREST },
@@ -48,7 +49,7 @@ pub const MARKS: &[Mark] = &[
     Mark { name: "forward", needs: UNREST },
     Mark { name: "redis proxy", needs: &[] },
     Mark { name: "node rebuilt from its disk", needs: &[] },
-    Mark { name: "power cut lost unsynced changes", needs: &[FaultKind::Power] },
+    Mark { name: "power cut lost unsynced changes", needs: &[FaultKind::Power, FaultKind::Reboot] },
 ];
 
 /// Elections after a run's first: counted here, the nodes count elections.

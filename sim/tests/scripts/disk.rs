@@ -6,7 +6,7 @@ use bytes::Bytes;
 use elastickv::env::{self as layer, Disk, Env, Fact};
 use futures_util::future::FutureExt;
 use futures_util::select_biased;
-use harness::cluster::Cluster;
+use harness::cluster::{Cluster, NodeId};
 use harness::fault::Fault;
 use harness::seed::Seed;
 use sim::cluster::SimCluster;
@@ -64,19 +64,35 @@ fn a_killed_process_finds_all_that_it_wrote() {
 }
 
 #[test]
-fn a_power_cut_keeps_what_was_synced_and_loses_or_tears_the_rest() {
-    let left = |seed| {
-        play(seed, async |cluster| {
+fn a_power_cut_and_a_reboot_keep_what_was_synced_and_lose_or_tear_the_rest() {
+    let left = |ends: fn(NodeId) -> Fault, seed| {
+        play(seed, async move |cluster| {
             with_log(&cluster).await;
             disk(&cluster).append("log", b"3456").await.unwrap();
-            inject(&cluster, Fault::PowerOff(N1)).await;
+            inject(&cluster, ends(N1)).await;
             restart(&cluster).await;
             content(&cluster).await
         })
     };
-    let all: BTreeSet<Vec<u8>> = (0..40).map(left).collect();
     let expected = ["12", "123", "1234", "12345", "123456"].map(|s| s.as_bytes().to_vec());
-    assert_eq!(all, expected.into());
+    for ends in [Fault::PowerOff, Fault::Reboot] {
+        let all: BTreeSet<Vec<u8>> = (0..40).map(|seed| left(ends, seed)).collect();
+        assert_eq!(all, expected.clone().into());
+    }
+}
+
+#[test]
+fn a_rebooted_node_stays_down_until_it_is_restarted() {
+    let effects = play(1, async |cluster| {
+        inject(&cluster, Fault::Reboot(N1)).await;
+        inject(&cluster, Fault::Reboot(N1)).await;
+        pass(&cluster, 60_000).await;
+        assert_eq!(cluster.env(N1).boot, 1);
+        restart(&cluster).await;
+        assert_eq!(cluster.env(N1).boot, 2);
+        cluster.tear_down().await.effects
+    });
+    assert_eq!(effects, [1, 0, 0], "there was nothing left to end the second time");
 }
 
 #[test]

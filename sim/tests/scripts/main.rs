@@ -4,6 +4,8 @@
 
 mod clock;
 mod disk;
+mod impaired;
 mod net;
+mod skewed;
 mod slow;
 mod stage;

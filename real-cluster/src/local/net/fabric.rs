@@ -4,12 +4,13 @@
 //! thread of the proxies; only [`Effects`] are read from elsewhere.
 
 use super::block::{Block, Party};
+use crate::effects::Effects;
 use harness::cluster::NodeId;
 use harness::seed::{Draw, Seed, Stream};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -23,34 +24,6 @@ pub struct Slowness {
     pub delay_ms: u32,
     /// Up to so much more, uniform.
     pub jitter_ms: u32,
-}
-
-/// For each injection, in order, how often it acted.
-#[derive(Default)]
-pub struct Effects(Mutex<Vec<u64>>);
-
-impl Effects {
-    /// A new injection: its number.
-    pub fn open(&self) -> usize {
-        let mut effects = self.lock();
-        effects.push(0);
-        effects.len() - 1
-    }
-
-    /// An injection acted so often more.
-    pub fn acted(&self, injection: usize, times: u64) {
-        self.lock()[injection] += times;
-    }
-
-    /// All of them so far.
-    pub fn all(&self) -> Vec<u64> {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<u64>> {
-        // Numbers stay numbers, whoever panicked.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// One direction between two parties.

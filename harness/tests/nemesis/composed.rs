@@ -1,161 +1,22 @@
-//! What nemeses promise, for every cluster from three to nine nodes and many seeds.
+//! What families do together: strikes an interval apart, each undone at its own time, and in the end all of it.
 
+use crate::{SECOND, nodes, rng};
 use harness::cluster::NodeId;
 use harness::fault::{Fault, FaultKind};
-use harness::nemesis::clock::SKEW_MAX_MS;
 use harness::nemesis::compose::{Composed, Interval};
-use harness::nemesis::latency::{DELAY_MAX_MS, DELAY_MIN_MS, Latency, Slowed};
-use harness::nemesis::partition::{Cuts, Shape, majorities_ring};
+use harness::nemesis::drift::{DRIFT_MAX, DRIFT_MAX_PPM};
+use harness::nemesis::partition::Shape;
 use harness::nemesis::planned::Planned;
-use harness::nemesis::process::{End, Processes, Target};
+use harness::nemesis::skew::SKEW_MAX_MS;
+use harness::nemesis::strobe::{PERIOD_MAX_MS, PERIOD_MIN_MS};
 use harness::nemesis::{ClusterView, Family, Nemesis, Timed};
-use harness::seed::{Seed, Stream};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-const SECOND: Duration = Duration::from_secs(1);
-
-fn nodes(count: u16) -> Vec<NodeId> {
-    (1..=count).map(NodeId).collect()
-}
-
-fn rng(seed: u64) -> ChaCha8Rng {
-    Seed(seed).stream(Stream::Nemesis)
-}
-
-/// Whom a node both hears and is heard by, itself included.
-fn sees(node: NodeId, of: &[NodeId], cuts: &Cuts) -> BTreeSet<NodeId> {
-    let cut = |from, to| cuts.contains(&(from, to));
-    of.iter().copied().filter(|other| !cut(node, *other) && !cut(*other, node)).collect()
-}
-
-#[test]
-fn on_a_ring_every_node_sees_a_majority_and_no_two_the_same() {
-    for count in 3..=9 {
-        let nodes = nodes(count);
-        let cuts = majorities_ring(&nodes);
-        let seen: BTreeSet<BTreeSet<NodeId>> =
-            nodes.iter().map(|node| sees(*node, &nodes, &cuts)).collect();
-        assert_eq!(seen.len(), nodes.len(), "{count} nodes: majorities are distinct");
-        assert!(seen.iter().all(|seen| seen.len() > nodes.len() / 2), "{count} nodes: majorities");
-        assert!(cuts.iter().all(|(from, to)| cuts.contains(&(*to, *from))), "both ways");
-    }
-    assert!(majorities_ring(&nodes(2)).is_empty());
-}
-
 proptest! {
-    #[test]
-    fn halves_are_disjoint_and_cover_the_cluster(count in 2u16..10, seed: u64) {
-        let nodes = nodes(count);
-        let cuts = Shape::Halves.cuts(&ClusterView::new(&nodes), &mut rng(seed));
-        let sides: BTreeSet<BTreeSet<NodeId>> =
-            nodes.iter().map(|node| sees(*node, &nodes, &cuts)).collect();
-        prop_assert_eq!(sides.len(), 2);
-        let sizes: usize = sides.iter().map(BTreeSet::len).sum();
-        prop_assert_eq!(sizes, nodes.len(), "disjoint");
-        let union: BTreeSet<NodeId> = sides.iter().flatten().copied().collect();
-        prop_assert_eq!(union.len(), nodes.len(), "covering");
-        prop_assert!(sides.iter().all(|side| side.len() >= nodes.len() / 2));
-    }
-
-    #[test]
-    fn a_minority_is_smaller_than_the_rest(count in 3u16..10, seed: u64) {
-        let nodes = nodes(count);
-        let cuts = Shape::Minority.cuts(&ClusterView::new(&nodes), &mut rng(seed));
-        let least = nodes.iter().map(|node| sees(*node, &nodes, &cuts).len()).min();
-        prop_assert!(least.is_some_and(|least| least >= 1 && 2 * least < nodes.len()));
-    }
-
-    #[test]
-    fn shapes_of_a_leader_cut_the_leader_in_their_direction(
-        count in 2u16..10, leader in 1u16..10, seed: u64,
-    ) {
-        let nodes = nodes(count);
-        let leader = NodeId((leader - 1) % count + 1);
-        let view = ClusterView { leaders: vec![leader], ..ClusterView::new(&nodes) };
-        let others: Vec<NodeId> = nodes.iter().copied().filter(|node| *node != leader).collect();
-        let from: BTreeSet<_> = others.iter().map(|other| (leader, *other)).collect();
-        let to: BTreeSet<_> = others.iter().map(|other| (*other, leader)).collect();
-        let cuts = |shape: Shape| -> BTreeSet<(NodeId, NodeId)> {
-            shape.cuts(&view, &mut rng(seed)).into_iter().collect()
-        };
-        prop_assert_eq!(cuts(Shape::MuteLeader), from.clone());
-        prop_assert_eq!(cuts(Shape::DeafLeader), to.clone());
-        prop_assert_eq!(cuts(Shape::IsolateLeader), from.union(&to).copied().collect());
-    }
-
-    #[test]
-    fn no_shape_cuts_a_node_from_itself_or_a_link_twice(count in 1u16..10, seed: u64) {
-        let view = ClusterView::new(&nodes(count));
-        for shape in Shape::ALL {
-            let cuts = shape.cuts(&view, &mut rng(seed));
-            let distinct: BTreeSet<_> = cuts.iter().collect();
-            prop_assert_eq!(distinct.len(), cuts.len());
-            prop_assert!(cuts.iter().all(|(from, to)| from != to));
-        }
-    }
-
-    #[test]
-    fn a_target_never_takes_down_more_than_it_says(count in 1u16..10, down: u16, seed: u64) {
-        let mut view = ClusterView::new(&nodes(count));
-        for i in (0..count).filter(|i| down >> i & 1 == 1) {
-            view.apply(&Fault::Kill(NodeId(i + 1)));
-        }
-        let before = view.which(|node| !node.up).len();
-        for target in Target::ALL {
-            let mut after = view.clone();
-            for timed in Processes::new(End::Power, vec![target]).strike(&view, &mut rng(seed)) {
-                if timed.after == Duration::ZERO {
-                    prop_assert!(after.can_act(&timed.fault), "{} cannot act", timed.fault);
-                    after.apply(&timed.fault);
-                } else {
-                    prop_assert!((50..=8_000).contains(&timed.after.as_millis()));
-                }
-            }
-            let down = after.which(|node| !node.up).len();
-            prop_assert!(down <= before.max(target.down_max(&view)), "{target:?}: {down} down");
-        }
-    }
-
-    #[test]
-    fn only_running_nodes_are_slowed_and_no_more_than_was_chosen(
-        count in 1u16..10, leader in 1u16..10, down: u16, seed: u64,
-    ) {
-        let leader = NodeId((leader - 1) % count + 1);
-        let mut view = ClusterView { leaders: vec![leader], ..ClusterView::new(&nodes(count)) };
-        for i in (0..count).filter(|i| down >> i & 1 == 1) {
-            view.apply(&Fault::Pause(NodeId(i + 1)));
-        }
-        let running = view.which(|node| node.acts());
-        for slowed in Slowed::ALL {
-            let timed = Latency::new(vec![slowed]).strike(&view, &mut rng(seed));
-            let [Timed { after, fault: Fault::Slow { nodes, delay_ms, jitter_ms } }, undone] =
-                &timed[..]
-            else {
-                prop_assert!(timed.is_empty() && running.is_empty(), "{timed:?}");
-                continue;
-            };
-            prop_assert_eq!(*after, Duration::ZERO);
-            prop_assert!((DELAY_MIN_MS..=DELAY_MAX_MS).contains(&u64::from(*delay_ms)));
-            prop_assert!(jitter_ms <= delay_ms);
-            prop_assert!(u64::from(delay_ms + jitter_ms) <= DELAY_MAX_MS);
-            prop_assert_eq!(&undone.fault, &Fault::Fast);
-            prop_assert!((500..=15_000).contains(&undone.after.as_millis()));
-            prop_assert!(nodes.iter().all(|node| running.contains(node)));
-            prop_assert!(nodes.is_sorted_by(|a, b| a < b), "each once");
-            let fits = match slowed {
-                Slowed::One => nodes.len() == 1,
-                Slowed::Leader => nodes.len() == 1 && (!running.contains(&leader) || nodes[0] == leader),
-                Slowed::Minority => (1..=view.minority().max(1)).contains(&nodes.len()),
-                Slowed::All => *nodes == running,
-            };
-            prop_assert!(fits, "{slowed:?} of {running:?}: {nodes:?}");
-        }
-    }
-
     #[test]
     fn whatever_happened_is_healed(count in 1u16..10, seed: u64) {
         let (view, _) = disturbed(count, &FaultKind::ALL, seed, 60);
@@ -166,9 +27,7 @@ proptest! {
             healed.apply(&fault);
         }
         let fresh = ClusterView::new(&nodes(count));
-        prop_assert_eq!(healed.nodes, fresh.nodes);
-        prop_assert_eq!(healed.cuts, fresh.cuts);
-        prop_assert_eq!(healed.slow, fresh.slow);
+        prop_assert_eq!(ClusterView { now: fresh.now, leaders: Vec::new(), ..healed }, fresh);
     }
 
     #[test]
@@ -181,7 +40,32 @@ proptest! {
             let mut after = before.clone();
             after.apply(fault);
             prop_assert!(after.which(|node| node.paused).len() <= after.minority());
-            prop_assert!(after.nodes.iter().all(|node| node.wall_ms.abs() <= SKEW_MAX_MS));
+            for node in before.nodes.iter().chain(&after.nodes) {
+                let (least, most) = node.wall.at(before.now);
+                prop_assert!(-SKEW_MAX_MS <= least && most <= SKEW_MAX_MS, "{node:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn clocks_that_go_on_by_themselves_are_bounded_and_a_drift_ends_in_time(seed: u64) {
+        let kinds = [FaultKind::Clock, FaultKind::Strobe, FaultKind::Drift];
+        let mut drifts: BTreeMap<NodeId, Duration> = BTreeMap::new();
+        for (before, fault) in disturbed(5, &kinds, seed, 300).1 {
+            match fault {
+                Fault::WallStrobe { period_ms, .. } => {
+                    let period_ms = u64::from(period_ms);
+                    prop_assert!((PERIOD_MIN_MS..=PERIOD_MAX_MS).contains(&period_ms));
+                }
+                Fault::WallDrift { node, ppm } => {
+                    prop_assert!(u64::from(ppm.unsigned_abs()) <= DRIFT_MAX_PPM);
+                    drifts.insert(node, before.now);
+                }
+                Fault::WallReset(node) => drop(drifts.remove(&node)),
+                _ => {}
+            }
+            let longest = drifts.values().map(|since| before.now - *since).max();
+            prop_assert!(longest.is_none_or(|longest| longest <= DRIFT_MAX), "{longest:?}");
         }
     }
 
@@ -193,16 +77,19 @@ proptest! {
     }
 }
 
-/// What a composed nemesis does to a cluster in so many seconds: the view at the end and, before each fault, the view.
-fn disturbed(
-    count: u16,
-    kinds: &[FaultKind],
-    seed: u64,
-    seconds: u32,
-) -> (ClusterView, Vec<(ClusterView, Fault)>) {
+/// The view at the end and, before each fault, the view.
+type Disturbed = (ClusterView, Vec<(ClusterView, Fault)>);
+
+const INTERVAL: Interval = Interval { min: Duration::from_secs(3), max: Duration::from_secs(8) };
+
+/// What a swarm does to a cluster in so many seconds.
+fn disturbed(count: u16, kinds: &[FaultKind], seed: u64, seconds: u32) -> Disturbed {
     let mut rng = rng(seed);
-    let interval = Interval { min: 3 * SECOND, max: 8 * SECOND };
-    let mut nemesis = Composed::swarm(kinds, interval, SECOND, &mut rng);
+    let swarm = Composed::swarm(kinds, INTERVAL, SECOND, &mut rng);
+    disturbed_by(swarm, count, rng, seconds)
+}
+
+fn disturbed_by(mut nemesis: Composed, count: u16, mut rng: ChaCha8Rng, seconds: u32) -> Disturbed {
     let mut view = ClusterView::new(&nodes(count));
     let mut told = Vec::new();
     while let Some(due) = nemesis.due().filter(|due| *due < SECOND * seconds) {
@@ -240,6 +127,49 @@ fn a_swarm_breaks_only_what_is_enabled_and_over_many_seeds_all_of_it() {
     }
     assert_eq!(shapes.len(), Shape::ALL.len(), "{shapes:?}");
     assert!(replaced, "one shape follows another without a heal between");
+}
+
+#[test]
+fn where_none_may_be_left_out_each_kind_strikes_once_a_round() {
+    for seed in 0..40 {
+        let mut rng = rng(seed);
+        let every = Composed::every(&FaultKind::ALL, INTERVAL, SECOND, &mut rng);
+        let (_, told) = disturbed_by(every, 5, rng, 600);
+        let mut strikes: Vec<(Duration, FaultKind)> =
+            told.iter().filter_map(|(view, fault)| Some((view.now, fault.kind()?))).collect();
+        strikes.dedup();
+        let kinds = FaultKind::ALL.len();
+        // What cannot act is passed over until it can, and may be the first of the round after.
+        let round: BTreeSet<FaultKind> =
+            strikes.iter().take(2 * kinds).map(|(_, kind)| *kind).collect();
+        assert_eq!(round.len(), kinds, "seed {seed}: {strikes:?}");
+    }
+    let orders: BTreeSet<Vec<FaultKind>> = (0..10)
+        .map(|seed| {
+            let mut rng = rng(seed);
+            let kinds = [FaultKind::Clock, FaultKind::Flaky, FaultKind::Latency];
+            let every = Composed::every(&kinds, INTERVAL, SECOND, &mut rng);
+            let (_, told) = disturbed_by(every, 5, rng, 60);
+            let mut strikes: Vec<_> =
+                told.iter().filter_map(|(view, fault)| Some((view.now, fault.kind()?))).collect();
+            strikes.dedup();
+            let first: Vec<FaultKind> = strikes.into_iter().take(3).map(|(_, kind)| kind).collect();
+            assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 3, "{first:?}");
+            first
+        })
+        .collect();
+    assert!(orders.len() > 1, "rounds have orders of their own");
+}
+
+#[test]
+fn a_kind_that_cannot_act_does_not_hold_the_others_up() {
+    let mut rng = rng(1);
+    // A node alone has no links.
+    let kinds = [FaultKind::Partition, FaultKind::Flaky, FaultKind::Pause, FaultKind::Strobe];
+    let every = Composed::every(&kinds, INTERVAL, SECOND, &mut rng);
+    let (_, told) = disturbed_by(every, 1, rng, 300);
+    let strobes = told.iter().filter(|(_, fault)| fault.kind() == Some(FaultKind::Strobe)).count();
+    assert!(strobes > 30, "{strobes} strobes");
 }
 
 #[test]
@@ -293,14 +223,9 @@ fn slowness_ends_by_itself_unless_another_follows_it() {
     assert_eq!(jitters.len(), 2, "with jitter and without");
 }
 
-#[test]
-fn the_end_of_an_old_slowness_does_not_end_a_new_one() {
-    let slow = |node| Fault::Slow { nodes: vec![NodeId(node)], delay_ms: 9, jitter_ms: 0 };
+/// What comes of these strikes, four seconds apart, and at which second.
+fn struck(strikes: Vec<Vec<Timed>>) -> Vec<(u32, Fault)> {
     let interval = Interval { min: 4 * SECOND, max: 4 * SECOND };
-    let strikes = vec![
-        vec![Timed::now(slow(1)), Timed::after(6 * SECOND, Fault::Fast)],
-        vec![Timed::now(slow(2)), Timed::after(7 * SECOND, Fault::Fast)],
-    ];
     let families: Vec<(u64, Box<dyn Family>)> = vec![(1, Box::new(Strikes::new(strikes)))];
     let mut rng = rng(1);
     let mut nemesis = Composed::new(families, interval, Duration::ZERO, &mut rng);
@@ -313,7 +238,41 @@ fn the_end_of_an_old_slowness_does_not_end_a_new_one() {
             told.push((second, fault));
         }
     }
-    assert_eq!(told, [(4, slow(1)), (8, slow(2)), (15, Fault::Fast)]);
+    told
+}
+
+#[test]
+fn the_end_of_an_old_fault_does_not_end_a_new_one_of_its_kind() {
+    let nodes = |node| vec![NodeId(node)];
+    let slow = |node| Fault::Slow { nodes: nodes(node), delay_ms: 9, jitter_ms: 0 };
+    let flaky = |node| Fault::Flaky { nodes: nodes(node), loss_percent: 9, duplicate_percent: 9 };
+    let throttle = |node| Fault::Throttle { nodes: nodes(node), kib_per_s: 9 };
+    let drift = |ppm| Fault::WallDrift { node: NodeId(1), ppm };
+    for [first, second, end] in [
+        [slow(1), slow(2), Fault::Fast],
+        [flaky(1), flaky(2), Fault::Reliable],
+        [throttle(1), throttle(2), Fault::Unthrottle],
+        [drift(500), drift(900), Fault::WallReset(NodeId(1))],
+    ] {
+        let began = vec![Timed::now(first.clone()), Timed::after(6 * SECOND, end.clone())];
+        let went_on = vec![Timed::now(second.clone())];
+        assert_eq!(struck(vec![began.clone(), went_on]), [(4, first.clone()), (8, second.clone())]);
+        let ended = vec![Timed::now(second.clone()), Timed::after(7 * SECOND, end.clone())];
+        assert_eq!(struck(vec![began, ended]), [(4, first), (8, second), (15, end)]);
+    }
+}
+
+#[test]
+fn a_jump_puts_off_the_end_of_another_jump_but_of_no_drift() {
+    let (node, reset) = (NodeId(1), Fault::WallReset(NodeId(1)));
+    let jump = Fault::WallJump { node, by_ms: 9 };
+    let strike = |fault: &Fault, lasts| {
+        vec![Timed::now(fault.clone()), Timed::after(lasts * SECOND, reset.clone())]
+    };
+    for (first, end) in [(jump.clone(), 15), (Fault::WallDrift { node, ppm: 900 }, 10)] {
+        let told = struck(vec![strike(&first, 6), strike(&jump, 7)]);
+        assert_eq!(told, [(4, first), (8, jump.clone()), (end, reset.clone())]);
+    }
 }
 
 /// Strikes that were written down, one after another, and then nothing.
@@ -329,27 +288,6 @@ impl Family for Strikes {
     fn strike(&self, _: &ClusterView, _: &mut ChaCha8Rng) -> Vec<Timed> {
         self.0.borrow_mut().pop_front().unwrap_or_default()
     }
-}
-
-#[test]
-fn a_slowness_acts_only_where_it_delays_a_running_node() {
-    let mut view = ClusterView::new(&nodes(3));
-    let slow = |nodes: &[u16], delay_ms, jitter_ms| {
-        let nodes = nodes.iter().copied().map(NodeId).collect();
-        Fault::Slow { nodes, delay_ms, jitter_ms }
-    };
-    assert!(!view.can_act(&Fault::Fast), "nothing is slow");
-    assert!(!view.can_act(&slow(&[], 10, 0)) && !view.can_act(&slow(&[1], 0, 0)));
-    assert!(view.can_act(&slow(&[1], 0, 1)) && view.can_act(&slow(&[1, 2], 10, 0)));
-    view.apply(&Fault::Kill(NodeId(1)));
-    assert!(!view.can_act(&slow(&[1], 10, 0)) && view.can_act(&slow(&[1, 2], 10, 0)));
-    view.apply(&slow(&[1, 2], 10, 0));
-    assert_eq!(view.slow, [NodeId(1), NodeId(2)]);
-    view.apply(&slow(&[3], 10, 0));
-    assert_eq!(view.slow, [NodeId(3)], "the new replaces the old");
-    assert_eq!(view.healing(), [Fault::Fast, Fault::Restart(NodeId(1))]);
-    view.apply(&slow(&[3], 0, 0));
-    assert!(view.slow.is_empty() && !view.can_act(&Fault::Fast));
 }
 
 #[test]

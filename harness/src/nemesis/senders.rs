@@ -1,0 +1,43 @@
+//! Whose messages are late, lost or throttled: nodes that run, chosen anew at every strike.
+
+use super::{ClusterView, NodeView};
+use crate::cluster::NodeId;
+use crate::seed::Draw;
+use rand_chacha::ChaCha8Rng;
+
+/// Whose messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Senders {
+    /// Any one.
+    One,
+    /// A leader; any one if none is known.
+    Leader,
+    /// A random minority of any size.
+    Minority,
+    /// All that run.
+    All,
+}
+
+impl Senders {
+    /// Every choice.
+    pub const ALL: [Senders; 4] = [Senders::One, Senders::Leader, Senders::Minority, Senders::All];
+
+    /// Nodes that run, in order.
+    pub fn nodes(self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<NodeId> {
+        let mut nodes = view.which(NodeView::acts);
+        rng.shuffle(&mut nodes);
+        let minority = rng.range(1, view.minority() as u64 + 1) as usize;
+        if self == Senders::Leader
+            && let Some(at) = nodes.iter().position(|id| view.leaders.contains(id))
+        {
+            nodes.swap(0, at);
+        }
+        nodes.truncate(match self {
+            Senders::One | Senders::Leader => 1,
+            Senders::Minority => minority,
+            Senders::All => nodes.len(),
+        });
+        nodes.sort_unstable();
+        nodes
+    }
+}

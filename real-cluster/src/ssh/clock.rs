@@ -1,0 +1,105 @@
+//! Wall clocks of nodes: never the machine's, which hosts may share, but that of the time shim under which a node's programs run.
+//!
+//! A skewed clock has acted as often as the node read it meanwhile.
+
+use crate::remote::{Command, RemoteError, done};
+use crate::site::{SHIM, Site};
+use harness::cluster::NodeId;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// What is in force, by node.
+#[derive(Default)]
+pub struct Clocks {
+    skewed: RefCell<BTreeMap<NodeId, Skew>>,
+}
+
+#[derive(Default)]
+struct Skew {
+    /// Injections in force.
+    injections: Vec<usize>,
+    /// Reads of a skewed clock that were counted already, of the program that runs now.
+    counted: u64,
+}
+
+/// Injections and how often each acted.
+pub type Acted = Vec<(usize, u64)>;
+
+impl Clocks {
+    /// Changes a clock, because of this injection. What those before it did is returned.
+    pub async fn change(
+        &self,
+        at: &Site,
+        words: &[String],
+        injection: usize,
+    ) -> Result<Acted, RemoteError> {
+        let acted = self.settle(at).await?;
+        let status = set(at, words).await?;
+        let mut skewed = self.skewed.borrow_mut();
+        let skew = skewed.entry(at.node).or_default();
+        skew.injections.push(injection);
+        skew.counted = status.skewed_reads;
+        Ok(acted)
+    }
+
+    /// True time again.
+    pub async fn reset(&self, at: &Site) -> Result<Acted, RemoteError> {
+        let acted = self.settle(at).await?;
+        set(at, &["--reset".to_owned()]).await?;
+        self.skewed.borrow_mut().remove(&at.node);
+        Ok(acted)
+    }
+
+    /// What the clock did since it was last asked; it stays as it is.
+    pub async fn settle(&self, at: &Site) -> Result<Acted, RemoteError> {
+        if !self.skewed.borrow().contains_key(&at.node) {
+            return Ok(Vec::new());
+        }
+        let status = show(at).await?;
+        let mut skewed = self.skewed.borrow_mut();
+        let Some(skew) = skewed.get_mut(&at.node) else { return Ok(Vec::new()) };
+        // A program that was started anew counts from 0.
+        let before = if status.skewed_reads < skew.counted { 0 } else { skew.counted };
+        skew.counted = status.skewed_reads;
+        let reads = status.skewed_reads - before;
+        Ok(skew.injections.iter().map(|injection| (*injection, reads)).collect())
+    }
+
+    /// The node's program is gone, and what it read with it: it was asked before.
+    pub fn gone(&self, node: NodeId) {
+        if let Some(skew) = self.skewed.borrow_mut().get_mut(&node) {
+            skew.counted = 0;
+        }
+    }
+}
+
+/// What the shim says.
+struct Status {
+    skewed_reads: u64,
+}
+
+async fn set(at: &Site, words: &[String]) -> Result<Status, RemoteError> {
+    let command = Command::new(at.program(SHIM)).args(["set", "--control", &at.path("clock")]);
+    ask(at, command.args(words.iter().cloned())).await
+}
+
+async fn show(at: &Site) -> Result<Status, RemoteError> {
+    ask(at, Command::new(at.program(SHIM)).args(["show", "--control", &at.path("clock")])).await
+}
+
+async fn ask(at: &Site, command: Command) -> Result<Status, RemoteError> {
+    let text = done(&*at.remote, &command).await?.text();
+    let reads =
+        text.split_whitespace().find_map(|word| word.strip_prefix("skewed_reads=")?.parse().ok());
+    let skewed_reads = reads.ok_or_else(|| {
+        RemoteError::unknown(at.remote.name(), &command, format_args!("it said `{text}`"))
+    })?;
+    Ok(Status { skewed_reads })
+}
+
+/// The line for a host's shell that gives a node true time again.
+pub fn undo(at: &Site) -> String {
+    let (shim, folder) = (at.program(SHIM), at.path("clock"));
+    let reset = Command::new(shim).args(["set", "--control", &folder, "--reset"]).line();
+    format!("[ ! -d {} ] || {reset}", crate::remote::quoted(&folder))
+}
