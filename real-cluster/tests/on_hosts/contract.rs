@@ -1,0 +1,75 @@
+//! What `Cluster` promises, on hosts over SSH.
+
+use crate::bench::Bench;
+use harness::cluster::{Cluster, NodeId};
+use harness::contract;
+use harness::fault::{Fault, FaultKind};
+use harness::seed::Seed;
+use real_cluster::db::Db;
+use real_cluster::db::elastickv_node::ElastickvNode;
+use real_cluster::nodes;
+use real_cluster::remote::openssh::{Access, OpenSsh};
+use real_cluster::site::{BASE, Site, Sites};
+use real_cluster::ssh::cluster::{SshCluster, SshConfig};
+use std::fs;
+use std::path::PathBuf;
+use std::rc::Rc;
+use tokio::task::LocalSet;
+
+fn sites(bench: &Bench) -> Sites {
+    let text = fs::read_to_string(bench.testbed.nodes_file()).expect("it is there");
+    let lines = nodes::parse(&text).expect("it is right");
+    let site = |(at, line): (usize, &nodes::NodeLine)| {
+        let node = NodeId(at as u16 + 1);
+        let config = Some(bench.testbed.ssh_config());
+        let access = Access {
+            destination: line.destination(),
+            port: line.port,
+            config,
+            ..Access::default()
+        };
+        Site {
+            node,
+            remote: Rc::new(OpenSsh::new(&node.to_string(), access)),
+            host: line.host.clone(),
+            address: line.host.parse().expect("an address"),
+            ports: line.ports.clone(),
+            base: BASE.to_owned(),
+        }
+    };
+    Sites::new(lines.iter().enumerate().map(site).collect())
+}
+
+#[test]
+fn hosts_over_ssh_keep_the_contract() {
+    let Some(bench) = Bench::new("contract", 3) else { return };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    LocalSet::new().block_on(&runtime, async {
+        let agent = PathBuf::from(env!("CARGO_BIN_EXE_real-cluster"));
+        let db = |has_clock| Rc::new(ElastickvNode { args: Vec::new(), has_clock }) as Rc<dyn Db>;
+        let cluster = SshCluster::connect_all(SshConfig::new(sites(&bench), agent), db)
+            .await
+            .expect("connected");
+        for kind in FaultKind::ALL {
+            assert_eq!(cluster.supported(kind).is_ok(), kind != FaultKind::Power, "{kind}");
+        }
+        let refused = cluster.inject(&Fault::Kill(NodeId(9))).await.expect_err("no such node");
+        assert_eq!(refused.to_string(), "node n9 is not in this cluster (n1..n3)");
+        let mut broken = Vec::new();
+        let results = contract::check_all(&cluster, Seed(1)).await;
+        assert_eq!(
+            results.len(),
+            contract::all().len() - 1,
+            "all but the one that needs a power cut: {results:?}"
+        );
+        for (clause, result) in results {
+            match result {
+                Ok(()) => println!("{clause}"),
+                Err(why) => broken.push(format!("{clause}: {why}")),
+            }
+        }
+        assert_eq!(broken, Vec::<String>::new());
+    });
+    bench.is_clean();
+}
