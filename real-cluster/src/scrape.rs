@@ -12,6 +12,7 @@ use crate::db::Metrics;
 use crate::site::Site;
 use exposition::Scrape;
 use futures_util::future::join_all;
+use harness::cluster::Artifacts;
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::body::Bytes;
@@ -31,6 +32,8 @@ use tokio::time::{MissedTickBehavior, timeout};
 const EVERY: Duration = Duration::from_secs(1);
 /// How long a scrape may take.
 const WITHIN: Duration = Duration::from_millis(900);
+/// The counter whose values become the run's marks.
+const MARKS: (&str, &str) = ("elastickv_marks_total", "mark");
 /// How long finding out who leads may take.
 const LEADERS_WITHIN: Duration = Duration::from_millis(250);
 
@@ -118,6 +121,23 @@ pub fn conclude(source: &Source) -> io::Result<Vec<Scrape>> {
     match fs::remove_file(source.lines()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(scrapes),
+    }
+}
+
+/// The same for all nodes: their marks are counted, and what could not be joined is told.
+pub fn conclude_all(sources: &[Source], artifacts: &mut Artifacts) {
+    for source in sources {
+        match conclude(source) {
+            Ok(scrapes) => {
+                for (mark, count) in exposition::sum(&scrapes, MARKS.0, MARKS.1) {
+                    *artifacts.counters.entry(mark).or_default() += count;
+                }
+            }
+            Err(error) => {
+                let text = format!("cannot be joined: {error}");
+                artifacts.params.insert(format!("{} metrics", source.node), text);
+            }
+        }
     }
 }
 

@@ -35,9 +35,6 @@ use tokio_util::compat::TokioAsyncReadCompatExt;
 
 /// How long a node may take to end well.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
-/// The counter whose values become the run's marks.
-const MARKS: (&str, &str) = ("elastickv_marks_total", "mark");
-
 /// What a local cluster is made of.
 #[derive(Clone, Debug)]
 pub struct LocalConfig {
@@ -182,19 +179,7 @@ impl LocalCluster {
             links.stop();
             artifacts.effects = links.effects().all();
         }
-        for source in self.sources.iter() {
-            match scrape::conclude(source) {
-                Ok(scrapes) => {
-                    for (mark, count) in scrape::exposition::sum(&scrapes, MARKS.0, MARKS.1) {
-                        *artifacts.counters.entry(mark).or_default() += count;
-                    }
-                }
-                Err(error) => {
-                    let text = format!("cannot be joined: {error}");
-                    artifacts.params.insert(format!("{} metrics", source.node), text);
-                }
-            }
-        }
+        scrape::conclude_all(&self.sources, &mut artifacts);
         let Unasked { findings, doubts } =
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         (artifacts.findings, artifacts.doubts) = (findings, doubts);

@@ -14,7 +14,7 @@ use super::net::{self, Net};
 use super::{reboot, undo};
 use crate::clock::MachineClock;
 use crate::db::cycle::tear_down;
-use crate::db::{CYCLE_TRIES, Db, End, cycle, ready};
+use crate::db::{CYCLE_TRIES, Db, End, architecture, cycle, ready};
 use crate::effects::Effects;
 use crate::remote::{Command, RemoteError, done, files};
 use crate::scrape::{self, Source};
@@ -36,8 +36,6 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// The counter whose values become the run's marks.
-const MARKS: (&str, &str) = ("elastickv_marks_total", "mark");
 /// What the program is called on hosts; its other names are links to it.
 const AGENT: &str = "real-cluster";
 /// The exit status of a panic.
@@ -77,6 +75,8 @@ pub struct SshCluster {
     pub(super) effects: Effects,
     /// Hosts that restart: what told their life before from the next, and the injection.
     pub(super) rebooted: RefCell<BTreeMap<NodeId, (String, usize)>>,
+    /// What may still be broken though nobody was told so, a sentence each.
+    pub(super) doubts: RefCell<Vec<String>>,
     clock: MachineClock,
     supported: BTreeMap<FaultKind, Result<(), String>>,
     kept: OnceCell<Kept>,
@@ -103,20 +103,6 @@ impl SshCluster {
                 .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         }
         let facts = hosts::facts_of_all(sites.iter()).await?;
-        let machine = std::env::consts::ARCH;
-        let mut foreign = sites.iter().zip(&facts).filter(|(_, facts)| facts.machine() != machine);
-        let refused = foreign.next().map(|(at, facts)| {
-            format!(
-                "{}: {} is built for {machine}, and the host is {}: build it there, or use hosts of one architecture",
-                at.remote.name(),
-                config.agent.display(),
-                facts.machine()
-            )
-        });
-        drop(foreign);
-        if let Some(text) = refused {
-            return Err(io::Error::other(text));
-        }
         let brought = join_all(sites.iter().map(|at| bring(at, &config))).await;
         brought.into_iter().collect::<io::Result<Vec<()>>>()?;
         let shims = join_all(sites.iter().map(shim)).await;
@@ -141,6 +127,7 @@ impl SshCluster {
             clocks: Clocks::default(),
             effects: Effects::default(),
             rebooted: RefCell::default(),
+            doubts: RefCell::default(),
             clock: MachineClock::new(),
             supported,
             kept: OnceCell::new(),
@@ -172,16 +159,22 @@ impl SshCluster {
         &self.params
     }
 
-    /// Ends everything at once and fetches the logs: what a second Ctrl-C means.
+    /// Ends everything at once and fetches the logs: what a second Ctrl-C means. What nodes did that they must not, and what could
+    /// not be found out.
     pub async fn interrupt(&self) -> Entry {
+        let mut seen = Artifacts::default();
         let ending = async {
             self.stop_scraping();
+            self.unasked_ends(&mut seen).await;
             self.fetch_logs().await;
-            self.undo_all().await;
+            seen.doubts.extend(self.undo_all().await);
         };
-        // Err: what is left is in the undo files.
-        let _ = timeout(AT_ONCE, ending).await;
-        Entry::Found { findings: Vec::new(), doubts: Vec::new() }
+        if timeout(AT_ONCE, ending).await.is_err() {
+            seen.doubts.push(format!(
+                "hosts were not all asked and mended within {AT_ONCE:?}: `real-cluster heal` mends them"
+            ));
+        }
+        Entry::Found { findings: seen.findings, doubts: seen.doubts }
     }
 
     pub(super) fn site(&self, node: NodeId) -> Result<&Site, String> {
@@ -242,7 +235,9 @@ impl SshCluster {
         if !missing.is_empty() {
             artifacts.params.insert("missing".to_owned(), missing.join("; "));
         }
-        self.join_metrics(&mut artifacts);
+        if let Some(kept) = self.kept.get() {
+            scrape::conclude_all(&kept.sources, &mut artifacts);
+        }
         if !self.config.leave_running {
             artifacts.doubts.extend(self.undo_all().await);
         }
@@ -252,6 +247,7 @@ impl SshCluster {
     /// Ends that nobody asked for.
     async fn unasked_ends(&self, artifacts: &mut Artifacts) {
         let time = self.clock.now();
+        artifacts.doubts.append(&mut self.doubts.borrow_mut());
         for at in self.sites.iter() {
             let ends = match self.db.ends(at).await {
                 Ok(ends) => ends,
@@ -285,22 +281,6 @@ impl SshCluster {
         match self.kept.get() {
             Some(kept) => evidence::fetch_logs(&*self.db, &self.sites, &kept.folder).await,
             None => Vec::new(),
-        }
-    }
-
-    fn join_metrics(&self, artifacts: &mut Artifacts) {
-        for source in self.kept.get().into_iter().flat_map(|kept| kept.sources.iter()) {
-            match scrape::conclude(source) {
-                Ok(scrapes) => {
-                    for (mark, count) in scrape::exposition::sum(&scrapes, MARKS.0, MARKS.1) {
-                        *artifacts.counters.entry(mark).or_default() += count;
-                    }
-                }
-                Err(error) => {
-                    let text = format!("cannot be joined: {error}");
-                    artifacts.params.insert(format!("{} metrics", source.node), text);
-                }
-            }
         }
     }
 
@@ -375,6 +355,7 @@ impl Drop for SshCluster {
 
 /// Brings the program to a host, under all its names.
 async fn bring(at: &Site, config: &SshConfig) -> io::Result<()> {
+    architecture::fits(at, &config.agent).await.map_err(io::Error::other)?;
     files::upload(&*at.remote, &config.agent, &at.program(AGENT), 0o755).await?;
     let link = r#"cd -- "$1" || exit 1; shift; agent=$1; shift; for name in "$@"; do ln -sfn -- "$agent" "$name"; done"#;
     let names = [node::NAME, SHIM, queue::NAME, reboot::NAME];
@@ -443,7 +424,12 @@ fn supported(
             FaultKind::Kill => capability(db.kill().is_some(), "kill"),
             FaultKind::Pause => capability(db.pause().is_some(), "pause"),
             FaultKind::Clock | FaultKind::Strobe | FaultKind::Drift => clock(),
-            FaultKind::Reboot => capability(db.kill().is_some(), "start"),
+            FaultKind::Reboot => match hosts::neighbours(places) {
+                Some((one, other)) => {
+                    Err(format!("{one} and {other} share a host, and would restart together"))
+                }
+                None => capability(db.kill().is_some(), "start"),
+            },
             FaultKind::Power => Err("SSH cannot cut a machine's power (use reboot)".to_owned()),
         };
         (kind, can)

@@ -4,6 +4,7 @@
 //! for a moment must not leave anything broken.
 
 use super::cluster::SshCluster;
+use super::hosts::Facts;
 use super::network::{Cut, Flaky, Slow, Throttle};
 use super::reboot;
 use crate::remote::{Command, RemoteError, done};
@@ -17,6 +18,10 @@ use tokio::time::sleep;
 const MENDS_WITHIN: Duration = Duration::from_secs(40);
 /// Between two attempts.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How long a host that restarts may take to be gone.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a restarted host may take until SSH answers.
 const BACK_WITHIN: Duration = Duration::from_secs(180);
 
@@ -48,9 +53,13 @@ impl SshCluster {
             let broken = self.attempt(fault, injection).await;
             if broken.is_err()
                 && let Some(mends) = mending(fault)
-            {
                 // Part of it may be in force, which nobody would mend who is told that it failed.
-                let _ = self.mend(&mends, injection).await;
+                && let Err(why) = self.mend(&mends, injection).await
+            {
+                let doubt = format!(
+                    "`{fault}` failed and may be in force in part, for `{mends}` failed too: {why}"
+                );
+                self.doubts.borrow_mut().push(doubt);
             }
             return broken.map_err(FaultError);
         }
@@ -164,21 +173,31 @@ impl SshCluster {
 
     /// Restarts a host. In force when its processes are gone, which shows in SSH being gone.
     async fn reboot(&self, at: &Site, injection: usize) -> Result<(), String> {
-        let before =
-            super::hosts::Facts::of(&*at.remote).await.map_err(|error| error.to_string())?;
+        let before = Facts::of(&*at.remote).await.map_err(|error| error.to_string())?;
         self.settle_clock(at).await;
         let boot = reboot::boot_id().ok_or("this machine has no boot id")?;
         let restart =
             Command::new(at.program(reboot::NAME)).arg(boot).within(Duration::from_secs(5));
         match done(&*at.remote, &restart).await {
-            // Nobody is left to say that it was done.
-            Err(RemoteError::Unknown { .. }) => {}
+            // Nobody may be left to say that it was done; a host that is a namespace may still say so.
+            Ok(_) | Err(RemoteError::Unknown { .. }) => self.ends(at, &before).await?,
             Err(error) => return Err(error.to_string()),
-            Ok(_) => return Err(format!("{} did not restart", at.node)),
         }
         self.net.restarted(at.node);
         self.clocks.gone(at.node);
         self.rebooted.borrow_mut().insert(at.node, (before.boot(), injection));
+        Ok(())
+    }
+
+    /// Waits until a host's life is over: it cannot be asked any more, or is in its next one.
+    async fn ends(&self, at: &Site, before: &Facts) -> Result<(), String> {
+        let limit = Instant::now() + ENDS_WITHIN;
+        while Facts::of(&*at.remote).await.is_ok_and(|now| now.boot() == before.boot()) {
+            if Instant::now() >= limit {
+                return Err(format!("{} did not restart within {ENDS_WITHIN:?}", at.node));
+            }
+            sleep(LOOK).await;
+        }
         Ok(())
     }
 
@@ -189,7 +208,7 @@ impl SshCluster {
         };
         let limit = Instant::now() + BACK_WITHIN;
         loop {
-            let last = match super::hosts::Facts::of(&*at.remote).await {
+            let last = match Facts::of(&*at.remote).await {
                 Ok(facts) if facts.boot() != before => break,
                 Ok(_) => "it has not restarted".to_owned(),
                 Err(error) => error.to_string(),

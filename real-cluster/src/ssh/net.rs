@@ -63,6 +63,8 @@ impl Net {
         if known.as_ref() == Some(&text) || known.is_none() && text == nothing() {
             return Ok(());
         }
+        // Until the host has answered nobody knows what it has, so whatever comes next is news to it.
+        self.told.borrow_mut().insert(at.node, String::new());
         let output =
             done(&*at.remote, &Command::script("network", LOAD).input(text.as_bytes())).await?;
         self.count(at.node, &output.text());
@@ -146,4 +148,53 @@ pub async fn clear(at: &Site) -> Result<(), RemoteError> {
         done(&*at.remote, &Command::script("clear the network", &line)).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::recorded::Recorded;
+    use crate::remote::{Output, Remote};
+    use crate::site::BASE;
+    use crate::ssh::network::Cut;
+    use std::rc::Rc;
+
+    fn two() -> (Sites, Rc<Recorded>, Net) {
+        let remote = Rc::new(Recorded::named("host"));
+        let site = |node: u16| Site {
+            node: NodeId(node),
+            remote: Rc::clone(&remote) as Rc<dyn Remote>,
+            host: format!("h{node}"),
+            address: [10, 0, 0, node as u8].into(),
+            ports: BTreeMap::new(),
+            base: BASE.to_owned(),
+        };
+        let all = [site(1), site(2)];
+        let addresses = all.iter().map(|at| (at.node, vec![at.address])).collect();
+        (Sites::new(all.to_vec()), remote, Net::new(addresses))
+    }
+
+    fn loads(remote: &Recorded) -> usize {
+        remote.lines().iter().filter(|line| *line == "network").count()
+    }
+
+    #[test]
+    fn a_host_that_may_have_taken_a_rule_is_told_again_and_others_are_left_alone() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let (sites, remote, net) = two();
+            let cut = |network: &mut Network| {
+                network.cut = Some(Cut { injection: 0, links: vec![(NodeId(1), NodeId(2))] });
+            };
+            let lost = Command::new("network");
+            remote.answer("network", Err(RemoteError::unknown("host", &lost, "the link was lost")));
+            net.change(&sites, |_| 6379, cut).await.expect_err("the link was lost");
+            assert_eq!(loads(&remote), 1, "the cut concerns n2 alone");
+            remote.answer("network", Ok(Output::default()));
+            net.change(&sites, |_| 6379, |network| network.cut = None).await.expect("healed");
+            assert_eq!(loads(&remote), 1, "n2 may have the rule, and n1 never had one");
+            net.change(&sites, |_| 6379, |network| network.cut = None).await.expect("healed");
+            assert_eq!(loads(&remote), 0, "it is no news");
+        });
+    }
 }

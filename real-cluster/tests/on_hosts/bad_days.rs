@@ -1,7 +1,7 @@
 //! What goes wrong is told in one clear message that names node and step, with exit code 3; and nothing is left on hosts that
 //! `heal` does not undo.
 
-use crate::bench::{Bench, refused, said, until_it_says};
+use crate::bench::{Bench, refused, said, until_it_listens, until_it_says};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File};
@@ -134,7 +134,7 @@ fn what_fails_on_a_host_is_told_with_the_node_and_the_step() {
     if Command::new("redis-server").arg("--version").output().is_ok() {
         let other = bench.testbed.run_in("n1", "sh", &["-c", listen]).expect("it runs");
         let id = String::from_utf8_lossy(&other.stdout).trim().to_owned();
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        until_it_listens(&bench, "n1", "6379");
         let error =
             refused(&bench.here(&format!("run {QUICK}")).output().expect("the tool starts"));
         assert!(
@@ -152,7 +152,7 @@ fn what_fails_on_a_host_is_told_with_the_node_and_the_step() {
         .expect("the tool starts");
     let error = refused(&full);
     assert!(error.contains("n1") && error.contains("receive"), "{error}");
-    assert!(error.contains("too short") || error.contains("No space"), "{error}");
+    assert!(error.contains("No space left"), "{error}");
     bench.is_clean();
 }
 
@@ -193,6 +193,7 @@ fn ctrl_c_ends_a_run_with_a_verdict_and_all_logs_and_a_cut_link_is_survived() {
     until_it_says(&mut run, &told, "disturb:");
     // No command reaches the host for a moment, whichever is under way.
     bench.testbed.link("n2", false).expect("down");
+    // The cut itself: longer than SSH takes to call a connection lost.
     std::thread::sleep(std::time::Duration::from_secs(6));
     bench.testbed.link("n2", true).expect("up");
     until_it_says(&mut run, &told, "  10.");

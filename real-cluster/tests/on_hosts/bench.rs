@@ -108,3 +108,17 @@ pub fn until_it_says(child: &mut Child, file: &Path, word: &str) {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+/// Waits until a host's port answers as Redis does.
+pub fn until_it_listens(bench: &Bench, host: &str, port: &str) {
+    let limit = Instant::now() + PATIENCE;
+    loop {
+        let asked = bench.testbed.run_in(host, "redis-cli", &["-p", port, "PING"]);
+        if asked.is_ok_and(|output| output.stdout.starts_with(b"PONG")) {
+            return;
+        }
+        assert!(Instant::now() < limit, "port {port} of {host} did not answer within {PATIENCE:?}");
+        // Between two looks.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
