@@ -211,6 +211,30 @@ impl Fault {
             | Fault::Unthrottle => None,
         }
     }
+
+    /// The kinds that it mends; none if it breaks something itself.
+    pub fn mends(&self) -> &'static [FaultKind] {
+        match self {
+            Fault::HealNetwork => &[FaultKind::Partition],
+            Fault::Restart(_) => &[FaultKind::Kill, FaultKind::Power, FaultKind::Reboot],
+            Fault::Resume(_) => &[FaultKind::Pause],
+            Fault::WallReset(_) => &[FaultKind::Clock, FaultKind::Strobe, FaultKind::Drift],
+            Fault::Fast => &[FaultKind::Latency],
+            Fault::Reliable => &[FaultKind::Flaky],
+            Fault::Unthrottle => &[FaultKind::Throttle],
+            Fault::Partition { .. }
+            | Fault::Kill(_)
+            | Fault::PowerOff(_)
+            | Fault::Pause(_)
+            | Fault::WallJump { .. }
+            | Fault::Slow { .. }
+            | Fault::Flaky { .. }
+            | Fault::Throttle { .. }
+            | Fault::WallStrobe { .. }
+            | Fault::WallDrift { .. }
+            | Fault::Reboot(_) => &[],
+        }
+    }
 }
 
 impl Fault {

@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+pub mod later;
 pub mod limit;
 pub mod mix;
 pub mod on_threads;

@@ -15,6 +15,7 @@ pub mod compose;
 pub mod drift;
 pub mod flaky;
 pub mod latency;
+pub mod later;
 pub mod partition;
 pub mod pause;
 pub mod planned;

@@ -12,7 +12,7 @@
 //! Cannot keep: the order in which tasks of one node run, which is the build's.
 
 use crate::cluster::NodeId;
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 use crate::generator::on_threads::OnThreads;
 use crate::generator::planned::Planned;
 use crate::history::{Event, Kind, Process};
@@ -23,7 +23,7 @@ use crate::recording::{Injection, Phase, Run};
 use crate::run::Drivers;
 use crate::seed::Seed;
 use crate::test::Test;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 mod fate;
@@ -126,7 +126,37 @@ impl Plan {
             generator: Box::new(OnThreads::first(usize::from(self.options.clients), asks)),
             nemesis: Box::new(nemesis::planned::Planned::new(self.looks.iter().cloned())),
             until: self.until,
+            began: None,
         }
+    }
+
+    /// The same in another world than the one it was taken from: its times count from where the disturbing begins there.
+    pub fn drivers_elsewhere(&self) -> Drivers {
+        let asked = self.asks.iter().map(|ask| ask.due.min(ask.at));
+        let first = asked.chain(self.looks.iter().map(|look| look.due)).min();
+        let began = self.until.saturating_sub(self.options.time);
+        // Of a plan that was cut down the end says little.
+        let began = first.map_or(began, |first| began.min(first));
+        Drivers { began: Some(began), ..self.drivers() }
+    }
+
+    /// The same plan without the faults of these kinds, and without what would mend nothing then.
+    pub fn without(&self, kinds: &[FaultKind]) -> Plan {
+        let left: BTreeSet<FaultKind> =
+            self.kinds().into_iter().filter(|kind| !kinds.contains(kind)).collect();
+        let kept = |look: &&Look| match look.fault.as_ref() {
+            None => true,
+            Some(fault) => match fault.kind() {
+                Some(kind) => left.contains(&kind),
+                None => fault.mends().iter().any(|kind| left.contains(kind)),
+            },
+        };
+        Plan { looks: self.looks.iter().filter(kept).cloned().collect(), ..self.clone() }
+    }
+
+    /// The kinds of its faults, each once.
+    pub fn kinds(&self) -> BTreeSet<FaultKind> {
+        self.faults().filter_map(|(_, fault)| fault.kind()).collect()
     }
 
     /// Faults and undoings with their times.

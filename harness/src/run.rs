@@ -5,13 +5,13 @@
 use crate::cluster::Cluster;
 use crate::decided::{Decided, NotedGenerator, NotedNemesis};
 use crate::fault::FaultKind;
-use crate::generator::Generator;
 use crate::generator::on_threads::OnThreads;
 use crate::generator::stagger::Stagger;
 use crate::generator::time_limit::TimeLimit;
+use crate::generator::{self, Generator};
 use crate::interpreter::{Asks, Breaker, Interpreter, Settings, attempt};
-use crate::nemesis::Nemesis;
 use crate::nemesis::compose::{Composed, Interval};
+use crate::nemesis::{self, Nemesis};
 use crate::op::{Completion, Key};
 use crate::options::Options;
 use crate::recording::{Entry, Recorder, Sink};
@@ -55,6 +55,23 @@ pub struct Drivers {
     pub nemesis: Box<dyn Nemesis>,
     /// When the disturbing ends, in the cluster's time, if the generator is not exhausted before.
     pub until: Duration,
+    /// When it began where these were written down, if they are of another world: all times move by as much as it begins later
+    /// here, since what sets up machines takes its time.
+    pub began: Option<Duration>,
+}
+
+impl Drivers {
+    /// With all times moved, so that they begin now.
+    pub fn beginning(self, now: Duration) -> Drivers {
+        let Some(began) = self.began else { return self };
+        let by = now.saturating_sub(began);
+        Drivers {
+            generator: Box::new(generator::later::Later::by(by, self.generator)),
+            nemesis: Box::new(nemesis::later::Later::by(by, self.nemesis)),
+            until: self.until + by,
+            began: None,
+        }
+    }
 }
 
 /// What a caller may have to do with a run while it goes on. The default: nothing.
@@ -172,7 +189,8 @@ impl<'a> Walk<'a> {
         let mut breaks = seed.stream(Stream::Nemesis);
         let mut asks = seed.stream(Stream::Workload);
         let drivers = drivers.unwrap_or_else(|| self.drivers(&enabled, &mut breaks));
-        let Drivers { generator, nemesis, until } = drivers;
+        let now = self.cluster.clock().now();
+        let Drivers { generator, nemesis, until, .. } = drivers.beginning(now);
         let mut generator = TimeLimit::until(until, NotedGenerator::new(generator));
         let mut nemesis = NotedNemesis::new(nemesis);
         let stop = self.stop.clone();
@@ -198,6 +216,7 @@ impl<'a> Walk<'a> {
             generator: Box::new(OnThreads::first(usize::from(clients), append)),
             nemesis: Box::new(nemesis),
             until: start + time,
+            began: None,
         }
     }
 

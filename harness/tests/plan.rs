@@ -3,9 +3,10 @@
 
 use harness::cluster::NodeId;
 use harness::codec;
-use harness::fault::Fault;
+use harness::fault::{Fault, FaultKind};
 use harness::generator::planned::Planned;
 use harness::generator::{Context, Generator, Next, Thread};
+use harness::nemesis::{ClusterView, Nemesis};
 use harness::op::{Mop, Op};
 use harness::options::Options;
 use harness::plan::{Ask, Look, Plan, Taken, Told};
@@ -148,4 +149,74 @@ fn in_another_build_operations_keep_their_times_where_their_threads_are_free() {
     assert_eq!(answer(&mut planned, 7, [true, true]), Ok(1));
     assert_eq!(answer(&mut planned, 7, [true, true]), Ok(3));
     assert_eq!(answer(&mut planned, 7, [true, true]), Err(None));
+}
+
+/// When what is asked comes, and what is broken, as drivers that begin at this time say.
+fn times(plan: &Plan, begins: Duration) -> (Vec<Duration>, Vec<Duration>, Duration) {
+    let mut drivers = plan.drivers_elsewhere().beginning(begins);
+    let threads = |free| {
+        let thread = |id: usize| Thread { id, process: id as u32, node: NodeId(1), free };
+        (0..4).map(thread).collect()
+    };
+    let mut rng = Seed(1).stream(Stream::Workload);
+    let (mut asks, mut now) = (Vec::new(), begins);
+    while asks.len() < plan.asks.len() {
+        match drivers.generator.next(&Context { now, threads: threads(true) }, &mut rng) {
+            Next::Invoke { .. } => asks.push(now),
+            Next::Later(at) => now = at,
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut breaks = Vec::new();
+    while let Some(due) = drivers.nemesis.due() {
+        let view = ClusterView { now: due, ..ClusterView::new(&[1, 2, 3].map(NodeId)) };
+        drivers.nemesis.next(&view, &mut rng);
+        breaks.push(due);
+    }
+    (asks, breaks, drivers.until)
+}
+
+#[test]
+fn elsewhere_a_plan_begins_with_the_disturbing_and_keeps_its_distances() {
+    let plan = plan();
+    let own = (vec![ms(1), ms(5)], vec![ms(3), ms(4)], ms(20));
+    // `until` less the time that was to be disturbed is before all: it began at 0.
+    assert_eq!(times(&plan, ms(0)), own);
+    let later = |by: u64| {
+        let moved = |all: &Vec<Duration>| all.iter().map(|at| *at + ms(by)).collect::<Vec<_>>();
+        (moved(&own.0), moved(&own.1), own.2 + ms(by))
+    };
+    assert_eq!(times(&plan, ms(7000)), later(7000));
+    let mut slow = plan.clone();
+    slow.options.set("time", "0.001").expect("a time");
+    // It began at 1 ms, with its first operation, where this cluster is ready at 3 s.
+    assert_eq!(times(&slow, ms(3001)), later(3000));
+    // A cluster that is ready sooner than that begins as the plan does.
+    assert_eq!(times(&slow, ms(0)), own);
+}
+
+#[test]
+fn a_plan_without_a_kind_of_fault_is_without_what_mends_it_too() {
+    let n1 = NodeId(1);
+    let breaks = [
+        Fault::Kill(n1),
+        Fault::WallJump { node: n1, by_ms: 3 },
+        Fault::Restart(n1),
+        Fault::WallReset(n1),
+        Fault::PowerOff(n1),
+        Fault::Restart(n1),
+    ];
+    let looks = breaks.iter().map(|fault| Look { due: ms(1), fault: Some(fault.clone()) });
+    let plan = Plan { looks: looks.chain([Look { due: ms(2), fault: None }]).collect(), ..plan() };
+    let left = |kinds: &[FaultKind]| {
+        let left = plan.without(kinds);
+        assert_eq!(left.looks.last().map(|look| &look.fault), Some(&None), "a moment stays");
+        left.faults().map(|(_, fault)| fault.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(left(&[]), breaks);
+    let kept = |of: &[usize]| of.iter().map(|at| breaks[*at].clone()).collect::<Vec<_>>();
+    assert_eq!(left(&[FaultKind::Clock]), kept(&[0, 2, 4, 5]));
+    assert_eq!(left(&[FaultKind::Power]), kept(&[0, 1, 2, 3, 5]), "restarts mend kills too");
+    assert_eq!(left(&[FaultKind::Power, FaultKind::Kill]), kept(&[1, 3]));
+    assert_eq!(left(&FaultKind::ALL), []);
 }
