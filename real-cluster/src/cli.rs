@@ -7,16 +7,18 @@ use tracing_subscriber::filter::LevelFilter;
 
 mod check;
 mod database;
+mod doctor;
 mod heal;
 mod hosts;
 mod list;
 mod performed;
 mod progress;
 mod run;
+mod task;
 mod testbed;
 
 const PROGRAM: Program =
-    Program { name: "cargo real-cluster", commands: "list, run, check, heal or testbed" };
+    Program { name: "cargo real-cluster", commands: "list, run, check, doctor, heal or testbed" };
 
 /// Runs tests of a replicated store against real processes: the same tests, faults, client and checkers as in simulation.
 #[derive(Parser)]
@@ -34,6 +36,7 @@ Examples:
   cargo real-cluster run redis-append --local 5 --time 60s --faults partition,kill,pause
   cargo real-cluster run redis-append --local 3 --bug exec_on_follower
   cargo real-cluster testbed up
+  cargo real-cluster doctor --testbed
   cargo real-cluster run redis-append --testbed --faults partition,kill,pause,clock
   cargo real-cluster check store/redis-append/0x1";
 
@@ -42,6 +45,7 @@ enum Command {
     List(list::List),
     Run(run::Run),
     Check(check::Check),
+    Doctor(doctor::Doctor),
     Heal(heal::Heal),
     Testbed(testbed::Arguments),
 }
@@ -69,6 +73,7 @@ fn act(cli: Cli) -> anyhow::Result<u8> {
         Command::List(list) => list.act(),
         Command::Run(run) => run.act(),
         Command::Check(check) => check.act(),
+        Command::Doctor(doctor) => doctor.act(),
         Command::Heal(heal) => heal.act(),
         Command::Testbed(testbed) => testbed.act(),
     }

@@ -77,6 +77,12 @@ pub trait Db {
     /// Its ports on a node by name, each number once: `redis` is the one that clients use.
     fn ports(&self, at: &Site) -> Vec<(String, u16)>;
 
+    /// Whether it could be set up on a node, as far as that can be known without doing it: its options fit the cluster, the host has
+    /// what it needs beside free ports. Changes nothing there. The error says what would mend it.
+    fn preflight<'a>(&'a self, _sites: &'a Sites, _at: &'a Site) -> Step<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Installs and starts it on a node, and returns when it serves there. [`Db::tear_down`] came before.
     fn set_up<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a>;
 
@@ -156,6 +162,11 @@ pub trait Kill {
 
     /// Starts it, if it does not run.
     fn start<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, Started>;
+
+    /// The host of a node is about to go down on purpose: nothing starts it again before [`Kill::start`].
+    fn goes_down<'a>(&'a self, _at: &'a Site) -> Step<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Whether it runs, which it also does while it is stopped.
     fn running<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, bool>;

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod cpu;
 pub mod db;
 pub mod disk;
+pub mod doctor;
 pub mod effects;
 pub mod env;
 pub mod local;

@@ -18,7 +18,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
@@ -80,6 +80,7 @@ pub struct Metrics {
     applied: Gauge,
     boot: Gauge,
     ceiling_ms: Gauge,
+    wall_clock_ms: Gauge,
     stamped: Counter,
     installed: Counter,
     marks: Family<Labels<1>, Counter>,
@@ -106,6 +107,11 @@ impl Default for Metrics {
                 &mut registry,
                 "hlc_ceiling_milliseconds",
                 "up to when timestamps may be issued, since 1970",
+            ),
+            wall_clock_ms: gauge(
+                &mut registry,
+                "wall_clock_milliseconds",
+                "what time it is for this node, since 1970",
             ),
             stamped: counter(&mut registry, "hlc_stamps", "commit timestamps issued as leader"),
             installed: counter(
@@ -150,6 +156,8 @@ impl Metrics {
 
     /// The exposition, `# EOF` included.
     pub fn text(&self) -> String {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.wall_clock_ms.set(since.as_millis() as i64);
         let mut text = String::new();
         // Err: a String takes every write, and our own collector only passes such errors on.
         let _ = encode(&mut text, &self.registry);

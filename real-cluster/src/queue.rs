@@ -52,6 +52,7 @@ pub fn main() -> ExitCode {
         Flags::Set { control, delay_ms, jitter_ms } => {
             control::set(&control, Slowness { delay_ms, jitter_ms })
         }
+        Flags::Try { queue } => rehearse(queue),
         Flags::Show { control } => control::show(&control),
     };
     match done {
@@ -80,6 +81,13 @@ fn run(number: u16, control: &Path) -> Result<()> {
         sleep(&[signals.as_fd(), door.as_fd(), queue.packets.as_fd()], queue.hold.next_due())?;
     }
     queue.end()
+}
+
+/// Whether there could be a queue, by making one.
+fn rehearse(number: u16) -> Result<()> {
+    let _packets = Packets::bind(number).context("cannot bind a packet queue")?;
+    hook::install(number).context("cannot install the hook")?;
+    hook::remove().context("cannot remove the hook")
 }
 
 /// As descriptors, so that they are waited for with the rest.

@@ -63,6 +63,14 @@ pub enum RemoteError {
         /// What was in the way, and what would mend it.
         why: String,
     },
+    /// It was not run: there is a connection, but no way to be root.
+    #[error("{host}: {why}")]
+    NotRoot {
+        /// [`Remote::name`].
+        host: String,
+        /// What was in the way, and what would mend it.
+        why: String,
+    },
     /// It may have run or not, and may still be running.
     #[error("{host}: nobody knows whether `{command}` was done: {why}")]
     Unknown {

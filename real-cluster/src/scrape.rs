@@ -5,6 +5,7 @@
 //!
 //! Cannot see: what a node counted between its last scrape and the kill that followed.
 
+mod clock_offset;
 pub mod exposition;
 mod redis_info;
 
@@ -72,13 +73,18 @@ impl Source {
                 Metrics::RedisInfo(_) => redis_info::fetch(self.address).await,
             }
         };
+        let before_ms = now_ms();
         let Ok(Ok(text)) = timeout(WITHIN, asked).await else { return Ok(()) };
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let time_ms = since.as_millis() as u64;
+        let time_ms = now_ms();
+        let text = clock_offset::told(text, before_ms, time_ms);
         let mut line = serde_json::to_vec(&Scrape { time_ms, boot, text })?;
         line.push(b'\n');
         OpenOptions::new().create(true).append(true).open(self.lines())?.write_all(&line)
     }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 /// Scrapes every node once a second until it is dropped.

@@ -10,5 +10,8 @@ pub mod faults;
 pub mod hosts;
 pub mod net;
 pub mod network;
+pub mod offsets;
+pub mod probes;
 pub mod reboot;
+pub mod supported;
 pub mod undo;

@@ -12,6 +12,9 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[path = "process/plans.rs"]
+mod plans;
+
 /// A short run without faults.
 const CALM: [&str; 6] = ["run", "redis-append-calm", "--local", "3", "--time", "3s"];
 /// A run that somebody must end.
@@ -89,7 +92,7 @@ fn a_wrong_word_is_refused_with_one_sentence_and_nothing_is_made() {
     let run = |words: &[&'static str]| [&["run", "redis-append"], words].concat();
     let all: &[(Vec<&str>, &str, &str)] = &[
         (vec![], "a command is missing", "run"),
-        (vec!["sweep"], "`sweep`", "list, run, check, heal or testbed"),
+        (vec!["sweep"], "`sweep`", "list, run, check, doctor, heal or testbed"),
         (run(&[]), "--local", "--testbed"),
         (run(&["--local", "0"]), "`0`", "--local"),
         (run(&["--local", "many"]), "`many`", "--local"),

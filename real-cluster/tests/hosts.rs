@@ -5,6 +5,10 @@
 mod bad_days;
 #[path = "on_hosts/bench.rs"]
 mod bench;
+#[path = "on_hosts/doctor.rs"]
+mod doctor;
+#[path = "on_hosts/rows.rs"]
+mod rows;
 #[path = "on_hosts/runs.rs"]
 mod runs;
 #[path = "on_hosts/contract.rs"]

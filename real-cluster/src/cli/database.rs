@@ -7,7 +7,8 @@ use real_cluster::db::program::Program;
 use real_cluster::db::redis_server::RedisServer;
 use real_cluster::db::tcpdump::Tcpdump;
 use real_cluster::db::template::Template;
-use real_cluster::db::{Db, elastickv_node, redis_server};
+use real_cluster::db::watchdog::{INTERVAL, Watchdog};
+use real_cluster::db::{Db, Noop, elastickv_node, redis_server};
 use real_cluster::site::Sites;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -15,10 +16,13 @@ use std::rc::Rc;
 /// What is set up on hosts.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Database {
-    /// What is under test on hosts: elastickv-node, redis-server, redis-replicas, elastickv:FILE (a built binary of upstream's) or
-    /// template:FILE
+    /// What is under test on hosts: elastickv-node, redis-server, redis-replicas, elastickv:FILE (a built binary of upstream's),
+    /// template:FILE, or noop (whatever runs there, on port 6379 or the nodes file's redis-port=)
     #[arg(long = "db", value_name = "DB", default_value = elastickv_node::NAME, help_heading = "Hosts")]
     name: String,
+    /// Starts the database again where it ends by itself; never where it was killed on purpose
+    #[arg(long, help_heading = "Hosts")]
+    watchdog: bool,
     /// Captures on every host what clients and nodes say to each other: n1/tcpdump.pcap
     #[arg(long, help_heading = "Hosts")]
     tcpdump: bool,
@@ -31,6 +35,7 @@ pub enum Named {
     Redis { replicas: bool },
     Elastickv(PathBuf),
     Template(Rc<Template>),
+    Noop,
 }
 
 impl Database {
@@ -39,6 +44,9 @@ impl Database {
         let mut words = String::new();
         if self.name != elastickv_node::NAME {
             words = format!(" --db {}", self.name);
+        }
+        if self.watchdog {
+            words.push_str(" --watchdog");
         }
         if self.tcpdump {
             words.push_str(" --tcpdump");
@@ -57,6 +65,11 @@ impl Database {
             None if self.name == elastickv_node::NAME => Ok(Named::ElastickvNode),
             None if self.name == redis_server::NAME => Ok(Named::Redis { replicas: false }),
             None if self.name == "redis-replicas" => Ok(Named::Redis { replicas: true }),
+            None if self.name == "noop" && self.watchdog => {
+                Err("noop starts nothing, so --watchdog would have nothing to do: leave it out"
+                    .to_owned())
+            }
+            None if self.name == "noop" => Ok(Named::Noop),
             Some(("elastickv", file)) if Path::new(file).is_file() => {
                 Ok(Named::Elastickv(file.into()))
             }
@@ -69,7 +82,7 @@ impl Database {
                 Ok(Named::Template(Rc::new(template)))
             }
             _ => Err(format!(
-                "there is no database `{}`: elastickv-node, redis-server, redis-replicas, elastickv:FILE or template:FILE",
+                "there is no database `{}`: elastickv-node, redis-server, redis-replicas, elastickv:FILE, template:FILE or noop",
                 self.name
             )),
         }
@@ -86,7 +99,16 @@ impl Database {
                 Rc::new(Elastickv { has_clock, ..Elastickv::new(Program::Here(file)) })
             }
             Named::Template(template) => template,
+            Named::Noop => return self.recorded(Rc::new(Noop)),
         };
+        self.recorded(match self.watchdog {
+            false => db,
+            true => Rc::new(Watchdog::new(db, INTERVAL).expect("all of these can be killed")),
+        })
+    }
+
+    /// With a capture, if one is wanted.
+    fn recorded(&self, db: Rc<dyn Db>) -> Rc<dyn Db> {
         match self.tcpdump {
             false => db,
             true => {

@@ -1,9 +1,11 @@
 //! Where hosts are and how to get there: the words that every command about hosts shares.
 
 use harness::cluster::NodeId;
+use real_cluster::doctor::{self, Place};
 use real_cluster::nodes::{self, NodeLine};
 use real_cluster::remote::openssh::{Access, OpenSsh, Secret};
 use real_cluster::site::{BASE, Site, Sites};
+use real_cluster::ssh::cluster::THIS_PROGRAM;
 use real_cluster::testbed::Testbed;
 use std::fs;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -35,6 +37,9 @@ pub struct Hosts {
     /// A file with the password that sudo asks for there; REAL_CLUSTER_SUDO_PASSWORD has the same use
     #[arg(long, value_name = "FILE", help_heading = "Hosts")]
     sudo_password_file: Option<PathBuf>,
+    /// A build of this program for the hosts' architecture, where that is another one
+    #[arg(long, value_name = "FILE", help_heading = "Hosts")]
+    agent: Option<PathBuf>,
     /// The folder on hosts below which everything is
     #[arg(long, value_name = "DIR", default_value = BASE, help_heading = "Hosts")]
     remote_dir: String,
@@ -59,6 +64,7 @@ impl Hosts {
             ("--ssh-config", &self.ssh_config),
             ("--known-hosts", &self.known_hosts),
             ("--sudo-password-file", &self.sudo_password_file),
+            ("--agent", &self.agent),
         ] {
             words.extend(file.iter().map(|file| format!("{word} {}", file.display())));
         }
@@ -69,8 +75,18 @@ impl Hosts {
         words.join(" ")
     }
 
+    /// What is brought to hosts.
+    pub fn agent(&self) -> &Path {
+        self.agent.as_deref().unwrap_or(Path::new(THIS_PROGRAM))
+    }
+
     /// The places of all nodes. Nothing is connected yet.
     pub fn sites(&self, nodes: Option<&str>) -> Result<Sites, String> {
+        doctor::sites(self.places(nodes)?)
+    }
+
+    /// The same, also of nodes that nobody knows where they are.
+    pub fn places(&self, nodes: Option<&str>) -> Result<Vec<Place>, String> {
         let (file, config) = match (&self.testbed, nodes) {
             (Some(_), Some(_)) => {
                 return Err("--testbed and --nodes are two places: give one".to_owned());
@@ -100,7 +116,7 @@ impl Hosts {
                 .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
         }
         let password = self.sudo_password()?;
-        let sites = lines.iter().enumerate().map(|(at, line)| {
+        let place = |(at, line): (usize, &NodeLine)| {
             let node = NodeId(at as u16 + 1);
             let access = Access {
                 destination: line.destination(),
@@ -111,16 +127,19 @@ impl Hosts {
                 jumps: self.jump.clone(),
                 sudo_password: password.clone(),
             };
-            Ok(Site {
+            let name = name_of(line, config.as_deref());
+            let site = address(node, line, name.as_deref()).map(|address| Site {
                 node,
-                address: address(node, line, config.as_deref())?,
+                address,
                 remote: Rc::new(OpenSsh::new(&node.to_string(), access)),
                 host: format!("{}:{}", line.host, line.port.unwrap_or(22)),
                 ports: line.ports.clone(),
                 base: self.remote_dir.trim_end_matches('/').to_owned(),
-            })
-        });
-        Ok(Sites::new(sites.collect::<Result<Vec<Site>, String>>()?))
+            });
+            let name = name.filter(|name| name.parse::<IpAddr>().is_err());
+            Place { node, name, site }
+        };
+        Ok(lines.iter().enumerate().map(place).collect())
     }
 
     fn sudo_password(&self) -> Result<Option<Secret>, String> {
@@ -136,16 +155,21 @@ impl Hosts {
     }
 }
 
+/// The name that says where a node serves, if its line has no address beside it.
+fn name_of(line: &NodeLine, config: Option<&Path>) -> Option<String> {
+    line.address.is_none().then(|| real_name(&line.host, config))
+}
+
 /// Where a node serves: what its line says, or what its host's name means here.
-fn address(node: NodeId, line: &NodeLine, config: Option<&Path>) -> Result<IpAddr, String> {
+fn address(node: NodeId, line: &NodeLine, name: Option<&str>) -> Result<IpAddr, String> {
     if let Some(address) = line.address {
         return Ok(address);
     }
-    let host = real_name(&line.host, config);
+    let host = name.unwrap_or(&line.host);
     if let Ok(address) = host.parse() {
         return Ok(address);
     }
-    let found = (host.as_str(), 0).to_socket_addrs().ok().and_then(|mut all| all.next());
+    let found = (host, 0).to_socket_addrs().ok().and_then(|mut all| all.next());
     found.map(|found| found.ip()).ok_or_else(|| {
         format!(
             "{node}: the host name `{host}` cannot be resolved: write an address, or add the name to DNS or /etc/hosts"

@@ -20,6 +20,12 @@ pub const BUG: &str = "bug";
 /// What it calls the words that mean the hosts.
 pub const HOSTS: &str = "hosts";
 
+/// What it calls where the plan was.
+pub const PLAN: &str = "plan";
+
+/// Options that are of this world, whatever a plan says.
+pub const OF_THIS_WORLD: [&str; 4] = ["deadline", "serve-limit", "final-limit", "classify"];
+
 /// Time that one operation may take where nobody says otherwise. Real machines are slower than simulated ones, and busier.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -73,7 +79,10 @@ impl Performed {
 
     /// The decisions of the run.
     pub fn plan(&self) -> Plan {
-        let told = Told { extra: self.params.extra.clone(), ..Told::default() };
+        // Where it ran is no decision.
+        let extra = self.params.extra.iter().filter(|(word, _)| *word == BUG);
+        let extra = extra.map(|(word, value)| (word.clone(), value.clone())).collect();
+        let told = Told { extra, ..Told::default() };
         let commit = commit(env!("COMMIT")).unwrap_or_default().to_owned();
         let taken = Taken { commit, ..Taken::default() };
         Plan::of(&self.run, &self.params.options, told, taken)
@@ -86,6 +95,17 @@ impl Performed {
             Some(words) => words.clone(),
             None => format!("--local {}", options.nodes),
         };
+        if let Some(plan) = self.params.extra.get(PLAN) {
+            let mut words = vec![format!("{} run --plan {plan} {place}", PROGRAM.name)];
+            // All else is the plan's.
+            let base = self.test.defaults.words_and_values();
+            for (word, value) in options.words_and_values() {
+                if OF_THIS_WORLD.contains(&word) && !base.contains(&(word, value.clone())) {
+                    words.push(format!("--{word} {value}"));
+                }
+            }
+            return words.join(" ");
+        }
         let mut words = vec![format!(
             "{} run {} --seed {} {place}",
             PROGRAM.name, self.params.test, self.params.seed

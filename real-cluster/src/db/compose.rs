@@ -30,6 +30,15 @@ impl Db for Compose {
         self.parts.iter().flat_map(|part| part.ports(at)).collect()
     }
 
+    fn preflight<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
+        Box::pin(async move {
+            for part in &self.parts {
+                part.preflight(sites, at).await?;
+            }
+            Ok(())
+        })
+    }
+
     fn set_up<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
         Box::pin(async move {
             for part in &self.parts {

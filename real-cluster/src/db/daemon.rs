@@ -11,6 +11,8 @@ use std::time::Duration;
 const SCRIPT: &str = include_str!("daemon.sh");
 /// How long it may take to end well.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// How long a look at it may take.
+const LOOKS_WITHIN: Duration = Duration::from_secs(10);
 /// What a killed process may take to go, and the way there and back.
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -59,7 +61,7 @@ impl Daemon {
 
     /// The leader of its session, as long as it runs.
     pub async fn running(&self, on: &dyn Remote) -> Result<Option<u32>, RemoteError> {
-        let text = done(on, &self.command("status")).await?.text();
+        let text = done(on, &self.command("status").within(LOOKS_WITHIN)).await?.text();
         Ok(text.strip_prefix("running ").and_then(|number| number.parse().ok()))
     }
 

@@ -9,8 +9,7 @@
 
 use super::one_daemon::{self, OneDaemon};
 use super::{
-    Daemon, Db, DbError, End, Kill, LogFiles, LogPath, Pause, Primary, Program, Step, ports, ready,
-    resp,
+    Daemon, Db, DbError, End, Kill, LogFiles, LogPath, Pause, Primary, Program, Step, ready, resp,
 };
 use crate::site::{Site, Sites};
 use futures_util::future::LocalBoxFuture;
@@ -173,13 +172,18 @@ impl Db for Elastickv {
         ports
     }
 
+    fn preflight<'a>(&'a self, _: &'a Sites, at: &'a Site) -> Step<'a> {
+        Box::pin(async move {
+            self.check()?;
+            self.program.preflight(at, MEND).await
+        })
+    }
+
     fn set_up<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
         Box::pin(async move {
             self.check()?;
             self.program.provide(at, MEND).await?;
-            ports::free(at, &self.ports(at)).await?;
-            self.daemon(sites, at).start(&*at.remote).await?;
-            self.serves(at).await
+            one_daemon::launch(self, sites, at, self.serves(at)).await
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::one_daemon::{self, OneDaemon};
 use super::{
-    Daemon, Db, DbError, End, Kill, LogFiles, LogPath, Metrics, Pause, Primary, Step, ports, ready,
+    Daemon, Db, DbError, End, Kill, LogFiles, LogPath, Metrics, Pause, Primary, Step, ready,
 };
 pub use crate::node::NAME;
 use crate::scrape;
@@ -65,14 +65,15 @@ impl Db for ElastickvNode {
         PORTS.map(|(name, usual)| (name.to_owned(), at.port(name, usual))).to_vec()
     }
 
+    fn preflight<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
+        Box::pin(std::future::ready(self.same_ports(sites, at)))
+    }
+
     fn set_up<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
         Box::pin(async move {
             self.same_ports(sites, at)?;
-            ports::free(at, &self.ports(at)).await?;
-            self.daemon(sites, at).start(&*at.remote).await?;
             let redis = at.port("redis", 6379);
-            ready::port_open(at, "redis", redis, ready::SERVES_WITHIN).await?;
-            ready::reads_what_it_writes(at, redis, ready::SERVES_WITHIN).await
+            one_daemon::launch(self, sites, at, ready::serves_redis(at, redis)).await
         })
     }
 

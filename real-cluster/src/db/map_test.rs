@@ -59,6 +59,13 @@ impl Db for MapTest {
         self.inner.ports(&self.alone(at))
     }
 
+    fn preflight<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
+        Box::pin(async move {
+            let mapped = (self.map)(sites);
+            self.inner.preflight(&mapped, here(&mapped, at)).await
+        })
+    }
+
     fn set_up<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
         Box::pin(async move {
             let mapped = (self.map)(sites);
@@ -126,6 +133,10 @@ impl Kill for MapTest {
             let mapped = (self.map)(sites);
             self.killing().start(&mapped, here(&mapped, at)).await
         })
+    }
+
+    fn goes_down<'a>(&'a self, at: &'a Site) -> Step<'a> {
+        Box::pin(async move { self.killing().goes_down(&self.alone(at)).await })
     }
 
     fn running<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a, bool> {

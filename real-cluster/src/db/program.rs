@@ -28,12 +28,17 @@ impl Program {
 
     /// Sees that it is there: brings it, or looks for it. `mend` is what helps where it is missing: `apt-get install redis-server`.
     pub async fn provide(&self, at: &Site, mend: &str) -> Result<(), DbError> {
+        self.preflight(at, mend).await?;
+        if let Program::Here(file) = self {
+            files::upload(&*at.remote, file, &self.word(at), 0o755).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is there, or could run there if it was brought.
+    pub async fn preflight(&self, at: &Site, mend: &str) -> Result<(), DbError> {
         match self {
-            Program::Here(file) => {
-                architecture::fits(at, file).await?;
-                files::upload(&*at.remote, file, &self.word(at), 0o755).await?;
-                Ok(())
-            }
+            Program::Here(file) => architecture::fits(at, file).await,
             Program::There(word) => {
                 let look = Command::script("look for", "command -v -- \"$1\"").arg(word);
                 match at.remote.run(&look).await?.status {

@@ -58,6 +58,12 @@ pub async fn port_open(at: &Site, name: &str, port: u16, within: Duration) -> Re
     .await
 }
 
+/// Waits until the port of Redis' protocol is open, then until a key can be written and read.
+pub async fn serves_redis(at: &Site, port: u16) -> Result<(), DbError> {
+    port_open(at, "redis", port, SERVES_WITHIN).await?;
+    reads_what_it_writes(at, port, SERVES_WITHIN).await
+}
+
 /// Waits until a key can be written and read there through RESP, for which a replicated store needs a leader.
 pub async fn reads_what_it_writes(at: &Site, port: u16, within: Duration) -> Result<(), DbError> {
     let what = format!("redis port {port} is open, but writing and reading a key");

@@ -6,8 +6,7 @@
 
 use super::one_daemon::{self, OneDaemon};
 use super::{
-    Daemon, Db, End, Kill, LogFiles, LogPath, Metrics, Pause, Primary, Program, Step, ports, ready,
-    resp,
+    Daemon, Db, End, Kill, LogFiles, LogPath, Metrics, Pause, Primary, Program, Step, ready, resp,
 };
 use crate::remote::{Command, done};
 use crate::site::{Site, Sites};
@@ -62,10 +61,10 @@ impl RedisServer {
     }
 
     async fn serves(&self, sites: &Sites, at: &Site) -> Result<(), super::DbError> {
-        ready::port_open(at, "redis", port(at), ready::SERVES_WITHIN).await?;
         let Some(primary) = self.primary_of(sites, at) else {
-            return ready::reads_what_it_writes(at, port(at), ready::SERVES_WITHIN).await;
+            return ready::serves_redis(at, port(at)).await;
         };
+        ready::port_open(at, "redis", port(at), ready::SERVES_WITHIN).await?;
         let what = format!("the link from {} to its primary {}", at.node, primary.node);
         ready::until(at.node, &what, ready::SERVES_WITHIN, || async move {
             let info = resp::ask(at, port(at), &["INFO", "replication"]).await?;
@@ -126,13 +125,15 @@ impl Db for RedisServer {
         vec![("redis".to_owned(), port(at))]
     }
 
+    fn preflight<'a>(&'a self, _: &'a Sites, at: &'a Site) -> Step<'a> {
+        Box::pin(self.program.preflight(at, MEND))
+    }
+
     fn set_up<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
         Box::pin(async move {
             self.program.provide(at, MEND).await?;
-            ports::free(at, &self.ports(at)).await?;
             done(&*at.remote, &Command::new("mkdir").args(["-p", "--", &at.path("data")])).await?;
-            self.daemon(sites, at).start(&*at.remote).await?;
-            self.serves(sites, at).await
+            one_daemon::launch(self, sites, at, self.serves(sites, at)).await
         })
     }
 

@@ -38,6 +38,9 @@ until grep -q '^tcpdump: listening on' -- "$2"; do
 done
 "#;
 
+/// What helps if it is not there.
+const MEND: &str = "apt-get install tcpdump, or record no packets";
+
 /// What is recorded: packets that fit all that is given.
 #[derive(Clone, Debug, Default)]
 pub struct Tcpdump {
@@ -105,10 +108,13 @@ impl Db for Tcpdump {
         Vec::new()
     }
 
-    fn set_up<'a>(&'a self, _: &'a Sites, at: &'a Site) -> Step<'a> {
+    fn preflight<'a>(&'a self, _: &'a Sites, at: &'a Site) -> Step<'a> {
+        Box::pin(async move { Program::There(NAME.to_owned()).preflight(at, MEND).await })
+    }
+
+    fn set_up<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
         Box::pin(async move {
-            let mend = "apt-get install tcpdump, or record no packets";
-            Program::There(NAME.to_owned()).provide(at, mend).await?;
+            self.preflight(sites, at).await?;
             let control = self.control(at).await?;
             let daemon = daemon(at, self.expression(control.as_deref()));
             daemon.start(&*at.remote).await?;

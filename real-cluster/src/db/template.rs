@@ -6,7 +6,7 @@
 use super::one_daemon::{self, OneDaemon};
 use super::{
     Daemon, Db, DbError, End, Kill, LogFiles, LogPath, Metrics, Pause, Primary, Program, Step,
-    ports, ready, resp,
+    ready, resp,
 };
 use crate::remote::{Command, done};
 use crate::site::{Site, Sites, checked_path};
@@ -16,11 +16,14 @@ use harness::cluster::NodeId;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 use text::{Scope, Text, View};
 
 mod file;
 mod text;
 
+/// What helps if the program is not there.
+const MEND: &str = "install it there, or name a file here as `upload`";
 /// What clients use.
 const REDIS: &str = "redis";
 /// Where metrics are, if the server has this port.
@@ -43,6 +46,7 @@ pub struct Template {
     environment: Vec<Text>,
     ports: BTreeMap<String, u16>,
     ready: Probe,
+    serves_within: Duration,
     primary: Option<Asks>,
     clock: bool,
 }
@@ -112,6 +116,10 @@ impl Template {
                 }
                 Ready::Command(words) => Probe::Command(all("ready", &words, Scope::Cluster)?),
             },
+            serves_within: match file.serves_within {
+                0 => return Err("`serves_within` is 0: give it a second at least".to_owned()),
+                seconds => Duration::from_secs(seconds),
+            },
             ports,
             primary: file.primary,
             clock: file.clock,
@@ -178,17 +186,15 @@ impl Template {
         match &self.ready {
             Probe::Tcp => {
                 for (name, port) in self.ports(at) {
-                    ready::port_open(at, &name, port, ready::SERVES_WITHIN).await?;
+                    ready::port_open(at, &name, port, self.serves_within).await?;
                 }
                 Ok(())
             }
-            Probe::Resp => {
-                ready::reads_what_it_writes(at, self.port(at), ready::SERVES_WITHIN).await
-            }
+            Probe::Resp => ready::reads_what_it_writes(at, self.port(at), self.serves_within).await,
             Probe::Command(words) => {
                 let command = Command::new("env").args(self.filled(sites, at, words));
                 let what = format!("{}, asked by `{}`,", self.name, command.title());
-                ready::until(at.node, &what, ready::SERVES_WITHIN, || async {
+                ready::until(at.node, &what, self.serves_within, || async {
                     let output =
                         at.remote.run(&command).await.map_err(|error| error.to_string())?;
                     match output.status {
@@ -238,15 +244,20 @@ impl Db for Template {
         self.ports.iter().map(|(name, usual)| (name.clone(), at.port(name, *usual))).collect()
     }
 
+    fn preflight<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
+        Box::pin(async move {
+            self.check(sites).map_err(io::Error::other)?;
+            self.program.preflight(at, MEND).await
+        })
+    }
+
     fn set_up<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
         Box::pin(async move {
             self.check(sites).map_err(io::Error::other)?;
-            self.program.provide(at, "install it there, or name a file here as `upload`").await?;
-            ports::free(at, &self.ports(at)).await?;
+            self.program.provide(at, MEND).await?;
             let data = self.data.of_place(at);
             done(&*at.remote, &Command::new("mkdir").args(["-p", "--", &data])).await?;
-            self.daemon(sites, at).start(&*at.remote).await?;
-            self.serves(sites, at).await
+            one_daemon::launch(self, sites, at, self.serves(sites, at)).await
         })
     }
 

@@ -124,6 +124,10 @@ impl Db for Watchdog {
         self.inner.ports(at)
     }
 
+    fn preflight<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
+        self.inner.preflight(sites, at)
+    }
+
     fn set_up<'a>(&'a self, sites: &'a Sites, at: &'a Site) -> Step<'a> {
         Box::pin(async move {
             self.inner.set_up(sites, at).await?;
@@ -195,6 +199,14 @@ impl Kill for Watchdog {
             let started = self.behind().start(sites, at).await?;
             *should_run = true;
             Ok(started)
+        })
+    }
+
+    fn goes_down<'a>(&'a self, at: &'a Site) -> Step<'a> {
+        Box::pin(async move {
+            let should_run = self.should_run(at.node);
+            *should_run.lock().await = false;
+            self.behind().goes_down(at).await
         })
     }
 

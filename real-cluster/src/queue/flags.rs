@@ -28,6 +28,12 @@ pub(super) enum Flags {
         #[arg(long, value_name = "J", default_value_t = 0)]
         jitter_ms: u32,
     },
+    /// Binds the queue and lets it go again: whether the kernel can do it.
+    Try {
+        /// Number of the kernel's packet queue.
+        #[arg(long, value_name = "N")]
+        queue: u16,
+    },
     /// Says how things are, also when nothing runs.
     Show {
         /// Folder of the process that runs.

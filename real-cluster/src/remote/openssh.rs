@@ -258,11 +258,14 @@ impl OpenSsh {
             }
         }
         *self.root.borrow_mut() = found;
-        found.ok_or_else(|| self.unreachable(match self.access.sudo_password {
-            None => "the user is not root and `sudo -n` is refused: log in as root, allow sudo without a password (NOPASSWD), \
-                     or give the password by --sudo-password-file",
+        let why = match self.access.sudo_password {
+            None => {
+                "the user is not root and `sudo -n` is refused: log in as root, allow sudo without a password (NOPASSWD), or give \
+                 the password by --sudo-password-file"
+            }
             Some(_) => "the user is not root and sudo refuses it, with the given password too",
-        }))
+        };
+        found.ok_or_else(|| RemoteError::NotRoot { host: self.name.clone(), why: why.to_owned() })
     }
 
     fn unreachable(&self, why: impl fmt::Display) -> RemoteError {

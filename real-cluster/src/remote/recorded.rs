@@ -4,6 +4,7 @@
 use super::{Command, Input, Output, Remote, RemoteError};
 use futures_util::future::LocalBoxFuture;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 
 /// What to answer to lines that begin so.
 type Answer = (String, Result<Output, RemoteError>);
@@ -14,6 +15,7 @@ pub struct Recorded {
     name: String,
     lines: RefCell<Vec<String>>,
     answers: RefCell<Vec<Answer>>,
+    once: RefCell<VecDeque<Answer>>,
 }
 
 impl Recorded {
@@ -27,6 +29,11 @@ impl Recorded {
         self.answers.borrow_mut().push((beginning.to_owned(), answer));
     }
 
+    /// The next title that begins so is answered so, whatever else was said; after that the next but one.
+    pub fn answer_once(&self, beginning: &str, answer: Result<Output, RemoteError>) {
+        self.once.borrow_mut().push_back((beginning.to_owned(), answer));
+    }
+
     /// The same with a success that says this.
     pub fn says(&self, beginning: &str, stdout: &str) {
         self.answer(beginning, Ok(Output { stdout: stdout.into(), ..Output::default() }));
@@ -38,6 +45,21 @@ impl Recorded {
     }
 }
 
+impl Recorded {
+    fn answer_to(&self, title: &str) -> Result<Output, RemoteError> {
+        let fits = |(beginning, _): &&Answer| title.starts_with(beginning.as_str());
+        let mut once = self.once.borrow_mut();
+        if let Some(at) = once.iter().position(|answer| fits(&answer))
+            && let Some((_, answer)) = once.remove(at)
+        {
+            return answer;
+        }
+        let answers = self.answers.borrow();
+        let answer = answers.iter().rev().find(fits);
+        answer.map_or_else(|| Ok(Output::default()), |(_, answer)| answer.clone())
+    }
+}
+
 impl Remote for Recorded {
     fn name(&self) -> &str {
         &self.name
@@ -45,9 +67,7 @@ impl Remote for Recorded {
 
     fn run<'a>(&'a self, command: &'a Command) -> LocalBoxFuture<'a, Result<Output, RemoteError>> {
         let title = command.title();
-        let answers = self.answers.borrow();
-        let fits = answers.iter().rev().find(|(beginning, _)| title.starts_with(beginning));
-        let answer = fits.map_or_else(|| Ok(Output::default()), |(_, answer)| answer.clone());
+        let answer = self.answer_to(&title);
         let mut lines = self.lines.borrow_mut();
         lines.push(title);
         if let Input::Bytes(bytes) = &command.input {

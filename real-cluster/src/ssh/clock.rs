@@ -6,12 +6,14 @@ use crate::remote::{Command, RemoteError, done};
 use crate::site::{SHIM, Site};
 use harness::cluster::NodeId;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is in force, by node.
 #[derive(Default)]
 pub struct Clocks {
     skewed: RefCell<BTreeMap<NodeId, Skew>>,
+    /// Nodes whose clock was ever changed.
+    touched: RefCell<BTreeSet<NodeId>>,
 }
 
 #[derive(Default)]
@@ -34,6 +36,7 @@ impl Clocks {
         injection: usize,
     ) -> Result<Acted, RemoteError> {
         let acted = self.settle(at).await?;
+        self.touched.borrow_mut().insert(at.node);
         let status = set(at, words).await?;
         let mut skewed = self.skewed.borrow_mut();
         let skew = skewed.entry(at.node).or_default();
@@ -65,6 +68,15 @@ impl Clocks {
         Ok(skew.injections.iter().map(|injection| (*injection, reads)).collect())
     }
 
+    /// How a clock that was changed still differs from the machine's; `None` if it is true.
+    pub async fn untrue(&self, at: &Site) -> Result<Option<String>, RemoteError> {
+        if !self.touched.borrow().contains(&at.node) {
+            return Ok(None);
+        }
+        let status = show(at).await?;
+        Ok((!status.is_true).then_some(status.text))
+    }
+
     /// The node's program is gone, and what it read with it: it was asked before.
     pub fn gone(&self, node: NodeId) {
         if let Some(skew) = self.skewed.borrow_mut().get_mut(&node) {
@@ -76,6 +88,8 @@ impl Clocks {
 /// What the shim says.
 struct Status {
     skewed_reads: u64,
+    is_true: bool,
+    text: String,
 }
 
 async fn set(at: &Site, words: &[String]) -> Result<Status, RemoteError> {
@@ -94,7 +108,10 @@ async fn ask(at: &Site, command: Command) -> Result<Status, RemoteError> {
     let skewed_reads = reads.ok_or_else(|| {
         RemoteError::unknown(at.remote.name(), &command, format_args!("it said `{text}`"))
     })?;
-    Ok(Status { skewed_reads })
+    let is_true = ["offset_ms=0", "drift_ppm=0", "strobe=-"]
+        .iter()
+        .all(|word| text.split_whitespace().any(|said| said == *word));
+    Ok(Status { skewed_reads, is_true, text })
 }
 
 /// The line for a host's shell that gives a node true time again.

@@ -11,10 +11,11 @@ use super::clock::{self, Clocks};
 use super::evidence;
 use super::hosts::{self, Facts};
 use super::net::{self, Net};
-use super::{reboot, undo};
+use super::supported::{Grounds, Supported};
+use super::{probes, reboot, undo};
 use crate::clock::MachineClock;
 use crate::db::cycle::tear_down;
-use crate::db::{CYCLE_TRIES, Db, End, architecture, cycle, ready};
+use crate::db::{CYCLE_TRIES, Db, DbError, End, architecture, cycle, ready};
 use crate::effects::Effects;
 use crate::remote::{Command, RemoteError, done, files};
 use crate::scrape::{self, Source};
@@ -36,6 +37,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+/// The program of this process, also when another build has taken its place in the file system meanwhile: a node that is restarted
+/// must be what it was.
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
 /// What the program is called on hosts; its other names are links to it.
 const AGENT: &str = "real-cluster";
 /// The exit status of a panic.
@@ -78,7 +82,7 @@ pub struct SshCluster {
     /// What may still be broken though nobody was told so, a sentence each.
     pub(super) doubts: RefCell<Vec<String>>,
     clock: MachineClock,
-    supported: BTreeMap<FaultKind, Result<(), String>>,
+    supported: Supported,
     kept: OnceCell<Kept>,
     scraping: RefCell<Option<JoinHandle<()>>>,
     params: BTreeMap<String, String>,
@@ -103,9 +107,9 @@ impl SshCluster {
                 .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         }
         let facts = hosts::facts_of_all(sites.iter()).await?;
-        let brought = join_all(sites.iter().map(|at| bring(at, &config))).await;
+        let brought = join_all(sites.iter().map(|at| bring(at, &config.agent))).await;
         brought.into_iter().collect::<io::Result<Vec<()>>>()?;
-        let shims = join_all(sites.iter().map(shim)).await;
+        let shims = join_all(sites.iter().map(probes::shim)).await;
         let no_shim = shims.into_iter().find_map(Result::err);
         let db = db(no_shim.is_none());
         let conflict = port_conflict(sites.iter().map(|at| (at, db.ports(at))));
@@ -113,8 +117,12 @@ impl SshCluster {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let places: Vec<(&Site, &Facts)> = sites.iter().zip(&facts).collect();
-        let supported = supported(&places, &*db, no_shim.as_deref());
-        let net = Net::new(hosts::addresses(&places));
+        let addresses = hosts::addresses(&places);
+        let refusals = probes::network(&places, &addresses).await?;
+        let grounds =
+            Grounds { places: &places, db: &*db, no_shim: no_shim.as_deref(), refusals: &refusals };
+        let supported = grounds.supported();
+        let net = Net::new(addresses);
         let params = told(&places, &*db);
         drop(places);
         let nodes: Vec<NodeId> = sites.iter().map(|at| at.node).collect();
@@ -162,17 +170,12 @@ impl SshCluster {
     /// Ends everything at once and fetches the logs: what a second Ctrl-C means. What nodes did that they must not, and what could
     /// not be found out.
     pub async fn interrupt(&self) -> Entry {
+        self.stop_scraping();
         let mut seen = Artifacts::default();
-        let ending = async {
-            self.stop_scraping();
-            self.unasked_ends(&mut seen).await;
-            self.fetch_logs().await;
-            seen.doubts.extend(self.undo_all().await);
-        };
-        if timeout(AT_ONCE, ending).await.is_err() {
-            seen.doubts.push(format!(
-                "hosts were not all asked and mended within {AT_ONCE:?}: `real-cluster heal` mends them"
-            ));
+        seen.doubts.append(&mut self.doubts.borrow_mut());
+        for host in join_all(self.sites.iter().map(|at| self.wind_up(at))).await {
+            seen.findings.extend(host.findings);
+            seen.doubts.extend(host.doubts);
         }
         Entry::Found { findings: seen.findings, doubts: seen.doubts }
     }
@@ -186,7 +189,7 @@ impl SshCluster {
     }
 
     pub(super) fn client_port(&self, at: &Site) -> u16 {
-        self.db.ports(at).first().map_or(6379, |(_, port)| *port)
+        self.db.ports(at).first().map_or_else(|| at.port("redis", 6379), |(_, port)| *port)
     }
 
     async fn begin(&self) -> io::Result<()> {
@@ -205,9 +208,9 @@ impl SshCluster {
         join_all(remembered).await.into_iter().collect::<io::Result<Vec<()>>>()?;
         let cycled = cycle(&*self.db, &self.sites, self.config.tries).await;
         if let Err(error) = cycled {
-            let missing = self.fetch_logs().await;
-            missing.iter().for_each(|why| tracing::warn!("{why}"));
-            self.undo_all().await;
+            for host in join_all(self.sites.iter().map(|at| self.wind_up(at))).await {
+                host.doubts.iter().for_each(|why| tracing::warn!("{why}"));
+            }
             return Err(io::Error::other(format!("setting up {} failed: {error}", self.db.name())));
         }
         if let Some(kept) = self.kept.get() {
@@ -215,6 +218,34 @@ impl SshCluster {
             *self.scraping.borrow_mut() = Some(scraping);
         }
         Ok(())
+    }
+
+    /// Ends what runs on a host at once and takes its logs home; a host that is lost keeps no other from it.
+    async fn wind_up(&self, at: &Site) -> Artifacts {
+        let seen = RefCell::new(Artifacts::default());
+        let winding = async {
+            let told = self.ends_on(at).await;
+            seen.borrow_mut().findings.extend(told.findings);
+            seen.borrow_mut().doubts.extend(told.doubts);
+            if let Some(kept) = self.kept.get() {
+                let missing =
+                    evidence::fetch_logs_of(&*self.db, &self.sites, at, &kept.folder).await;
+                seen.borrow_mut().doubts.extend(missing);
+            }
+            if let Err(error) = self.db.tear_down(&self.sites, at).await {
+                seen.borrow_mut().doubts.push(not_torn_down(&error));
+            }
+            if let Err(error) = undo::heal(&*at.remote, &at.base).await {
+                seen.borrow_mut().doubts.push(not_healed(&error));
+            }
+        };
+        if timeout(AT_ONCE, winding).await.is_err() {
+            seen.borrow_mut().doubts.push(format!(
+                "the host of {} was not asked and mended within {AT_ONCE:?}: `real-cluster heal` mends it",
+                at.node
+            ));
+        }
+        seen.into_inner()
     }
 
     async fn end(&self) -> Artifacts {
@@ -225,6 +256,16 @@ impl SshCluster {
         let mut artifacts = Artifacts { params: self.params.clone(), ..Artifacts::default() };
         for at in self.sites.iter() {
             self.settle_clock(at).await;
+            let node = at.node;
+            artifacts.doubts.extend(match self.clocks.untrue(at).await {
+                Ok(None) => None,
+                Ok(Some(how)) => {
+                    Some(format!("the clock of {node} was not true at the end: {how}"))
+                }
+                Err(error) => {
+                    Some(format!("nobody knows whether the clock of {node} is true: {error}"))
+                }
+            });
         }
         for (injection, count) in self.net.acted(&self.sites).await {
             self.effects.acted(injection, count);
@@ -246,35 +287,37 @@ impl SshCluster {
 
     /// Ends that nobody asked for.
     async fn unasked_ends(&self, artifacts: &mut Artifacts) {
-        let time = self.clock.now();
         artifacts.doubts.append(&mut self.doubts.borrow_mut());
-        for at in self.sites.iter() {
-            let ends = match self.db.ends(at).await {
-                Ok(ends) => ends,
-                Err(error) => {
-                    artifacts
-                        .doubts
-                        .push(format!("nobody knows whether {} ended by itself: {error}", at.node));
-                    continue;
-                }
-            };
-            for End { status, line } in ends {
-                let node = at.node;
-                let finding = |name: &str, text| Finding { time, name: name.to_owned(), text };
-                match status {
-                    PANICKED => {
-                        artifacts.findings.push(finding("node-panic", format!("{node}: {line}")))
-                    }
-                    KILLED => artifacts.doubts.push(format!(
-                        "{node} was killed by another program or for want of memory"
-                    )),
-                    _ => artifacts.findings.push(finding(
-                        "node-exit",
-                        format!("{node} ended by itself with {status}; its log says: {line}"),
-                    )),
-                }
+        for host in join_all(self.sites.iter().map(|at| self.ends_on(at))).await {
+            artifacts.findings.extend(host.findings);
+            artifacts.doubts.extend(host.doubts);
+        }
+    }
+
+    /// The same on one host.
+    async fn ends_on(&self, at: &Site) -> Artifacts {
+        let (time, node, mut seen) = (self.clock.now(), at.node, Artifacts::default());
+        let finding = |name: &str, text| Finding { time, name: name.to_owned(), text };
+        let ends = match self.db.ends(at).await {
+            Ok(ends) => ends,
+            Err(error) => {
+                seen.doubts.push(format!("nobody knows whether {node} ended by itself: {error}"));
+                return seen;
+            }
+        };
+        for End { status, line } in ends {
+            match status {
+                PANICKED => seen.findings.push(finding("node-panic", format!("{node}: {line}"))),
+                KILLED => seen
+                    .doubts
+                    .push(format!("{node} was killed by another program or for want of memory")),
+                _ => seen.findings.push(finding(
+                    "node-exit",
+                    format!("{node} ended by itself with {status}; its log says: {line}"),
+                )),
             }
         }
+        seen
     }
 
     async fn fetch_logs(&self) -> Vec<String> {
@@ -288,12 +331,10 @@ impl SshCluster {
     async fn undo_all(&self) -> Vec<String> {
         let mut left = Vec::new();
         if let Err(error) = tear_down(&*self.db, &self.sites).await {
-            left.push(format!("the database could not be torn down: {error}"));
+            left.push(not_torn_down(&error));
         }
         let healed = join_all(self.sites.iter().map(|at| undo::heal(&*at.remote, &at.base))).await;
-        left.extend(healed.into_iter().filter_map(Result::err).map(|error| {
-            format!("what was done to a host is not undone, `real-cluster heal` will: {error}")
-        }));
+        left.extend(healed.into_iter().filter_map(Result::err).map(|error| not_healed(&error)));
         left
     }
 
@@ -353,10 +394,18 @@ impl Drop for SshCluster {
     }
 }
 
+/// Whether the program can run on a host.
+pub(crate) async fn fits(at: &Site, agent: &Path) -> io::Result<()> {
+    architecture::fits(at, agent).await.map_err(|error| {
+        let told = error.to_string().replace(THIS_PROGRAM, "this program");
+        io::Error::other(told.replace("name that file", "name that file by --agent"))
+    })
+}
+
 /// Brings the program to a host, under all its names.
-async fn bring(at: &Site, config: &SshConfig) -> io::Result<()> {
-    architecture::fits(at, &config.agent).await.map_err(io::Error::other)?;
-    files::upload(&*at.remote, &config.agent, &at.program(AGENT), 0o755).await?;
+pub(crate) async fn bring(at: &Site, agent: &Path) -> io::Result<()> {
+    fits(at, agent).await?;
+    files::upload(&*at.remote, agent, &at.program(AGENT), 0o755).await?;
     let link = r#"cd -- "$1" || exit 1; shift; agent=$1; shift; for name in "$@"; do ln -sfn -- "$agent" "$name"; done"#;
     let names = [node::NAME, SHIM, queue::NAME, reboot::NAME];
     let link = Command::script("link", link).arg(format!("{}/bin", at.base)).arg(AGENT).args(names);
@@ -364,77 +413,12 @@ async fn bring(at: &Site, config: &SshConfig) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a program runs under the shim there, or why not.
-async fn shim(at: &Site) -> Result<(), String> {
-    let control = at.path("clock-probe");
-    let script = r#"shim=$1 control=$2; mkdir -p -- "$(dirname -- "$control")"
-"$shim" run --control "$control" -- true; status=$?; rm -rf -- "$control"; exit "$status""#;
-    let probe = Command::script("time-shim probe", script).args([&at.program(SHIM), &control]);
-    match done(&*at.remote, &probe).await {
-        Ok(_) => Ok(()),
-        Err(RemoteError::Failed { complaint, .. }) => {
-            Err(format!("{}: the time shim does not work: {complaint}", at.node))
-        }
-        Err(error) => Err(error.to_string()),
-    }
+fn not_torn_down(error: &DbError) -> String {
+    format!("the database could not be torn down: {error}")
 }
 
-/// What can be enacted on these hosts with this database.
-fn supported(
-    places: &[(&Site, &Facts)],
-    db: &dyn Db,
-    no_shim: Option<&str>,
-) -> BTreeMap<FaultKind, Result<(), String>> {
-    let network = || {
-        if let Some((one, other)) = hosts::neighbours(places) {
-            return Err(format!(
-                "{one} and {other} share a host: what passes between them crosses no network"
-            ));
-        }
-        if let Some((at, _)) = places.iter().find(|(_, facts)| !facts.has("nft")) {
-            return Err(format!("{} has no nft: apt-get install nftables there", at.node));
-        }
-        let own: Vec<_> = places.iter().filter_map(|(at, _)| hosts::control_address(at)).collect();
-        match places.iter().find(|(at, facts)| {
-            own.contains(&at.address) || facts.addresses().any(|address| own.contains(&address))
-        }) {
-            Some((at, _)) => Err(format!(
-                "{} is the machine that drives the cluster, and would be cut off itself",
-                at.node
-            )),
-            None => Ok(()),
-        }
-    };
-    let capability = |has: bool, what: &str| match has {
-        true => Ok(()),
-        false => Err(format!("the database {} has no `{what}`", db.name())),
-    };
-    let clock = || match (db.has_clock(), no_shim) {
-        (true, _) => Ok(()),
-        (false, Some(why)) => Err(why.to_owned()),
-        (false, None) => {
-            Err(format!("the database {} does not run under the time shim", db.name()))
-        }
-    };
-    let all = FaultKind::ALL.into_iter().map(|kind| {
-        let can = match kind {
-            FaultKind::Partition | FaultKind::Latency | FaultKind::Flaky | FaultKind::Throttle => {
-                network()
-            }
-            FaultKind::Kill => capability(db.kill().is_some(), "kill"),
-            FaultKind::Pause => capability(db.pause().is_some(), "pause"),
-            FaultKind::Clock | FaultKind::Strobe | FaultKind::Drift => clock(),
-            FaultKind::Reboot => match hosts::neighbours(places) {
-                Some((one, other)) => {
-                    Err(format!("{one} and {other} share a host, and would restart together"))
-                }
-                None => capability(db.kill().is_some(), "start"),
-            },
-            FaultKind::Power => Err("SSH cannot cut a machine's power (use reboot)".to_owned()),
-        };
-        (kind, can)
-    });
-    all.collect()
+fn not_healed(error: &RemoteError) -> String {
+    format!("what was done to a host is not undone, `real-cluster heal` will: {error}")
 }
 
 /// What a run tells people about where it ran.

@@ -27,19 +27,23 @@ pub fn planned(
 
 /// Fetches the logs of all nodes into their folders; what could not be fetched, a sentence each.
 pub async fn fetch_logs(db: &dyn Db, sites: &Sites, folder: &Path) -> Vec<String> {
+    let fetched = sites.iter().map(|at| fetch_logs_of(db, sites, at, folder));
+    join_all(fetched).await.concat()
+}
+
+/// The same of one node.
+pub async fn fetch_logs_of(db: &dyn Db, sites: &Sites, at: &Site, folder: &Path) -> Vec<String> {
     let planned = match planned(db, sites) {
         Ok(planned) => planned,
         Err(why) => return vec![why],
     };
     // What only records must have written all of it down.
-    let settled = join_all(sites.iter().map(|at| db.settle(sites, at))).await;
-    let mut missing: Vec<String> =
-        settled.into_iter().filter_map(|settled| Some(settled.err()?.to_string())).collect();
-    let fetched = sites.iter().zip(&planned).map(|(at, (node, files))| {
-        let into = folder.join(node);
-        async move { fetch(at, files, &into).await }
-    });
-    missing.extend(join_all(fetched).await.into_iter().flatten());
+    let settled = db.settle(sites, at).await;
+    let mut missing: Vec<String> = settled.err().iter().map(ToString::to_string).collect();
+    let node = at.node.to_string();
+    if let Some((_, files)) = planned.iter().find(|(name, _)| *name == node) {
+        missing.extend(fetch(at, files, &folder.join(node)).await);
+    }
     missing
 }
 

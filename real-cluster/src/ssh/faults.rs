@@ -175,6 +175,9 @@ impl SshCluster {
     async fn reboot(&self, at: &Site, injection: usize) -> Result<(), String> {
         let before = Facts::of(&*at.remote).await.map_err(|error| error.to_string())?;
         self.settle_clock(at).await;
+        if let Some(kill) = self.db.kill() {
+            kill.goes_down(at).await.map_err(|error| error.to_string())?;
+        }
         let boot = reboot::boot_id().ok_or("this machine has no boot id")?;
         let restart =
             Command::new(at.program(reboot::NAME)).arg(boot).within(Duration::from_secs(5));

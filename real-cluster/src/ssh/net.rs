@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// The kernel's packet queue that is ours.
-const QUEUE: &str = "7113";
+pub(super) const QUEUE: &str = "7113";
 
 /// Tells what the rules before counted, then loads those of standard input.
 const LOAD: &str = "nft -j list counters; nft -f -";

@@ -4,8 +4,12 @@ use crate::fake::{cluster, in_real_time};
 use harness::cluster::NodeId;
 use harness::redis::resp::Reply;
 use real_cluster::db::cycle::tear_down;
-use real_cluster::db::{Db, Elastickv, Program, Tcpdump, Template, cycle, resp};
+use real_cluster::db::{
+    Db, Elastickv, ElastickvNode, Program, RedisServer, Tcpdump, Template, cycle, resp,
+};
+use real_cluster::remote::files::upload;
 use real_cluster::remote::here::Here;
+use real_cluster::site::Site;
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
@@ -170,4 +174,79 @@ fn a_command_can_say_when_a_described_server_is_ready() {
     assert_eq!(files(&base), Vec::<String>::new());
     let absent = Template::read(Path::new("/no/such.toml")).expect_err("it is not there");
     assert!(absent.starts_with("/no/such.toml: cannot be read"), "{absent}");
+}
+
+#[test]
+fn a_server_that_binds_its_port_and_never_serves_is_set_up_again_and_then_told() {
+    if !has("redis-server") {
+        return;
+    }
+    let base = base("never serves");
+    let text = r#"
+        name = "closed"
+        program = "sh"
+        words = ["-c", "echo start >> '{folder}/../starts'; exec redis-server --port {port} --bind {address} --dir '{data}' --requirepass moth --save ''"]
+        ready = "resp"
+        serves_within = 1
+        [ports]
+        redis = 20546
+    "#;
+    let db = Template::parse(text, Path::new("/")).expect("it is right");
+    let sites = cluster(1, 52, &base, |_| Rc::new(Here::named("n1")));
+    let error = in_real_time(cycle(&db, &sites, 2)).expect_err("it never serves").to_string();
+    assert!(
+        error.contains("n1: redis port 20546 is open, but writing and reading a key"),
+        "{error}"
+    );
+    assert!(error.contains("NOAUTH"), "the last error is told: {error}");
+    let starts = std::fs::read_to_string(format!("{base}/starts")).expect("it was started");
+    assert_eq!(starts, "start\nstart\n", "each try sets it up anew");
+    in_real_time(tear_down(&db, &sites)).expect("it goes");
+    assert_eq!(files(&base), [format!("{base}/starts")]);
+}
+
+fn within<T>(limit: Duration, asked: impl Future<Output = T>) -> Option<T> {
+    in_real_time(async { tokio::time::timeout(limit, asked).await.ok() })
+}
+
+#[test]
+fn nobody_leads_where_all_are_down_and_that_is_known_soon() {
+    let base = base("all down");
+    let sites = cluster(3, 53, &base, |node| Rc::new(Here::named(format!("n{node}"))));
+    let node = ElastickvNode { args: Vec::new(), has_clock: false };
+    let databases: [&dyn Db; 2] = [&node, &RedisServer::default()];
+    for db in databases {
+        let primary = db.primary().expect("it knows");
+        let leaders = within(PATIENCE, primary.primaries(&sites));
+        assert_eq!(leaders.expect("it does not hang"), [], "{}", db.name());
+    }
+    // Addresses behind which nobody answers at all, where a connection would hang.
+    let far = sites.map(|at| Site { address: [192, 0, 2, at.node.0 as u8].into(), ..at.clone() });
+    for db in databases {
+        let primary = db.primary().expect("it knows");
+        let leaders = within(Duration::from_secs(2), primary.primaries(&far));
+        assert_eq!(leaders.expect("a hint is not worth waiting for"), [], "{}", db.name());
+    }
+}
+
+#[test]
+fn a_program_is_brought_once_and_again_only_if_it_is_not_what_was_brought() {
+    let base = base("brought");
+    let remote = Here::named("n1");
+    let (from, to) = (format!("{base}/here"), format!("{base}/there/program"));
+    std::fs::write(&from, vec![7; 1 << 20]).expect("written");
+    let upload = || in_real_time(upload(&remote, Path::new(&from), &to, 0o755)).expect("brought");
+    assert_eq!(upload(), 1 << 20);
+    assert_eq!(upload(), 0, "it is there");
+    for damage in ["truncate -s -1", "chmod 644", "printf x | dd conv=notrunc status=none of="] {
+        let line = match damage.ends_with('=') {
+            true => format!("{damage}'{to}'"),
+            false => format!("{damage} '{to}'"),
+        };
+        assert!(Command::new("sh").args(["-c", &line]).status().expect("sh").success());
+        assert_eq!(upload(), 1 << 20, "after {damage}");
+        assert_eq!(std::fs::read(&to).expect("there"), vec![7; 1 << 20]);
+        assert_eq!(upload(), 0);
+    }
+    assert_eq!(files(&base).len(), 2, "no draft is left");
 }

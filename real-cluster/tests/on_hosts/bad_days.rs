@@ -143,6 +143,20 @@ fn what_fails_on_a_host_is_told_with_the_node_and_the_step() {
         );
         bench.testbed.run_in("n1", "kill", &["-9", &id]).expect("it is ended");
     }
+    // A server that dies while it is set up.
+    let file = bench.store.join("dies.toml");
+    fs::create_dir_all(&bench.store).expect("a folder");
+    let dies = "name = \"moth\"\nprogram = \"sh\"\nwords = [\"-c\", \"echo no wings; exit 7\"]\nready = \"resp\"\n[ports]\nredis = 6380\n";
+    fs::write(&file, dies).expect("written");
+    let mut run = bench.here(&format!("run {QUICK}"));
+    let db = format!("template:{}", file.display());
+    let run = run.arg("--db").arg(db).output().expect("the tool starts");
+    let error = refused(&run);
+    assert!(
+        error.contains("n1: moth ended while it was set up, with 7; its log says: no wings"),
+        "{error}"
+    );
+    assert!(said(&run).contains("try 2 of 3 failed"), "{}", said(&run));
     // A full disk: everything is below a small one.
     let fill = "dd if=/dev/zero of=/mnt/small/fill bs=1k count=15000 2> /dev/null; true";
     bench.testbed.run_in("n1", "sh", &["-c", fill]).expect("filled");
@@ -207,5 +221,32 @@ fn ctrl_c_ends_a_run_with_a_verdict_and_all_logs_and_a_cut_link_is_survived() {
             "the log of n{node}: {text}"
         );
     }
+    bench.is_clean();
+}
+
+#[test]
+fn a_link_that_is_cut_while_a_cluster_is_set_up_is_told_with_its_node() {
+    let Some(bench) = Bench::new("cut", 3) else { return };
+    fs::create_dir_all(&bench.store).expect("a folder");
+    let (told, file) = (bench.store.join("told"), bench.store.join("slow.toml"));
+    // It never serves, so that it is being set up when the link goes.
+    let slow = "name = \"moth\"\nprogram = \"sleep\"\nwords = [\"1000\"]\nready = \"resp\"\n[ports]\nredis = 6380\n";
+    fs::write(&file, slow).expect("written");
+    let mut run = bench.here(&format!("run {QUICK}"));
+    run.arg("--db").arg(format!("template:{}", file.display()));
+    let mut run =
+        run.stderr(File::create(&told).expect("a file")).spawn().expect("the tool starts");
+    until_it_says(&mut run, &told, "folder");
+    let starts = "until [ -s /opt/real-cluster/n2/daemon/pid ]; do sleep 0.05; done";
+    bench.on("n2", starts);
+    bench.testbed.link("n2", false).expect("down");
+    let status = run.wait().expect("it ends");
+    bench.testbed.link("n2", true).expect("up");
+    let text = fs::read_to_string(&told).expect("it told");
+    assert_eq!(status.code(), Some(3), "{text}");
+    let error = text.lines().filter(|line| line.starts_with("error: ")).collect::<Vec<_>>();
+    assert!(error.len() == 1 && error[0].contains("setting up moth failed: n2 (root@"), "{text}");
+    let healed = bench.here("heal").output().expect("the tool starts");
+    assert_eq!(healed.status.code(), Some(0), "{}", said(&healed));
     bench.is_clean();
 }

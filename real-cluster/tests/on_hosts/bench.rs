@@ -1,10 +1,15 @@
 //! A testbed of a test's own, and the tool on it.
 
+use harness::cluster::NodeId;
+use real_cluster::nodes;
+use real_cluster::remote::openssh::{Access, OpenSsh};
+use real_cluster::site::{BASE, Site, Sites};
 use real_cluster::testbed::{Testbed, missing};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Long enough for what should happen, however busy the machine is.
@@ -54,6 +59,37 @@ impl Bench {
         let told = serde_json::from_slice(&output.stdout);
         let told = told.unwrap_or_else(|_| panic!("`{words}` told nothing: {}", said(&output)));
         (output.status.code().unwrap_or(-1), told)
+    }
+
+    /// Its hosts, as the library has them.
+    pub fn sites(&self) -> Sites {
+        let text = fs::read_to_string(self.testbed.nodes_file()).expect("it is there");
+        let lines = nodes::parse(&text).expect("it is right");
+        let site = |(at, line): (usize, &nodes::NodeLine)| {
+            let node = NodeId(at as u16 + 1);
+            let config = Some(self.testbed.ssh_config());
+            let access = Access {
+                destination: line.destination(),
+                port: line.port,
+                config,
+                ..Access::default()
+            };
+            Site {
+                node,
+                remote: Rc::new(OpenSsh::new(&node.to_string(), access)),
+                host: line.host.clone(),
+                address: line.host.parse().expect("an address"),
+                ports: line.ports.clone(),
+                base: BASE.to_owned(),
+            }
+        };
+        Sites::new(lines.iter().enumerate().map(site).collect())
+    }
+
+    /// Runs a script on a host; it succeeds.
+    pub fn on(&self, host: &str, script: &str) {
+        let output = self.testbed.run_in(host, "sh", &["-c", script]).expect("the host runs it");
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Whether a host has anything of a run: processes of ours, tables, capture.

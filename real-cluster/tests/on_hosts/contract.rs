@@ -7,38 +7,10 @@ use harness::fault::{Fault, FaultKind};
 use harness::seed::Seed;
 use real_cluster::db::Db;
 use real_cluster::db::elastickv_node::ElastickvNode;
-use real_cluster::nodes;
-use real_cluster::remote::openssh::{Access, OpenSsh};
-use real_cluster::site::{BASE, Site, Sites};
 use real_cluster::ssh::cluster::{SshCluster, SshConfig};
-use std::fs;
 use std::path::PathBuf;
 use std::rc::Rc;
 use tokio::task::LocalSet;
-
-fn sites(bench: &Bench) -> Sites {
-    let text = fs::read_to_string(bench.testbed.nodes_file()).expect("it is there");
-    let lines = nodes::parse(&text).expect("it is right");
-    let site = |(at, line): (usize, &nodes::NodeLine)| {
-        let node = NodeId(at as u16 + 1);
-        let config = Some(bench.testbed.ssh_config());
-        let access = Access {
-            destination: line.destination(),
-            port: line.port,
-            config,
-            ..Access::default()
-        };
-        Site {
-            node,
-            remote: Rc::new(OpenSsh::new(&node.to_string(), access)),
-            host: line.host.clone(),
-            address: line.host.parse().expect("an address"),
-            ports: line.ports.clone(),
-            base: BASE.to_owned(),
-        }
-    };
-    Sites::new(lines.iter().enumerate().map(site).collect())
-}
 
 #[test]
 fn hosts_over_ssh_keep_the_contract() {
@@ -48,7 +20,7 @@ fn hosts_over_ssh_keep_the_contract() {
     LocalSet::new().block_on(&runtime, async {
         let agent = PathBuf::from(env!("CARGO_BIN_EXE_real-cluster"));
         let db = |has_clock| Rc::new(ElastickvNode { args: Vec::new(), has_clock }) as Rc<dyn Db>;
-        let cluster = SshCluster::connect_all(SshConfig::new(sites(&bench), agent), db)
+        let cluster = SshCluster::connect_all(SshConfig::new(bench.sites(), agent), db)
             .await
             .expect("connected");
         for kind in FaultKind::ALL {

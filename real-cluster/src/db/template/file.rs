@@ -33,6 +33,9 @@ pub struct File {
     pub environment: BTreeMap<String, String>,
     pub ports: BTreeMap<String, u16>,
     pub ready: Ready,
+    /// Seconds.
+    #[serde(default = "serves_within")]
+    pub serves_within: u64,
     pub primary: Option<Asks>,
     #[serde(default)]
     pub clock: bool,
@@ -58,6 +61,10 @@ pub enum Asks {
     Role,
     /// `INFO` has the line `role:master`.
     Info,
+}
+
+fn serves_within() -> u64 {
+    crate::db::ready::SERVES_WITHIN.as_secs()
 }
 
 fn member() -> String {

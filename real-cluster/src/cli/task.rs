@@ -1,0 +1,239 @@
+//! What `run` is to do, every word read: a test with what a seed makes of it, or a plan.
+
+use super::database::Named;
+use super::performed::{BUG, HOSTS, OF_THIS_WORLD, PLAN, test_of};
+use super::run::Run;
+use elastickv::bug::Bug;
+use elastickv::options::Wiring;
+use harness::catalog;
+use harness::cli::output::note;
+use harness::fault::FaultKind;
+use harness::options::Options;
+use harness::plan::Plan;
+use harness::seed::Seed;
+use harness::store::{self, Params, World};
+use harness::test::Test;
+use real_cluster::local::faults::supports;
+use real_cluster::site::Sites;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What is to be run.
+pub struct Task {
+    pub test: Test,
+    pub options: Options,
+    pub seed: Seed,
+    pub bug: Option<Bug>,
+    /// How writes reach Raft, if not as usual.
+    pub wiring: Option<Wiring>,
+    pub place: Place,
+    /// Whether faults were asked for by name.
+    pub by_name: bool,
+    /// What is asked and broken, if a plan says so, and where that is.
+    pub plan: Option<(Plan, String)>,
+}
+
+/// Where it is run.
+pub enum Place {
+    /// On this machine.
+    Local,
+    /// On hosts, with this database, and the words that mean both.
+    Hosts(Sites, Named, String),
+}
+
+impl Task {
+    /// Reads all words.
+    pub fn read(run: &Run) -> Result<Task, String> {
+        let plan = run.plan.as_deref().map(|place| plan(run, place)).transpose()?;
+        let name = plan.as_ref().map(|(plan, _)| &plan.test).or(run.test.as_ref());
+        let mut test = test_of(name.expect("clap asks for one of both"))?;
+        let seed: Seed = match (&plan, &run.seed) {
+            (Some((plan, _)), _) => plan.seed,
+            (None, said) => said.as_deref().unwrap_or("1").parse()?,
+        };
+        let bug = match &plan {
+            Some((plan, _)) => plan.told.extra.get(BUG).map(|name| name.parse()).transpose()?,
+            None => run.setup.bug.as_deref().map(str::parse).transpose()?,
+        };
+        let wiring = match &plan {
+            Some((plan, _)) => wiring(plan)?,
+            None => None,
+        };
+        let wiring = wiring.or(bug.map(Bug::wiring));
+        let place = place(run, &mut test, bug)?;
+        let mut options = Options::defaults_of(&test);
+        if let Some((plan, _)) = &plan {
+            let nodes = options.nodes;
+            if plan.options.nodes != nodes {
+                let planned = plan.options.nodes;
+                return Err(format!(
+                    "the plan is of {planned} nodes, and here are {nodes}: give {planned}"
+                ));
+            }
+            let own = options.words_and_values().into_iter();
+            let own = own.filter(|(word, _)| OF_THIS_WORLD.contains(word));
+            options = plan.options.clone();
+            for (word, value) in own {
+                options.set(word, &value)?;
+            }
+        }
+        let mut setup = run.setup.clone();
+        setup.take("nodes");
+        setup.apply(&mut options).map_err(|why| why.replace("--nodes", "--local"))?;
+        let by_name = setup.says("faults");
+        if by_name && matches!(place, Place::Local) {
+            offered(&options.faults, "--local", |kind| supports(kind).map_err(str::to_owned))?;
+        }
+        Ok(Task { test, options, seed, bug, wiring, place, by_name, plan })
+    }
+
+    /// Says which faults cannot be had, and takes them out of the plan.
+    pub fn leave_out(&mut self, can: impl Fn(FaultKind) -> Result<(), String>) {
+        for kind in &self.options.faults {
+            if let Err(why) = can(*kind) {
+                note(format_args!("{kind} is left out: {why}"));
+            }
+        }
+        let Some((plan, _)) = &mut self.plan else { return };
+        let kinds = plan.kinds().into_iter().filter(|kind| can(*kind).is_err());
+        let kinds: Vec<FaultKind> = kinds.collect();
+        let left = plan.without(&kinds);
+        let (all, kept) = (plan.faults().count(), left.faults().count());
+        if kept < all {
+            note(format_args!(
+                "{} of the plan's {all} faults and undoings are left out",
+                all - kept
+            ));
+        }
+        match plan.told.overrides.len() {
+            0 => {}
+            count => note(format_args!(
+                "what the plan says of {count} single messages is left out: no real network can be told"
+            )),
+        }
+        *plan = left;
+    }
+
+    pub fn params(&self) -> Params {
+        let bug = self.bug.map(|bug| (BUG.to_owned(), bug.to_string()));
+        let hosts = match &self.place {
+            Place::Local => None,
+            Place::Hosts(_, _, words) => Some((HOSTS.to_owned(), words.clone())),
+        };
+        let plan = self.plan.as_ref().map(|(_, place)| (PLAN.to_owned(), place.clone()));
+        Params {
+            world: World::Real,
+            test: self.test.name.to_owned(),
+            seed: self.seed.to_string(),
+            options: self.options.clone(),
+            extra: bug.into_iter().chain(hosts).chain(plan).collect(),
+            drawn: BTreeMap::new(),
+        }
+    }
+
+    /// What every node is told.
+    pub fn node_args(&self) -> Vec<String> {
+        let wiring = self.wiring.map(|wiring| ["--wiring", wiring.name()].map(str::to_owned));
+        let bug = self.bug.map(|bug| ["--bug", bug.name()].map(str::to_owned));
+        bug.into_iter().chain(wiring).flatten().collect()
+    }
+}
+
+/// Kinds that were asked for by name must be possible.
+pub fn offered(
+    kinds: &[FaultKind],
+    place: &str,
+    can: impl Fn(FaultKind) -> Result<(), String>,
+) -> Result<(), String> {
+    for kind in kinds {
+        if let Err(why) = can(*kind) {
+            let all = FaultKind::ALL.into_iter().filter(|kind| can(*kind).is_ok());
+            let all: Vec<&str> = all.map(FaultKind::name).collect();
+            return Err(format!(
+                "`{kind}` is not offered by {place}, since {why}: the faults are {}",
+                all.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The plan that was named, where nothing else was said of what it decides.
+fn plan(run: &Run, place: &Path) -> Result<(Plan, String), String> {
+    let file = if place.is_dir() { place.join(store::PLAN) } else { place.to_owned() };
+    if !file.exists() {
+        return Err(format!(
+            "`{}` is neither a plan nor a run's folder, which has a {}",
+            place.display(),
+            store::PLAN
+        ));
+    }
+    let plan = store::read_plan(&file).map_err(|error| error.to_string())?;
+    if let Some(test) = run.test.as_ref().filter(|test| **test != plan.test) {
+        catalog::find(test)?;
+        return Err(format!(
+            "the plan is of test `{}`, not of `{test}`: leave the name out",
+            plan.test
+        ));
+    }
+    let decided = Options::words().into_iter().filter(|word| !OF_THIS_WORLD.contains(word));
+    let said = decided.filter(|word| *word != "nodes" && run.setup.says(word));
+    let mut said: Vec<&str> = said.collect();
+    said.extend(run.setup.bug.as_ref().map(|_| "bug"));
+    said.extend(run.seed.as_ref().map(|_| "seed"));
+    match said.first() {
+        Some(word) => {
+            Err(format!("--{word} is decided by the plan: leave it out, or run without --plan"))
+        }
+        None => Ok((plan, place.display().to_string())),
+    }
+}
+
+/// How a plan says that writes reach Raft. A word that this build does not know may mean another run.
+fn wiring(plan: &Plan) -> Result<Option<Wiring>, String> {
+    const WIRING: &str = "wiring";
+    let mut words = plan.told.extra.keys();
+    if let Some(word) = words.find(|word| ![BUG, WIRING].contains(&word.as_str())) {
+        return Err(format!(
+            "the plan says something of `{word}`, which this build does not know: {BUG} or {WIRING}"
+        ));
+    }
+    plan.told.extra.get(WIRING).map(|name| name.parse()).transpose()
+}
+
+/// Where to run; the number of nodes becomes the test's own.
+fn place(run: &Run, test: &mut Test, bug: Option<Bug>) -> Result<Place, String> {
+    let nodes = run.setup.clone().take("nodes");
+    let mut said = |word: &str, value: &str| {
+        test.defaults.set("nodes", value).map_err(|why| why.replace("--nodes", word))
+    };
+    match (&run.local, run.hosts.are_meant(nodes.as_deref())) {
+        (Some(_), true) => {
+            Err("--local and hosts are two places: give --local N, --testbed or --nodes FILE"
+                .to_owned())
+        }
+        (None, false) => {
+            Err("where to run is missing: --local N, --testbed or --nodes FILE says so".to_owned())
+        }
+        (Some(_), false) if run.database.is_said() => {
+            Err("--db, --watchdog and --tcpdump are for hosts: --local starts elastickv-node"
+                .to_owned())
+        }
+        (Some(count), false) => {
+            said("--local", count)?;
+            Ok(Place::Local)
+        }
+        (None, true) => {
+            let sites = run.hosts.sites(nodes.as_deref())?;
+            said("--nodes", &sites.count().to_string())?;
+            let named = run.database.named(&sites)?;
+            if bug.is_some() && !matches!(named, Named::ElastickvNode) {
+                return Err(
+                    "a bug can be planted in elastickv-node alone: leave it or --db out".to_owned()
+                );
+            }
+            let words = run.hosts.words(nodes.as_deref()) + &run.database.words();
+            Ok(Place::Hosts(sites, named, words))
+        }
+    }
+}
