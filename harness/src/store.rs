@@ -182,9 +182,14 @@ fn too_many(folder: &Path) -> StoreError {
     io_error(folder, error)
 }
 
+/// Reads what a run was told, whatever became of the run.
+pub fn read_params(folder: &Path) -> Result<Params, StoreError> {
+    json(&folder.join("params.json"))
+}
+
 /// Reads a run folder back, also one of a run that did not come to its end.
 pub fn load(folder: &Path) -> Result<Stored, StoreError> {
-    let params: Params = json(&folder.join("params.json"))?;
+    let params = read_params(folder)?;
     let (whole, log) = (folder.join("history.bin"), folder.join(log::LOG));
     if !whole.exists() && log.exists() {
         let (run, torn) = log::read(&log)?;

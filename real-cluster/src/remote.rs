@@ -17,7 +17,7 @@ pub mod openssh;
 pub mod recorded;
 mod trailer;
 
-pub use command::{Command, Input, Sink, quoted};
+pub use command::{Command, Input, Sink, quoted, unquoted};
 
 /// A machine.
 pub trait Remote {

@@ -9,6 +9,7 @@ use real_cluster::db::tcpdump::Tcpdump;
 use real_cluster::db::template::Template;
 use real_cluster::db::watchdog::{INTERVAL, Watchdog};
 use real_cluster::db::{Db, Noop, elastickv_node, redis_server};
+use real_cluster::remote::quoted;
 use real_cluster::site::Sites;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -43,7 +44,7 @@ impl Database {
     pub fn words(&self) -> String {
         let mut words = String::new();
         if self.name != elastickv_node::NAME {
-            words = format!(" --db {}", self.name);
+            words = format!(" --db {}", quoted(&self.name));
         }
         if self.watchdog {
             words.push_str(" --watchdog");

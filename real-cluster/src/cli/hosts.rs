@@ -4,6 +4,7 @@ use harness::cluster::NodeId;
 use real_cluster::doctor::{self, Place};
 use real_cluster::nodes::{self, NodeLine};
 use real_cluster::remote::openssh::{Access, OpenSsh, Secret};
+use real_cluster::remote::quoted;
 use real_cluster::site::{BASE, Site, Sites};
 use real_cluster::ssh::cluster::THIS_PROGRAM;
 use real_cluster::testbed::Testbed;
@@ -56,8 +57,8 @@ impl Hosts {
         let mut words = Vec::new();
         match (&self.testbed, nodes) {
             (Some(name), _) if name == "default" => words.push("--testbed".to_owned()),
-            (Some(name), _) => words.push(format!("--testbed {name}")),
-            (None, nodes) => words.push(format!("--nodes {}", nodes.unwrap_or("FILE"))),
+            (Some(name), _) => words.push(format!("--testbed {}", quoted(name))),
+            (None, nodes) => words.push(format!("--nodes {}", quoted(nodes.unwrap_or("FILE")))),
         }
         for (word, file) in [
             ("--ssh-key", &self.ssh_key),
@@ -66,11 +67,12 @@ impl Hosts {
             ("--sudo-password-file", &self.sudo_password_file),
             ("--agent", &self.agent),
         ] {
-            words.extend(file.iter().map(|file| format!("{word} {}", file.display())));
+            let file = file.iter().map(|file| quoted(&file.display().to_string()));
+            words.extend(file.map(|file| format!("{word} {file}")));
         }
-        words.extend(self.jump.iter().map(|host| format!("--jump {host}")));
+        words.extend(self.jump.iter().map(|host| format!("--jump {}", quoted(host))));
         if self.remote_dir != BASE {
-            words.push(format!("--remote-dir {}", self.remote_dir));
+            words.push(format!("--remote-dir {}", quoted(&self.remote_dir)));
         }
         words.join(" ")
     }

@@ -12,6 +12,7 @@ use harness::recording::Run;
 use harness::report::Report;
 use harness::store::{Params, World};
 use harness::test::Test;
+use real_cluster::remote::quoted;
 use std::path::Path;
 use std::time::Duration;
 
@@ -96,7 +97,7 @@ impl Performed {
             None => format!("--local {}", options.nodes),
         };
         if let Some(plan) = self.params.extra.get(PLAN) {
-            let mut words = vec![format!("{} run --plan {plan} {place}", PROGRAM.name)];
+            let mut words = vec![format!("{} run --plan {} {place}", PROGRAM.name, quoted(plan))];
             // All else is the plan's.
             let base = self.test.defaults.words_and_values();
             for (word, value) in options.words_and_values() {

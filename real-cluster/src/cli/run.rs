@@ -1,12 +1,9 @@
 //! `run`: a test on real processes, told in full and kept while it goes on.
 
-use super::database::Database;
-use super::hosts::Hosts;
 use super::performed::Performed;
 use super::progress::Progress;
-use super::task::{Place, Task, offered};
+use super::task::{Place, Task, Words, offered};
 use harness::cli::output::{Output, note};
-use harness::cli::setup::Setup;
 use harness::cluster::{Cluster, NodeId};
 use harness::fault::FaultKind;
 use harness::record::{Ending, Record};
@@ -43,25 +40,11 @@ Examples:
   cargo real-cluster run redis-append --nodes nodes.txt --ssh-key ~/.ssh/cluster
   cargo real-cluster run --testbed --plan store/redis-append/0x2a")]
 pub struct Run {
-    /// Which test: `list` has their names; a plan has it in it
-    #[arg(required_unless_present = "plan")]
-    pub test: Option<String>,
-    /// Asks and breaks what a plan says, in place of what a seed makes: a .plan file, or the folder of a run, simulated or real
-    #[arg(long, value_name = "PLAN")]
-    pub plan: Option<PathBuf>,
-    /// Starts so many nodes on this machine, on loopback addresses, without root
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub local: Option<String>,
     #[command(flatten)]
-    pub hosts: Hosts,
-    #[command(flatten)]
-    pub database: Database,
+    words: Words,
     /// Leaves the database running on its hosts when the run is over
     #[arg(long, help_heading = "Hosts")]
     leave_running: bool,
-    /// What is asked and what is broken, in hex or decimal; not what happens [default: 1]
-    #[arg(long, allow_negative_numbers = true)]
-    pub seed: Option<String>,
     /// Where the run's folder is made
     #[arg(long, value_name = "DIR", default_value = "store")]
     out: PathBuf,
@@ -71,8 +54,6 @@ pub struct Run {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    pub setup: Setup,
 }
 
 /// What it is run on.
@@ -99,7 +80,7 @@ struct Outcome {
 
 impl Run {
     pub fn act(self) -> anyhow::Result<u8> {
-        let mut task = Task::read(&self).map_err(anyhow::Error::msg)?;
+        let mut task = Task::read(&self.words).map_err(anyhow::Error::msg)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let local = LocalSet::new();
         // What hosts can do must be known before anything is promised.
@@ -130,10 +111,10 @@ impl Run {
         let Place::Hosts(sites, named, _) = &task.place else { return Ok(Stage::Local) };
         let config = SshConfig {
             leave_running: self.leave_running,
-            ..SshConfig::new(sites.clone(), self.hosts.agent().to_owned())
+            ..SshConfig::new(sites.clone(), self.words.hosts.agent().to_owned())
         };
         let args = task.node_args();
-        let db = |has_clock| self.database.made(named.clone(), args, has_clock);
+        let db = |has_clock| self.words.database.made(named.clone(), args, has_clock);
         let cluster = SshCluster::connect_all(config, db).await?;
         if task.by_name {
             offered(&task.options.faults, "these hosts", |kind| cluster.supported(kind))

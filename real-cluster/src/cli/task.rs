@@ -1,12 +1,13 @@
 //! What `run` is to do, every word read: a test with what a seed makes of it, or a plan.
 
-use super::database::Named;
+use super::database::{Database, Named};
+use super::hosts::Hosts;
 use super::performed::{BUG, HOSTS, OF_THIS_WORLD, PLAN, test_of};
-use super::run::Run;
 use elastickv::bug::Bug;
 use elastickv::options::Wiring;
 use harness::catalog;
 use harness::cli::output::note;
+use harness::cli::setup::Setup;
 use harness::fault::FaultKind;
 use harness::options::Options;
 use harness::plan::Plan;
@@ -16,7 +17,30 @@ use harness::test::Test;
 use real_cluster::local::faults::supports;
 use real_cluster::site::Sites;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// What says it.
+#[derive(clap::Args)]
+pub struct Words {
+    /// Which test: `list` has their names; a plan has it in it
+    #[arg(required_unless_present = "plan")]
+    test: Option<String>,
+    /// Asks and breaks what a plan says, in place of what a seed makes: a .plan file, or the folder of a run, simulated or real
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<PathBuf>,
+    /// Starts so many nodes on this machine, on loopback addresses, without root
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    local: Option<String>,
+    #[command(flatten)]
+    pub hosts: Hosts,
+    #[command(flatten)]
+    pub database: Database,
+    /// What is asked and what is broken, in hex or decimal; not what happens [default: 1]
+    #[arg(long, allow_negative_numbers = true)]
+    seed: Option<String>,
+    #[command(flatten)]
+    setup: Setup,
+}
 
 /// What is to be run.
 pub struct Task {
@@ -43,24 +67,24 @@ pub enum Place {
 
 impl Task {
     /// Reads all words.
-    pub fn read(run: &Run) -> Result<Task, String> {
-        let plan = run.plan.as_deref().map(|place| plan(run, place)).transpose()?;
-        let name = plan.as_ref().map(|(plan, _)| &plan.test).or(run.test.as_ref());
+    pub fn read(words: &Words) -> Result<Task, String> {
+        let plan = words.plan.as_deref().map(|place| plan(words, place)).transpose()?;
+        let name = plan.as_ref().map(|(plan, _)| &plan.test).or(words.test.as_ref());
         let mut test = test_of(name.expect("clap asks for one of both"))?;
-        let seed: Seed = match (&plan, &run.seed) {
+        let seed: Seed = match (&plan, &words.seed) {
             (Some((plan, _)), _) => plan.seed,
             (None, said) => said.as_deref().unwrap_or("1").parse()?,
         };
         let bug = match &plan {
             Some((plan, _)) => plan.told.extra.get(BUG).map(|name| name.parse()).transpose()?,
-            None => run.setup.bug.as_deref().map(str::parse).transpose()?,
+            None => words.setup.bug.as_deref().map(str::parse).transpose()?,
         };
         let wiring = match &plan {
             Some((plan, _)) => wiring(plan)?,
             None => None,
         };
         let wiring = wiring.or(bug.map(Bug::wiring));
-        let place = place(run, &mut test, bug)?;
+        let place = place(words, &mut test, bug)?;
         let mut options = Options::defaults_of(&test);
         if let Some((plan, _)) = &plan {
             let nodes = options.nodes;
@@ -77,7 +101,7 @@ impl Task {
                 options.set(word, &value)?;
             }
         }
-        let mut setup = run.setup.clone();
+        let mut setup = words.setup.clone();
         setup.take("nodes");
         setup.apply(&mut options).map_err(|why| why.replace("--nodes", "--local"))?;
         let by_name = setup.says("faults");
@@ -159,7 +183,7 @@ pub fn offered(
 }
 
 /// The plan that was named, where nothing else was said of what it decides.
-fn plan(run: &Run, place: &Path) -> Result<(Plan, String), String> {
+fn plan(words: &Words, place: &Path) -> Result<(Plan, String), String> {
     let file = if place.is_dir() { place.join(store::PLAN) } else { place.to_owned() };
     if !file.exists() {
         return Err(format!(
@@ -169,7 +193,7 @@ fn plan(run: &Run, place: &Path) -> Result<(Plan, String), String> {
         ));
     }
     let plan = store::read_plan(&file).map_err(|error| error.to_string())?;
-    if let Some(test) = run.test.as_ref().filter(|test| **test != plan.test) {
+    if let Some(test) = words.test.as_ref().filter(|test| **test != plan.test) {
         catalog::find(test)?;
         return Err(format!(
             "the plan is of test `{}`, not of `{test}`: leave the name out",
@@ -177,10 +201,10 @@ fn plan(run: &Run, place: &Path) -> Result<(Plan, String), String> {
         ));
     }
     let decided = Options::words().into_iter().filter(|word| !OF_THIS_WORLD.contains(word));
-    let said = decided.filter(|word| *word != "nodes" && run.setup.says(word));
+    let said = decided.filter(|word| *word != "nodes" && words.setup.says(word));
     let mut said: Vec<&str> = said.collect();
-    said.extend(run.setup.bug.as_ref().map(|_| "bug"));
-    said.extend(run.seed.as_ref().map(|_| "seed"));
+    said.extend(words.setup.bug.as_ref().map(|_| "bug"));
+    said.extend(words.seed.as_ref().map(|_| "seed"));
     match said.first() {
         Some(word) => {
             Err(format!("--{word} is decided by the plan: leave it out, or run without --plan"))
@@ -202,12 +226,12 @@ fn wiring(plan: &Plan) -> Result<Option<Wiring>, String> {
 }
 
 /// Where to run; the number of nodes becomes the test's own.
-fn place(run: &Run, test: &mut Test, bug: Option<Bug>) -> Result<Place, String> {
-    let nodes = run.setup.clone().take("nodes");
+fn place(words: &Words, test: &mut Test, bug: Option<Bug>) -> Result<Place, String> {
+    let nodes = words.setup.clone().take("nodes");
     let mut said = |word: &str, value: &str| {
         test.defaults.set("nodes", value).map_err(|why| why.replace("--nodes", word))
     };
-    match (&run.local, run.hosts.are_meant(nodes.as_deref())) {
+    match (&words.local, words.hosts.are_meant(nodes.as_deref())) {
         (Some(_), true) => {
             Err("--local and hosts are two places: give --local N, --testbed or --nodes FILE"
                 .to_owned())
@@ -215,7 +239,7 @@ fn place(run: &Run, test: &mut Test, bug: Option<Bug>) -> Result<Place, String> 
         (None, false) => {
             Err("where to run is missing: --local N, --testbed or --nodes FILE says so".to_owned())
         }
-        (Some(_), false) if run.database.is_said() => {
+        (Some(_), false) if words.database.is_said() => {
             Err("--db, --watchdog and --tcpdump are for hosts: --local starts elastickv-node"
                 .to_owned())
         }
@@ -224,15 +248,15 @@ fn place(run: &Run, test: &mut Test, bug: Option<Bug>) -> Result<Place, String> 
             Ok(Place::Local)
         }
         (None, true) => {
-            let sites = run.hosts.sites(nodes.as_deref())?;
+            let sites = words.hosts.sites(nodes.as_deref())?;
             said("--nodes", &sites.count().to_string())?;
-            let named = run.database.named(&sites)?;
+            let named = words.database.named(&sites)?;
             if bug.is_some() && !matches!(named, Named::ElastickvNode) {
                 return Err(
                     "a bug can be planted in elastickv-node alone: leave it or --db out".to_owned()
                 );
             }
-            let words = run.hosts.words(nodes.as_deref()) + &run.database.words();
+            let words = words.hosts.words(nodes.as_deref()) + &words.database.words();
             Ok(Place::Hosts(sites, named, words))
         }
     }

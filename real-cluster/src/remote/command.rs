@@ -132,6 +132,30 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
+/// The words of a line of [`quoted`] words; an error if it is none.
+pub fn unquoted(line: &str) -> Result<Vec<String>, String> {
+    let wrong = || format!("`{line}` is no line of words: a quote is not closed");
+    let (mut words, mut word, mut rest) = (Vec::new(), None, line.chars());
+    while let Some(c) = rest.next() {
+        match c {
+            ' ' => words.extend(word.take()),
+            '\'' => {
+                let inside: &mut String = word.get_or_insert_default();
+                loop {
+                    match rest.next().ok_or_else(wrong)? {
+                        '\'' => break,
+                        c => inside.push(c),
+                    }
+                }
+            }
+            '\\' => word.get_or_insert_default().push(rest.next().ok_or_else(wrong)?),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    Ok(words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +174,10 @@ mod tests {
         let expected: Vec<u8> =
             words.iter().flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect();
         assert_eq!(output.stdout, expected, "{}", String::from_utf8_lossy(&output.stderr));
+        let line = words.map(quoted).join(" ");
+        assert_eq!(unquoted(&line).expect("they are quoted"), words);
+        assert_eq!(unquoted("").expect("nothing"), Vec::<String>::new());
+        assert!(unquoted("a 'b").is_err() && unquoted("a \\").is_err());
     }
 
     #[test]

@@ -203,7 +203,13 @@ impl SshCluster {
             let mut lines = net::undo(at);
             lines.extend(self.db.undo(at));
             lines.push(clock::undo(at));
-            async move { undo::remember(at, &lines).await }
+            let script = undo::script(&lines);
+            async move {
+                if let Some(kept) = self.kept.get() {
+                    fs::write(kept.folder.join(at.node.to_string()).join("undo"), &script)?;
+                }
+                undo::remember(at, &script).await
+            }
         });
         join_all(remembered).await.into_iter().collect::<io::Result<Vec<()>>>()?;
         let cycled = cycle(&*self.db, &self.sites, self.config.tries).await;

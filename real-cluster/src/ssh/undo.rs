@@ -1,7 +1,7 @@
 //! How to undo all that a run may do to a host: a shell script in the node's folder, written before anything is done. Each of its
 //! commands is harmless where there is nothing to undo, so it may be run at any time and twice.
 //!
-//! The run's folder has a copy of where these are (`undo.json`), so that `heal FOLDER` needs no other word.
+//! Here the run's folder has each node's script too (`n1/undo`), and `params.json` the words that mean the hosts.
 
 use crate::remote::{Command, Remote, RemoteError, done, files};
 use crate::site::Site;
@@ -26,13 +26,18 @@ done
 exit "$failed"
 "#;
 
-/// Writes the script down.
-pub async fn remember(at: &Site, lines: &[String]) -> io::Result<()> {
+/// The script of these commands.
+pub fn script(lines: &[String]) -> String {
     let mut script = String::from("# Undoes all that may have been done to this node.\nfailed=0\n");
     for line in lines {
         script.push_str(&format!("( {line}\n) || failed=1\n"));
     }
     script.push_str("exit \"$failed\"\n");
+    script
+}
+
+/// Writes a script down on the host.
+pub async fn remember(at: &Site, script: &str) -> io::Result<()> {
     files::write(&*at.remote, script.as_bytes(), &at.path(NAME), 0o600).await
 }
 
