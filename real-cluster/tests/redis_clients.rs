@@ -1,10 +1,13 @@
 //! Clients that others wrote talk to a node: redis-rs, and `redis-cli` where it is installed.
 
+#[path = "process/differential.rs"]
+mod differential;
 #[path = "process/node.rs"]
 mod node;
 
 use node::{Node, Place, REDIS};
 use redis::{Commands, ConnectionLike, RedisResult};
+use std::collections::BTreeMap;
 use std::process::{Command, Output};
 
 fn started() -> (Node, Place) {
@@ -35,6 +38,43 @@ fn redis_rs_speaks_to_a_node() {
     let binary = b"\r\n\0\xff$5\r\n".to_vec();
     let () = redis.set("binary", &binary).unwrap();
     assert_eq!(redis.get::<_, Vec<u8>>("binary").unwrap(), binary);
+}
+
+#[test]
+fn redis_rs_speaks_every_type_to_whichever_node() {
+    let place = Place::new();
+    let nodes = place.cluster(3, &[]);
+    for node in &nodes {
+        let mut redis = connection(node);
+        let id = node.address.to_string();
+        let key = |kind: &str| format!("{kind} of {id}");
+        let () = redis.hset_multiple(key("hash"), &[("f", "1"), ("g", "2")]).unwrap();
+        assert_eq!(redis.hincr::<_, _, _, i64>(key("hash"), "f", 5), Ok(6));
+        let hash: BTreeMap<String, i64> = redis.hgetall(key("hash")).unwrap();
+        assert_eq!(hash, BTreeMap::from([("f".to_owned(), 6), ("g".to_owned(), 2)]));
+        assert_eq!(redis.sadd::<_, _, i64>(key("set"), &["a", "b", "a"]), Ok(2));
+        assert_eq!(redis.sismember::<_, _, bool>(key("set"), "b"), Ok(true));
+        assert_eq!(redis.srem::<_, _, i64>(key("set"), "b"), Ok(1));
+        assert_eq!(redis.smembers::<_, Vec<String>>(key("set")).unwrap(), ["a"]);
+        assert_eq!(redis.zadd::<_, _, _, i64>(key("zset"), "m", 1.5), Ok(1));
+        assert_eq!(redis.zincr::<_, _, _, f64>(key("zset"), "n", 0.25), Ok(0.25));
+        let ranked: Vec<(String, f64)> = redis.zrange_withscores(key("zset"), 0, -1).unwrap();
+        assert_eq!(ranked, [("n".to_owned(), 0.25), ("m".to_owned(), 1.5)]);
+        assert_eq!(
+            redis.zrangebyscore::<_, _, _, Vec<String>>(key("zset"), 1, "+inf").unwrap(),
+            ["m"]
+        );
+        let () = redis.set_ex(key("string"), "v", 100).unwrap();
+        assert_eq!(redis.ttl::<_, i64>(key("string")), Ok(100));
+        assert_eq!(redis.expire::<_, bool>(key("zset"), 100), Ok(true));
+        assert_eq!(redis.persist::<_, bool>(key("zset")), Ok(true));
+        let all: Vec<Option<String>> = redis.mget(&[key("string"), key("none")]).unwrap();
+        assert_eq!(all, [Some("v".to_owned()), None]);
+        let found: Vec<String> =
+            redis.scan_match(format!("* of {id}")).unwrap().map(Result::unwrap).collect();
+        assert_eq!(found.len(), 4, "{found:?}");
+    }
+    assert_eq!(redis::cmd("DBSIZE").query::<i64>(&mut connection(&nodes[0])), Ok(12));
 }
 
 #[test]
@@ -107,7 +147,19 @@ fn redis_cli_speaks_to_a_node() {
         (&["GET", "key"], "(nil)"),
         (&["RPUSH", "list", "1", "2"], "(integer) 2"),
         (&["LRANGE", "list", "0", "-1"], "1) \"1\"\n2) \"2\""),
-        (&["COMMAND", "DOCS"], "(error) ERR unsupported command 'COMMAND'"),
+        (&["HSET", "hash", "f", "v"], "(integer) 1"),
+        (&["HGETALL", "hash"], "1) \"f\"\n2) \"v\""),
+        (&["SADD", "set", "m"], "(integer) 1"),
+        (&["ZADD", "zset", "0.5", "m"], "(integer) 1"),
+        (&["ZRANGE", "zset", "0", "-1", "WITHSCORES"], "1) \"m\"\n2) \"0.5\""),
+        (&["TYPE", "zset"], "zset"),
+        (&["SET", "key", "value", "EX", "100"], "OK"),
+        (&["TTL", "key"], "(integer) 100"),
+        (&["DEL", "key"], "(integer) 1"),
+        (&["SCAN", "0", "COUNT", "2"], "1) \"2\"\n2) 1) \"hash\"\n   2) \"list\""),
+        (&["CLIENT", "GETNAME"], "(nil)"),
+        (&["COMMAND", "INFO", "nothing"], "1) (nil)"),
+        (&["SUBSCRIBE", "c"], "(error) ERR unsupported command 'SUBSCRIBE'"),
         // It asks for protocol 3, is refused, and goes on in protocol 2.
         (&["-3", "GET", "key"], "(nil)"),
     ] {

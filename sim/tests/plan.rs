@@ -94,7 +94,7 @@ fn is_near(a: Duration, b: Duration) -> bool {
 #[test]
 fn in_another_build_the_same_faults_and_operations_come_at_the_same_times() {
     // A planted bug changes the code, another latency all that happens.
-    let mut twenty = case(5);
+    let mut twenty = case(2);
     twenty.options.set("clients", "20").expect("an option");
     let first = ran(twenty);
     let mut plan = first.plan("", 0);

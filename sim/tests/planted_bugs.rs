@@ -14,7 +14,7 @@ fn seen(bug: Bug) -> (Seed, &'static str) {
         Bug::StartTsFromHlcNext => (Seed(1), "10"),
         Bug::ReadKeysNotInLog => (Seed(1), "20"),
         Bug::ExecOnFollower | Bug::LrangeLocalOnFollower => (Seed(1), "10"),
-        Bug::ProposalIdProcessCounter => (Seed(6), "15"),
+        Bug::ProposalIdProcessCounter => (Seed(5), "15"),
         Bug::AckBeforeFsync | Bug::VoteNotPersisted => (Seed(1), "5"),
         Bug::HlcUnfencedNext => (Seed(2), "10"),
         Bug::LastCommitTsNosync => (Seed(2), "15"),

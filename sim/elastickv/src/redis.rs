@@ -1,10 +1,16 @@
 //! The Redis front (`adapter/redis*.go`): RESP2, commands, MULTI/EXEC, the proxy to the leader. Texts are upstream's.
 
 pub mod command;
+pub mod connection;
 pub mod context;
+pub mod generic;
+pub mod hashes;
 pub mod keys;
 pub mod lists;
 pub mod proxy;
 pub mod resp;
 pub mod server;
+pub mod sets;
+pub mod specs;
 pub mod strings;
+pub mod zsets;

@@ -1,59 +1,15 @@
-//! Commands: names, arities (`adapter/redis_command_specs.go`) and what each does to a [`Context`].
+//! Commands: a request with a known name, and what it does to a [`Context`].
 
 use super::context::Context;
+use super::generic::Clock;
 use super::resp::Reply;
-use super::{lists, strings};
+use super::specs::{Keys, SPECS, Spec};
+use super::{generic, hashes, lists, sets, strings, zsets};
 use crate::kv::error::KvError;
 use bytes::Bytes;
 use std::fmt;
 
-/// A command that this server knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Name {
-    /// `PING [message]`
-    Ping,
-    /// SET key value
-    Set,
-    /// GET key
-    Get,
-    /// DEL key …
-    Del,
-    /// EXISTS key …
-    Exists,
-    /// INCR key
-    Incr,
-    /// RPUSH key value …
-    Rpush,
-    /// LPUSH key value …
-    Lpush,
-    /// LRANGE key start stop
-    Lrange,
-    /// LLEN key
-    Llen,
-    /// MULTI
-    Multi,
-    /// EXEC
-    Exec,
-    /// DISCARD
-    Discard,
-}
-
-/// Name, number of words with the name (negative: at least so many), and whether it writes.
-const SPECS: [(&str, Name, i32, bool); 13] = [
-    ("PING", Name::Ping, -1, false),
-    ("SET", Name::Set, -3, true),
-    ("GET", Name::Get, 2, false),
-    ("DEL", Name::Del, -2, true),
-    ("EXISTS", Name::Exists, -2, false),
-    ("INCR", Name::Incr, 2, true),
-    ("RPUSH", Name::Rpush, -3, true),
-    ("LPUSH", Name::Lpush, -3, true),
-    ("LRANGE", Name::Lrange, 4, false),
-    ("LLEN", Name::Llen, 2, false),
-    ("MULTI", Name::Multi, 1, false),
-    ("EXEC", Name::Exec, 1, false),
-    ("DISCARD", Name::Discard, 1, false),
-];
+pub use super::specs::Name;
 
 /// A request that names a known command with the right number of words.
 #[derive(Clone, Debug)]
@@ -75,6 +31,28 @@ pub enum CommandError {
     WrongType,
     /// A number was expected.
     NotAnInteger,
+    /// A field of a hash that is to be counted holds no number.
+    HashNotAnInteger,
+    /// A score was expected.
+    NotAFloat,
+    /// A bound of scores was expected.
+    NotABound,
+    /// Infinities that cancel each other out.
+    NotANumber,
+    /// A count was expected.
+    NotPositive,
+    /// The key is not there, where it must be.
+    NoSuchKey,
+    /// The list has no such place.
+    NoSuchIndex,
+    /// A time at which nothing can expire, of this command.
+    InvalidExpire(&'static str),
+    /// A cursor that SCAN did not give.
+    InvalidCursor,
+    /// Options that exclude each other, in Redis' words.
+    Incompatible(&'static str),
+    /// A word that is no option, and what is said of it.
+    Unknown(&'static str, String),
     /// INCR at the end of the range.
     Overflow,
     /// A word that is no option.
@@ -96,9 +74,22 @@ impl fmt::Display for CommandError {
             CommandError::NotAnInteger => {
                 f.write_str("ERR value is not an integer or out of range")
             }
+            CommandError::HashNotAnInteger => f.write_str("ERR hash value is not an integer"),
+            CommandError::NotAFloat => f.write_str("ERR value is not a valid float"),
+            CommandError::NotABound => f.write_str("ERR min or max is not a float"),
+            CommandError::NotANumber => f.write_str("ERR resulting score is not a number (NaN)"),
+            CommandError::NotPositive => f.write_str("ERR value is out of range, must be positive"),
+            CommandError::NoSuchKey => f.write_str("ERR no such key"),
+            CommandError::NoSuchIndex => f.write_str("ERR index out of range"),
+            CommandError::InvalidExpire(command) => {
+                write!(f, "ERR invalid expire time in '{command}' command")
+            }
+            CommandError::InvalidCursor => f.write_str("ERR invalid cursor"),
+            CommandError::Incompatible(text) => f.write_str(text),
+            CommandError::Unknown(what, word) => write!(f, "ERR {what} {word}"),
             CommandError::Overflow => f.write_str("ERR increment or decrement would overflow"),
             CommandError::Syntax => f.write_str("ERR syntax error"),
-            CommandError::Corrupt => f.write_str("ERR invalid list metadata"),
+            CommandError::Corrupt => f.write_str("ERR invalid collection metadata"),
         }
     }
 }
@@ -108,44 +99,148 @@ impl Command {
     pub fn parse(args: Vec<Bytes>) -> Result<Command, CommandError> {
         let word = String::from_utf8_lossy(args.first().map_or(&b""[..], |a| a)).into_owned();
         let upper = word.to_ascii_uppercase();
-        let (_, name, arity, _) = *SPECS
+        let spec = SPECS
             .iter()
-            .find(|(spec, ..)| *spec == upper)
+            .find(|spec| spec.word == upper)
             .ok_or_else(|| CommandError::Unsupported(word.clone()))?;
         let words = args.len() as i32;
-        if (arity > 0 && words != arity) || words < -arity {
-            return Err(CommandError::Arity(word));
+        if (spec.arity > 0 && words != spec.arity) || words < -spec.arity {
+            return Err(CommandError::Arity(word.to_ascii_lowercase()));
         }
-        Ok(Command { name, args })
+        Ok(Command { name: spec.name, args })
+    }
+
+    fn spec(&self) -> &'static Spec {
+        &SPECS[self.name as usize]
     }
 
     /// Whether it may write.
     pub fn writes(&self) -> bool {
-        SPECS.iter().any(|(_, name, _, writes)| *name == self.name && *writes)
+        self.spec().writes
+    }
+
+    /// The keys that it names.
+    pub fn keys(&self) -> Vec<Bytes> {
+        let all = self.args.iter().skip(1);
+        match self.spec().keys {
+            Keys::None => Vec::new(),
+            Keys::First => all.take(1).cloned().collect(),
+            Keys::All => all.cloned().collect(),
+            Keys::Pairs => all.step_by(2).cloned().collect(),
+        }
     }
 
     /// Whether MULTI/EXEC can run it (`txnApplyHandlers`).
     pub fn runs_in_multi(&self) -> bool {
-        use Name::{Del, Exists, Get, Incr, Lrange, Rpush, Set};
-        matches!(self.name, Set | Del | Get | Exists | Incr | Rpush | Lrange)
+        use Name::{
+            Del, Exists, Expire, Get, Hmset, Hset, Incr, Lrange, Pexpire, Rpush, Set, Zincrby,
+        };
+        matches!(
+            self.name,
+            Set | Del
+                | Get
+                | Exists
+                | Incr
+                | Hset
+                | Hmset
+                | Rpush
+                | Lrange
+                | Zincrby
+                | Expire
+                | Pexpire
+        )
     }
 
     /// Runs it against a snapshot. A mistake of the client's is an error reply, as an element of EXEC's array too.
     pub fn apply(&self, context: &mut Context<'_>) -> Result<Reply, CommandError> {
         let args = &self.args;
+        if self.writes() {
+            for key in self.keys() {
+                context.bury_expired(&key)?;
+            }
+        }
         match self.name {
-            Name::Ping | Name::Multi | Name::Exec | Name::Discard => {
+            Name::Ping
+            | Name::Hello
+            | Name::Client
+            | Name::Command
+            | Name::Info
+            | Name::Select
+            | Name::Quit
+            | Name::Multi
+            | Name::Exec
+            | Name::Discard => {
                 Err(CommandError::Unsupported(String::from_utf8_lossy(&args[0]).into_owned()))
             }
             Name::Set => strings::set(context, args),
+            Name::Setex => strings::setex(context, args, 1000),
+            Name::Psetex => strings::setex(context, args, 1),
+            Name::Setnx => strings::setnx(context, &args[1], &args[2]),
             Name::Get => strings::get(context, &args[1]),
-            Name::Del => strings::del(context, &args[1..]),
-            Name::Exists => strings::exists(context, &args[1..]),
-            Name::Incr => strings::incr(context, &args[1]),
+            Name::Getdel => strings::getdel(context, &args[1]),
+            Name::Mget => strings::mget(context, &args[1..]),
+            Name::Mset => strings::mset(context, args),
+            Name::Append => strings::append(context, &args[1], &args[2]),
+            Name::Strlen => strings::len(context, &args[1]),
+            Name::Incr => strings::add(context, &args[1], 1),
+            Name::Decr => strings::add(context, &args[1], -1),
+            Name::Incrby => strings::add(context, &args[1], integer(&args[2])?),
+            Name::Decrby => strings::subtract(context, &args[1], integer(&args[2])?),
+            Name::Del => generic::del(context, &args[1..]),
+            Name::Exists => generic::exists(context, &args[1..]),
+            Name::Type => generic::type_of(context, &args[1]),
+            Name::Expire => generic::expire(context, args, Clock::seconds_from_now()),
+            Name::Pexpire => generic::expire(context, args, Clock::ms_from_now()),
+            Name::Expireat => generic::expire(context, args, Clock::seconds()),
+            Name::Pexpireat => generic::expire(context, args, Clock::ms()),
+            Name::Ttl => generic::ttl(context, &args[1], 1000),
+            Name::Pttl => generic::ttl(context, &args[1], 1),
+            Name::Persist => generic::persist(context, &args[1]),
+            Name::Rename => generic::rename(context, &args[1], &args[2]),
+            Name::Keys => generic::keys(context, &args[1]),
+            Name::Scan => generic::scan(context, args),
+            Name::Dbsize => generic::size(context),
+            Name::Flushall => generic::flush(context),
+            Name::Flushdb => generic::flush(context),
             Name::Rpush => lists::push(context, &args[1], &args[2..], false),
             Name::Lpush => lists::push(context, &args[1], &args[2..], true),
+            Name::Rpop => lists::pop(context, &args[1], false),
+            Name::Lpop => lists::pop(context, &args[1], true),
             Name::Lrange => lists::range(context, &args[1], &args[2], &args[3]),
             Name::Llen => lists::len(context, &args[1]),
+            Name::Lindex => lists::index(context, &args[1], &args[2]),
+            Name::Lset => lists::set(context, args),
+            Name::Lrem => lists::rem(context, args),
+            Name::Ltrim => lists::trim(context, args),
+            Name::Lpos => lists::pos(context, args),
+            Name::Rpoplpush => lists::rotate(context, &args[1], &args[2]),
+            Name::Hset => hashes::set(context, args),
+            Name::Hmset => hashes::set(context, args).map(|_| Reply::ok()),
+            Name::Hget => hashes::get(context, &args[1], &args[2]),
+            Name::Hmget => hashes::get_many(context, &args[1], &args[2..]),
+            Name::Hgetall => hashes::get_all(context, &args[1]),
+            Name::Hdel => hashes::del(context, &args[1], &args[2..]),
+            Name::Hexists => hashes::exists(context, &args[1], &args[2]),
+            Name::Hlen => hashes::len(context, &args[1]),
+            Name::Hincrby => hashes::add(context, args),
+            Name::Sadd => sets::add(context, &args[1], &args[2..]),
+            Name::Srem => sets::rem(context, &args[1], &args[2..]),
+            Name::Smembers => sets::members(context, &args[1]),
+            Name::Sismember => sets::is_member(context, &args[1], &args[2]),
+            Name::Scard => sets::len(context, &args[1]),
+            Name::Zadd => zsets::add(context, args),
+            Name::Zincrby => zsets::incr(context, args),
+            Name::Zrem => zsets::rem(context, &args[1], &args[2..]),
+            Name::Zscore => zsets::score(context, &args[1], &args[2]),
+            Name::Zcard => zsets::len(context, &args[1]),
+            Name::Zcount => zsets::count(context, args),
+            Name::Zrange => zsets::range(context, args, false),
+            Name::Zrevrange => zsets::range(context, args, true),
+            Name::Zrangebyscore => zsets::range_by_score(context, args, false),
+            Name::Zrevrangebyscore => zsets::range_by_score(context, args, true),
+            Name::Zpopmin => zsets::pop_min(context, args),
+            Name::Zremrangebyrank => zsets::rem_by_rank(context, args),
+            Name::Zremrangebyscore => zsets::rem_by_score(context, args),
         }
     }
 }
@@ -170,4 +265,9 @@ pub fn kv_error(error: &KvError) -> Reply {
 /// A decimal number of 64 bits.
 pub fn integer(word: &[u8]) -> Result<i64, CommandError> {
     std::str::from_utf8(word).ok().and_then(|w| w.parse().ok()).ok_or(CommandError::NotAnInteger)
+}
+
+/// A word that is one of these options, in any case.
+pub fn is(word: &[u8], option: &str) -> bool {
+    word.eq_ignore_ascii_case(option.as_bytes())
 }

@@ -2,46 +2,78 @@
 //!
 //! Reads see the snapshot under what the same transaction wrote before. What was read is remembered, so that the state machine can refuse
 //! the writes if any of it has changed. Nothing is written here: [`Context::into_txn`] gives the write set.
+//!
+//! What has expired by the node's wall clock is not there for a reader; who writes the key buries it first
+//! ([`Context::bury_expired`]).
 
 use super::command::CommandError;
-use super::keys::{self, ListDelta, ListMeta};
+use super::keys::{self, Kind, Meta};
 use crate::env::RequestId;
 use crate::kv::request::{Elem, TxnRequest};
 use crate::mvcc::Store;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Deltas of one list that a push folds into the base record. Upstream's DeltaCompactor does it in the background, from 64 on; and
-/// every read of the list scans them.
+mod lists;
+
+/// Deltas of one collection that a change folds into the base record. Upstream's DeltaCompactor does it in the background, from 64 on;
+/// and every read of the collection scans them.
 const FOLD_AT: usize = 32;
+
 /// A snapshot, an overlay and a read set.
 pub struct Context<'a> {
     store: &'a Store,
     ts: u64,
+    now_ms: u64,
     read_keys: BTreeSet<Bytes>,
     writes: BTreeMap<Bytes, Option<Bytes>>,
     stamped: Vec<Elem>,
-    lists: BTreeMap<Bytes, List>,
+    opened: BTreeMap<(Kind, Bytes), Opened>,
 }
 
-/// A list as this transaction sees it.
+/// A collection as this transaction sees it, expired or not.
 #[derive(Clone, Copy, Debug, Default)]
-struct List {
-    meta: ListMeta,
-    pushes: u32,
+struct Opened {
+    meta: Meta,
+    changes: u32,
+}
+
+/// What a key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// Bytes.
+    String,
+    /// Members.
+    Collection(Kind),
+}
+
+impl Type {
+    /// What TYPE says.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::String => "string",
+            Type::Collection(kind) => kind.name(),
+        }
+    }
 }
 
 impl<'a> Context<'a> {
-    /// On the snapshot at `ts`.
-    pub fn new(store: &'a Store, ts: u64) -> Context<'a> {
+    /// On the snapshot at `ts`, at a time of the node's wall clock, milliseconds since 1970.
+    pub fn new(store: &'a Store, ts: u64, now_ms: u64) -> Context<'a> {
         Context {
             store,
             ts,
+            now_ms,
             read_keys: BTreeSet::new(),
             writes: BTreeMap::new(),
             stamped: Vec::new(),
-            lists: BTreeMap::new(),
+            opened: BTreeMap::new(),
         }
+    }
+
+    /// What time it is for this transaction.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
     }
 
     /// Whether anything was written.
@@ -61,11 +93,16 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn read(&mut self, key: Bytes) -> Option<Bytes> {
-        let value = match self.writes.get(&key) {
+    /// A record, for which something else stands in the read set.
+    fn peek(&self, key: &Bytes) -> Option<Bytes> {
+        match self.writes.get(key) {
             Some(written) => written.clone(),
-            None => self.store.get_at(&key, self.ts),
-        };
+            None => self.store.get_at(key, self.ts),
+        }
+    }
+
+    fn read(&mut self, key: Bytes) -> Option<Bytes> {
+        let value = self.peek(&key);
         self.read_keys.insert(key);
         value
     }
@@ -74,310 +111,316 @@ impl<'a> Context<'a> {
         self.writes.insert(key, Some(value));
     }
 
-    /// A string's bytes; an error if the key holds a list.
-    pub fn string(&mut self, key: &[u8]) -> Result<Option<Bytes>, CommandError> {
-        match self.read(keys::string(key)) {
-            Some(stored) => Ok(Some(keys::decode_string(&stored))),
-            None if self.list(key)?.len > 0 => Err(CommandError::WrongType),
-            None => Ok(None),
+    fn erase(&mut self, key: Bytes) {
+        self.writes.insert(key, None);
+    }
+
+    /// Records whose keys begin so, in order, each key without that.
+    fn scan(&self, prefix: &[u8]) -> Vec<(Bytes, Bytes)> {
+        let stored = self.store.scan_at(prefix, self.ts).map(|(key, value)| (key.clone(), value));
+        let from = Bytes::copy_from_slice(prefix);
+        let written = self.writes.range(from..).take_while(|(key, _)| key.starts_with(prefix));
+        let mut written = written.peekable();
+        let rest = |(key, value): (Bytes, Bytes)| (key.slice(prefix.len()..), value);
+        if written.peek().is_none() {
+            return stored.map(rest).collect();
         }
+        let mut all: BTreeMap<Bytes, Bytes> = stored.collect();
+        for (key, value) in written {
+            match value {
+                Some(value) => all.insert(key.clone(), value.clone()),
+                None => all.remove(key),
+            };
+        }
+        all.into_iter().map(rest).collect()
+    }
+}
+
+/// Keys and their types.
+impl Context<'_> {
+    /// What the key holds.
+    pub fn type_of(&mut self, key: &[u8]) -> Result<Option<Type>, CommandError> {
+        if self.live_string(key).is_some() {
+            return Ok(Some(Type::String));
+        }
+        for kind in Kind::ALL {
+            if self.live(kind, key)?.len > 0 {
+                return Ok(Some(Type::Collection(kind)));
+            }
+        }
+        Ok(None)
     }
 
-    /// Makes the key a string, whatever it was.
-    pub fn set_string(&mut self, key: &[u8], value: &[u8]) -> Result<(), CommandError> {
-        self.remove_list(key)?;
-        self.read_keys.insert(keys::string(key));
-        self.put(keys::string(key), keys::encode_string(value));
-        Ok(())
+    /// When the key expires; `None` if it never does or is not there.
+    pub fn expires_ms(&mut self, key: &[u8]) -> Result<Option<u64>, CommandError> {
+        Ok(match self.type_of(key)? {
+            None => None,
+            Some(Type::String) => self.live_string(key).and_then(|(_, expires)| expires),
+            Some(Type::Collection(_)) => self.collection_expires(key),
+        })
     }
 
-    /// Whether the key holds anything.
-    pub fn exists(&mut self, key: &[u8]) -> Result<bool, CommandError> {
-        Ok(self.read(keys::string(key)).is_some() || self.list(key)?.len > 0)
+    /// Makes what the key holds expire then, or never; whether it holds anything.
+    pub fn expire(&mut self, key: &[u8], at_ms: Option<u64>) -> Result<bool, CommandError> {
+        match self.type_of(key)? {
+            None => return Ok(false),
+            Some(Type::String) => {
+                let value = self.live_string(key).map(|(value, _)| value).unwrap_or_default();
+                self.put(keys::string(key), keys::encode_string(&value, at_ms));
+            }
+            Some(Type::Collection(kind)) => {
+                self.put(keys::fence(kind, key), Bytes::new());
+                match at_ms {
+                    Some(at) => self.put(keys::ttl(key), at.to_be_bytes().to_vec().into()),
+                    None => self.erase(keys::ttl(key)),
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Deletes the key; whether it held anything.
     pub fn remove(&mut self, key: &[u8]) -> Result<bool, CommandError> {
-        let held_string = self.read(keys::string(key)).is_some();
-        if held_string {
-            self.writes.insert(keys::string(key), None);
-        }
-        Ok(self.remove_list(key)? || held_string)
+        let held = self.type_of(key)?.is_some();
+        self.erase_all(key)?;
+        Ok(held)
     }
 
-    /// Where the list's items are; an empty list if there is none. An error if the key holds a string.
-    pub fn list_meta(&mut self, key: &[u8]) -> Result<ListMeta, CommandError> {
+    /// Deletes what the key held until it expired. Whoever writes a key does it first, so that nothing old comes back.
+    pub fn bury_expired(&mut self, key: &[u8]) -> Result<(), CommandError> {
+        let string = self.peek(&keys::string(key)).map(|stored| keys::decode_string(&stored).1);
+        let expires = string.unwrap_or_else(|| self.collection_expires(key));
+        match expires.is_some_and(|at| at <= self.now_ms) {
+            true => self.erase_all(key),
+            false => Ok(()),
+        }
+    }
+
+    /// Every key that holds something, in order within its type.
+    pub fn all_keys(&mut self) -> Result<Vec<(Bytes, Type)>, CommandError> {
+        let mut all = Vec::new();
+        for (key, _) in self.scan(keys::strings()) {
+            if self.live_string(&key).is_some() {
+                all.push((key, Type::String));
+            }
+        }
+        for kind in Kind::ALL {
+            for (key, _) in self.scan(keys::fences(kind)) {
+                if self.live(kind, &key)?.len > 0 {
+                    all.push((key, Type::Collection(kind)));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn erase_all(&mut self, key: &[u8]) -> Result<(), CommandError> {
         if self.read(keys::string(key)).is_some() {
-            return Err(CommandError::WrongType);
+            self.erase(keys::string(key));
         }
-        self.list(key)
+        for kind in Kind::ALL {
+            self.erase_collection(kind, key)?;
+        }
+        Ok(())
     }
 
-    fn list(&mut self, key: &[u8]) -> Result<ListMeta, CommandError> {
-        if let Some(list) = self.lists.get(key) {
-            return Ok(list.meta);
+    fn collection_expires(&self, key: &[u8]) -> Option<u64> {
+        let stored = self.peek(&keys::ttl(key))?;
+        Some(u64::from_be_bytes(stored.as_ref().try_into().ok()?))
+    }
+}
+
+/// Strings.
+impl Context<'_> {
+    /// A string's bytes; an error if the key holds anything else.
+    pub fn string(&mut self, key: &[u8]) -> Result<Option<Bytes>, CommandError> {
+        match self.type_of(key)? {
+            Some(Type::Collection(_)) => Err(CommandError::WrongType),
+            Some(Type::String) => Ok(self.live_string(key).map(|(value, _)| value)),
+            None => Ok(None),
         }
-        self.read_keys.insert(keys::list_fence(key));
-        let base =
-            self.read(keys::list_meta(key)).map_or(Ok(ListMeta::default()), ListMeta::decode);
-        let mut meta = base.map_err(|_| CommandError::Corrupt)?;
-        let prefix = keys::list_delta_prefix(key);
-        for (_, delta) in self.store.scan_at(&prefix, self.ts) {
-            meta = meta.moved(ListDelta::decode(delta).map_err(|_| CommandError::Corrupt)?);
-        }
-        self.lists.insert(Bytes::copy_from_slice(key), List { meta, pushes: 0 });
-        Ok(meta)
     }
 
-    /// The items `from..=to`, counted from the front.
-    pub fn list_items(&self, key: &[u8], meta: ListMeta, from: i64, to: i64) -> Vec<Bytes> {
-        if to < from {
-            return Vec::new();
+    /// Makes the key a string, whatever it was, that expires then.
+    pub fn set_string(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        expires_ms: Option<u64>,
+    ) -> Result<(), CommandError> {
+        for kind in Kind::ALL {
+            self.erase_collection(kind, key)?;
         }
-        // The fence stands for the items in the read set: whoever changes one writes it.
-        let (first, last) =
-            (keys::list_item(key, meta.head + from), keys::list_item(key, meta.head + to));
-        // Items of a longer, binary key may lie between those of this one.
-        let ours = |item: &&Bytes| item.len() == first.len();
-        let stored = self.store.range_at(&first, &last, self.ts).filter(|(item, _)| ours(item));
-        let mut written = self
-            .writes
-            .range(first.clone()..=last.clone())
-            .filter(|(item, _)| ours(item))
-            .peekable();
-        if written.peek().is_none() {
-            return stored.map(|(_, value)| value).collect();
-        }
-        let mut items: BTreeMap<&Bytes, Bytes> = stored.collect();
-        for (item, value) in written {
-            match value {
-                Some(value) => items.insert(item, value.clone()),
-                None => items.remove(item),
-            };
-        }
-        items.into_values().collect()
+        self.read_keys.insert(keys::string(key));
+        self.put(keys::string(key), keys::encode_string(value, expires_ms));
+        Ok(())
     }
 
-    /// Adds items before the first or after the last; the new length.
-    pub fn push(&mut self, key: &[u8], values: &[Bytes], front: bool) -> Result<i64, CommandError> {
-        let meta = self.list_meta(key)?;
-        let count = values.len() as i64;
-        for (i, value) in (0i64..).zip(values) {
-            let seq = if front { meta.head - 1 - i } else { meta.head + meta.len + i };
-            self.put(keys::list_item(key, seq), value.clone());
+    fn live_string(&mut self, key: &[u8]) -> Option<(Bytes, Option<u64>)> {
+        let (value, expires) = keys::decode_string(&self.read(keys::string(key))?);
+        expires.is_none_or(|at| at > self.now_ms).then_some((value, expires))
+    }
+}
+
+/// Collections.
+impl Context<'_> {
+    /// How much a collection holds; nothing if there is none. An error if the key holds another type.
+    pub fn open(&mut self, kind: Kind, key: &[u8]) -> Result<Meta, CommandError> {
+        match self.type_of(key)? {
+            None => Ok(Meta::default()),
+            Some(Type::Collection(is)) if is == kind => self.live(kind, key),
+            Some(_) => Err(CommandError::WrongType),
         }
-        let delta = ListDelta { head: if front { -count } else { 0 }, len: count };
-        self.put(keys::list_fence(key), Bytes::new());
-        self.record_push(key, meta.moved(delta), delta);
-        Ok(meta.len + count)
     }
 
-    fn record_push(&mut self, key: &[u8], meta: ListMeta, delta: ListDelta) {
-        let pushes = self.lists.get(key).map_or(0, |list| list.pushes);
-        let deltas: Vec<Bytes> = self
-            .store
-            .scan_at(&keys::list_delta_prefix(key), self.ts)
-            .map(|(key, _)| key.clone())
-            .collect();
-        let base = keys::list_meta(key);
-        // Once this transaction has written the base, that is where its later pushes go too.
+    /// A field's value, a member's score; `None` if the collection has no such member.
+    pub fn member(&self, kind: Kind, key: &[u8], member: &[u8]) -> Option<Bytes> {
+        self.peek(&keys::member(kind, key, member))
+    }
+
+    /// All members with their values, in the members' order. The collection was opened.
+    pub fn members(&self, kind: Kind, key: &[u8]) -> Vec<(Bytes, Bytes)> {
+        self.scan(&keys::members(kind, key))
+    }
+
+    /// All members of a sorted set, by score and then by name. It was opened.
+    pub fn by_score(&self, key: &[u8]) -> Vec<(f64, Bytes)> {
+        let entries = self.scan(&keys::score_entries(key)).into_iter();
+        let parted = |(rest, _): (Bytes, Bytes)| {
+            let (score, member) = keys::split_score(&rest)?;
+            Some((score, rest.slice_ref(member)))
+        };
+        entries.filter_map(parted).collect()
+    }
+
+    /// Sets a field or adds a member, with what lies under it. [`Context::changed`] follows.
+    pub fn put_member(&mut self, kind: Kind, key: &[u8], member: &[u8], value: Bytes) {
+        self.put(keys::member(kind, key, member), value);
+    }
+
+    /// Takes a member out. [`Context::changed`] follows.
+    pub fn erase_member(&mut self, kind: Kind, key: &[u8], member: &[u8]) {
+        self.erase(keys::member(kind, key, member));
+    }
+
+    /// Sets a member's score, in place of the one that it had. [`Context::changed`] follows.
+    pub fn put_score(&mut self, key: &[u8], member: &[u8], old: Option<f64>, score: f64) {
+        if let Some(old) = old {
+            self.erase(keys::score_entry(key, old, member));
+        }
+        self.put(keys::score_entry(key, score, member), Bytes::new());
+        let bits = score.to_bits().to_be_bytes().to_vec();
+        self.put_member(Kind::Zset, key, member, bits.into());
+    }
+
+    /// Takes a member and its score out. [`Context::changed`] follows.
+    pub fn erase_score(&mut self, key: &[u8], member: &[u8], score: f64) {
+        self.erase(keys::score_entry(key, score, member));
+        self.erase_member(Kind::Zset, key, member);
+    }
+
+    /// What was put in and taken out becomes the collection's: once after all changes of a command. One that is empty is gone.
+    pub fn changed(&mut self, kind: Kind, key: &[u8], by: Meta) -> Result<(), CommandError> {
+        let Opened { meta, changes } = self.opened(kind, key)?;
+        let meta = meta.moved(by);
+        self.put(keys::fence(kind, key), Bytes::new());
+        if meta.len == 0 {
+            return self.close(kind, key);
+        }
+        if by == Meta::default() {
+            return Ok(());
+        }
+        let deltas = self.deltas(kind, key);
+        let base = keys::meta(kind, key);
+        // Once this transaction has written the base, that is where its later changes go too.
         if deltas.len() >= FOLD_AT || self.writes.contains_key(&base) {
             self.put(base, meta.encode());
-            for delta in deltas {
-                self.writes.insert(delta, None);
-            }
-            self.stamped.retain(|elem| keys::user_key(&elem.key) != key);
+            deltas.into_iter().for_each(|delta| self.erase(delta));
+            self.forget_stamped(kind, key);
         } else {
-            self.stamped.push(keys::list_delta(key, pushes, delta));
+            self.stamped.push(keys::delta(kind, key, changes, by));
         }
-        self.lists.insert(Bytes::copy_from_slice(key), List { meta, pushes: pushes + 1 });
+        self.remember(kind, key, Opened { meta, changes: changes + 1 });
+        Ok(())
     }
 
-    fn remove_list(&mut self, key: &[u8]) -> Result<bool, CommandError> {
-        let meta = self.list(key)?;
+    fn live(&mut self, kind: Kind, key: &[u8]) -> Result<Meta, CommandError> {
+        let meta = self.opened(kind, key)?.meta;
+        let expired = || self.collection_expires(key).is_some_and(|at| at <= self.now_ms);
+        Ok(if meta.len > 0 && expired() { Meta::default() } else { meta })
+    }
+
+    fn opened(&mut self, kind: Kind, key: &[u8]) -> Result<Opened, CommandError> {
+        if let Some(opened) = self.opened.get(&(kind, Bytes::copy_from_slice(key))) {
+            return Ok(*opened);
+        }
+        let mut opened = Opened::default();
+        // The fence stands for all of it; without one nothing was ever there.
+        if self.read(keys::fence(kind, key)).is_some() {
+            let corrupt = |_| CommandError::Corrupt;
+            if let Some(base) = self.peek(&keys::meta(kind, key)) {
+                opened.meta = Meta::decode(base).map_err(corrupt)?;
+            }
+            for (_, delta) in self.store.scan_at(&keys::delta_prefix(kind, key), self.ts) {
+                opened.meta = opened.meta.moved(Meta::decode(delta).map_err(corrupt)?);
+            }
+        }
+        self.remember(kind, key, opened);
+        Ok(opened)
+    }
+
+    fn erase_collection(&mut self, kind: Kind, key: &[u8]) -> Result<(), CommandError> {
+        let meta = self.opened(kind, key)?.meta;
         if meta.len == 0 {
-            return Ok(false);
+            return Ok(());
         }
-        for seq in meta.head..meta.head + meta.len {
-            self.writes.insert(keys::list_item(key, seq), None);
+        if kind == Kind::List {
+            for seq in meta.head..meta.head + meta.len {
+                self.erase(keys::list_item(key, seq));
+            }
+        } else {
+            for (member, _) in self.members(kind, key) {
+                self.erase_member(kind, key, &member);
+            }
         }
-        let deltas: Vec<Bytes> = self
-            .store
-            .scan_at(&keys::list_delta_prefix(key), self.ts)
-            .map(|(key, _)| key.clone())
-            .collect();
-        for delta in deltas {
-            self.writes.insert(delta, None);
+        if kind == Kind::Zset {
+            let prefix = keys::score_entries(key);
+            for (rest, _) in self.scan(&prefix) {
+                self.erase([&prefix[..], &rest].concat().into());
+            }
         }
-        self.stamped.retain(|elem| keys::user_key(&elem.key) != key);
-        // A base of zero length, so that what follows in this transaction writes the base and no delta.
-        self.put(keys::list_meta(key), ListMeta::default().encode());
-        self.put(keys::list_fence(key), Bytes::new());
-        self.lists.insert(Bytes::copy_from_slice(key), List::default());
-        Ok(true)
+        self.put(keys::fence(kind, key), Bytes::new());
+        self.close(kind, key)
+    }
+
+    /// The collection is empty. A base of nothing, so that what follows in this transaction writes the base and no delta.
+    fn close(&mut self, kind: Kind, key: &[u8]) -> Result<(), CommandError> {
+        for delta in self.deltas(kind, key) {
+            self.erase(delta);
+        }
+        self.forget_stamped(kind, key);
+        self.put(keys::meta(kind, key), Meta::default().encode());
+        if self.peek(&keys::ttl(key)).is_some() {
+            self.erase(keys::ttl(key));
+        }
+        self.remember(kind, key, Opened::default());
+        Ok(())
+    }
+
+    fn deltas(&self, kind: Kind, key: &[u8]) -> Vec<Bytes> {
+        let prefix = keys::delta_prefix(kind, key);
+        self.store.scan_at(&prefix, self.ts).map(|(key, _)| key.clone()).collect()
+    }
+
+    fn forget_stamped(&mut self, kind: Kind, key: &[u8]) {
+        let prefix = keys::delta_prefix(kind, key);
+        self.stamped.retain(|elem| !elem.key.starts_with(&prefix));
+    }
+
+    fn remember(&mut self, kind: Kind, key: &[u8], opened: Opened) {
+        self.opened.insert((kind, Bytes::copy_from_slice(key)), opened);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::command::Command;
-    use super::super::resp::Reply;
-    use super::*;
-
-    /// A store and the transactions run on it, each at once, as one client would see it.
-    #[derive(Default)]
-    struct Solo {
-        store: Store,
-        ts: u64,
-    }
-
-    impl Solo {
-        fn exec(&mut self, commands: &[&str]) -> Vec<Reply> {
-            let mut context = Context::new(&self.store, self.ts.max(1));
-            let mut run = |line: &str| {
-                let args = line.split(' ').map(|w| Bytes::copy_from_slice(w.as_bytes())).collect();
-                let done = Command::parse(args).and_then(|command| command.apply(&mut context));
-                done.unwrap_or_else(|error| Reply::Error(error.to_string()))
-            };
-            let replies = commands.iter().map(|line| run(line)).collect();
-            if !context.is_read_only() {
-                let mut txn = context.into_txn(RequestId::default(), self.ts);
-                self.ts += 10;
-                txn.commit_ts = self.ts;
-                self.store.write(&txn.mutations(), self.ts, self.ts);
-            }
-            replies
-        }
-
-        fn one(&mut self, command: &str) -> Reply {
-            self.exec(&[command]).remove(0)
-        }
-
-        fn list(&mut self, key: &str) -> String {
-            match self.one(&format!("LRANGE {key} 0 -1")) {
-                Reply::Array(items) => {
-                    let text = |item: &Reply| match item {
-                        Reply::Bulk(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-                        other => format!("{other:?}"),
-                    };
-                    items.iter().map(text).collect::<Vec<_>>().join(" ")
-                }
-                other => format!("{other:?}"),
-            }
-        }
-    }
-
-    fn wrong_type() -> Reply {
-        Reply::Error(CommandError::WrongType.to_string())
-    }
-
-    #[test]
-    fn pushes_go_to_both_ends_and_ranges_are_read_in_order() {
-        let mut redis = Solo::default();
-        assert_eq!(redis.one("RPUSH k a b"), Reply::Integer(2));
-        assert_eq!(redis.one("LPUSH k c d"), Reply::Integer(4));
-        assert_eq!(redis.list("k"), "d c a b");
-        assert_eq!(redis.one("LLEN k"), Reply::Integer(4));
-        assert_eq!(
-            redis.one("LRANGE k -2 -1"),
-            Reply::Array(vec![Reply::Bulk("a".into()), Reply::Bulk("b".into())])
-        );
-    }
-
-    #[test]
-    fn a_transaction_sees_its_own_writes() {
-        let mut redis = Solo::default();
-        redis.one("RPUSH k 1");
-        let replies = redis.exec(&[
-            "RPUSH k 2",
-            "LPUSH k 0",
-            "LRANGE k 0 -1",
-            "DEL k",
-            "RPUSH k 9",
-            "LLEN k",
-        ]);
-        let items = ["0", "1", "2"].map(|item| Reply::Bulk(item.into())).to_vec();
-        let expected = [
-            Reply::Integer(2),
-            Reply::Integer(3),
-            Reply::Array(items),
-            Reply::Integer(1),
-            Reply::Integer(1),
-            Reply::Integer(1),
-        ];
-        assert_eq!(replies, expected);
-        assert_eq!(redis.list("k"), "9");
-    }
-
-    #[test]
-    fn a_list_outlives_any_number_of_foldings() {
-        let mut redis = Solo::default();
-        for n in 0..3 * FOLD_AT as i64 {
-            assert_eq!(redis.one(&format!("RPUSH k {n}")), Reply::Integer(n + 1));
-        }
-        let deltas = redis.store.scan_at(&keys::list_delta_prefix(b"k"), u64::MAX).count();
-        assert!(deltas <= FOLD_AT, "{deltas} deltas are left");
-        let expected: Vec<String> = (0..3 * FOLD_AT).map(|n| n.to_string()).collect();
-        assert_eq!(redis.list("k"), expected.join(" "));
-    }
-
-    #[test]
-    fn a_key_has_one_type_and_set_and_del_change_it() {
-        let mut redis = Solo::default();
-        redis.one("SET s v");
-        redis.one("RPUSH l 1");
-        assert_eq!(redis.one("RPUSH s 1"), wrong_type());
-        assert_eq!(redis.one("GET l"), wrong_type());
-        assert_eq!(redis.one("INCR l"), wrong_type());
-        assert_eq!(redis.one("EXISTS s l none"), Reply::Integer(2));
-        assert_eq!(redis.one("SET l x"), Reply::ok());
-        assert_eq!(redis.one("GET l"), Reply::Bulk("x".into()));
-        assert_eq!(redis.one("DEL l s none"), Reply::Integer(2));
-        assert_eq!(redis.one("GET l"), Reply::NullBulk);
-        assert_eq!(redis.list("l"), "");
-        assert_eq!(redis.one("RPUSH l 2"), Reply::Integer(1));
-        assert_eq!(redis.list("l"), "2", "nothing of the old list comes back");
-    }
-
-    #[test]
-    fn counters_count_and_refuse_what_is_no_number() {
-        let mut redis = Solo::default();
-        assert_eq!(redis.exec(&["INCR n", "INCR n"]), [Reply::Integer(1), Reply::Integer(2)]);
-        assert_eq!(redis.one("GET n"), Reply::Bulk("2".into()));
-        redis.one("SET n x");
-        assert_eq!(redis.one("INCR n"), Reply::Error(CommandError::NotAnInteger.to_string()));
-        redis.one(&format!("SET n {}", i64::MAX));
-        assert_eq!(redis.one("INCR n"), Reply::Error(CommandError::Overflow.to_string()));
-    }
-
-    #[test]
-    fn items_of_a_longer_binary_key_are_not_read_with_those_of_a_shorter() {
-        let mut redis = Solo::default();
-        redis.one("RPUSH k 1 2");
-        let longer = [&b"k"[..], &(1u64 << 63).to_be_bytes()].concat();
-        let mut context = Context::new(&redis.store, redis.ts);
-        context.push(&longer, &["intruder".into()], false).unwrap();
-        let mutations = context.into_txn(RequestId::default(), redis.ts).mutations();
-        redis.ts += 10;
-        redis.store.write(&mutations, redis.ts, redis.ts);
-        assert_eq!(redis.list("k"), "1 2");
-    }
-
-    #[test]
-    fn what_a_write_read_is_in_its_read_set() {
-        let store = Store::default();
-        let mut context = Context::new(&store, 1);
-        context.push(b"k", &["1".into()], false).unwrap();
-        context.string(b"other").unwrap();
-        let txn = context.into_txn(RequestId::default(), 1);
-        for key in [
-            keys::string(b"k"),
-            keys::list_fence(b"k"),
-            keys::string(b"other"),
-            keys::list_fence(b"other"),
-        ] {
-            assert!(txn.read_keys.contains(&key), "{key:?}");
-        }
-        assert!(txn.elems.iter().any(|elem| elem.key == keys::list_fence(b"k")));
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 //! snapshot, under a new identity, up to fifty times.
 
 use super::command::{Command, CommandError, Name, kv_error};
+use super::connection::{Connection, Standing};
 use super::context::Context;
 use super::proxy::Proxy;
 use super::resp::{Reply, read_command};
@@ -17,6 +18,7 @@ use crate::kv::request::TxnRequest;
 use crate::options::Options;
 use bytes::{Bytes, BytesMut};
 use futures_util::io::{AsyncReadExt, AsyncWriteExt};
+use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
@@ -39,18 +41,15 @@ struct Inner<E: Env> {
     options: Rc<Options>,
     coordinator: Coordinator<E>,
     proxy: Proxy<E>,
-}
-
-/// What MULTI started on this connection.
-#[derive(Default)]
-struct Connection {
-    queue: Option<Vec<Command>>,
+    /// How many there were.
+    connections: Cell<u64>,
 }
 
 impl<E: Env> Server<E> {
     /// On the node's coordinator.
     pub fn new(env: E, options: Rc<Options>, coordinator: Coordinator<E>) -> Server<E> {
-        Server(Rc::new(Inner { proxy: Proxy::new(env.clone()), env, options, coordinator }))
+        let (proxy, connections) = (Proxy::new(env.clone()), Cell::default());
+        Server(Rc::new(Inner { env, options, coordinator, proxy, connections }))
     }
 
     /// Accepts connections until the node dies.
@@ -65,7 +64,8 @@ impl<E: Env> Server<E> {
     }
 
     async fn serve_connection(self, mut socket: E::Socket) {
-        let mut connection = Connection::default();
+        self.0.connections.set(self.0.connections.get() + 1);
+        let mut connection = Connection::new(self.0.connections.get());
         let mut buffer = BytesMut::new();
         let mut chunk = vec![0; 4 << 10];
         loop {
@@ -97,7 +97,12 @@ impl<E: Env> Server<E> {
         loop {
             match read_command(buffer) {
                 Ok(Some(args)) if args.is_empty() => {}
-                Ok(Some(args)) => self.handle(connection, args).await.write(out),
+                Ok(Some(args)) => {
+                    self.handle(connection, args).await.write(out);
+                    if connection.ends {
+                        return true;
+                    }
+                }
                 Ok(None) => return false,
                 Err(error) => {
                     Reply::Error(error.0).write(out);
@@ -132,12 +137,16 @@ impl<E: Env> Server<E> {
                 queue.push(command);
                 Reply::Simple("QUEUED".into())
             }
-            (Name::Ping, None) => match command.args.get(1) {
-                Some(message) => Reply::Bulk(message.clone()),
-                None => Reply::Simple("PONG".into()),
+            (_, None) => match connection.answer(&command, &self.standing()) {
+                Some(reply) => reply,
+                None => self.within(self.single(command)).await,
             },
-            (_, None) => self.within(self.single(command)).await,
         }
+    }
+
+    fn standing(&self) -> Standing {
+        let leader = self.0.coordinator.leader().map_or(String::new(), |leader| leader.to_string());
+        Standing { leads: self.0.coordinator.is_leader(), leader }
     }
 
     async fn within(&self, work: impl Future<Output = Result<Reply, KvError>>) -> Reply {
@@ -215,7 +224,7 @@ impl<E: Env> Server<E> {
     fn run(&self, commands: &[Command], ts: u64) -> Ran {
         let engine = self.0.coordinator.engine();
         let fsm = engine.fsm().borrow();
-        let mut context = Context::new(&fsm.store, ts);
+        let mut context = Context::new(&fsm.store, ts, self.0.env.wall_ms());
         let mut apply = |command: &Command| command.apply(&mut context).unwrap_or_else(error_reply);
         let replies = commands.iter().map(&mut apply).collect();
         let writes = !context.is_read_only();
