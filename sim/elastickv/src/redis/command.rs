@@ -119,6 +119,12 @@ impl Command {
         self.spec().writes
     }
 
+    /// Whether what it writes hangs on all keys that there are, and not on those that it names: a conflict check does not tell if
+    /// it saw too few.
+    pub fn writes_what_it_finds(&self) -> bool {
+        self.writes() && self.spec().keys == Keys::None
+    }
+
     /// The keys that it names.
     pub fn keys(&self) -> Vec<Bytes> {
         let all = self.args.iter().skip(1);

@@ -1,5 +1,6 @@
 //! Commands about the connection and the server: HELLO, CLIENT, COMMAND, INFO, SELECT, QUIT, PING (`adapter/redis_server_cmds.go`). They
-//! touch no key, so they are answered where they arrive. RESP2 alone is spoken, as by redcon.
+//! touch no key, so they are answered where they arrive. RESP2 alone is spoken, as by redcon. SELECT takes any number and means the one
+//! database there is, and within MULTI they are queued, which EXEC refuses: both as upstream.
 
 use super::command::{Command, Name, is};
 use super::resp::Reply;

@@ -214,6 +214,17 @@ impl Context<'_> {
         Ok(all)
     }
 
+    /// Deletes every key, also what has expired: another node's clock may see it still.
+    pub fn erase_everything(&mut self) -> Result<(), CommandError> {
+        let kinds = Kind::ALL.map(keys::fences);
+        for prefix in [keys::strings()].into_iter().chain(kinds) {
+            for (key, _) in self.scan(prefix) {
+                self.erase_all(&key)?;
+            }
+        }
+        Ok(())
+    }
+
     fn erase_all(&mut self, key: &[u8]) -> Result<(), CommandError> {
         if self.read(keys::string(key)).is_some() {
             self.erase(keys::string(key));
@@ -400,6 +411,8 @@ impl Context<'_> {
         }
         self.forget_stamped(kind, key);
         self.put(keys::meta(kind, key), Meta::default().encode());
+        // As a tombstone it conflicts as before, and whoever lists keys does not come by it.
+        self.erase(keys::fence(kind, key));
         if self.peek(&keys::ttl(key)).is_some() {
             self.erase(keys::ttl(key));
         }

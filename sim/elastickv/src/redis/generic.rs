@@ -2,6 +2,9 @@
 //!
 //! Differs from upstream: EXISTS, KEYS, SCAN and DBSIZE read at the leader behind the same fence as GET (upstream answers them from
 //! the follower's own state, a staleness that it documents). A cursor of SCAN is a place in the keys' order, as upstream's is.
+//!
+//! Cannot see: keys that are made while FLUSHALL runs. It deletes what its snapshot has (upstream deletes by prefix at apply), so it
+//! is no serializable step among writers of new keys; and no more than fit into a transaction's read set.
 
 use super::command::{CommandError, integer, is};
 use super::context::{Context, Type};
@@ -268,49 +271,68 @@ pub fn size(context: &mut Context<'_>) -> Result {
 
 /// `FLUSHALL`, `FLUSHDB`: there is one database.
 pub fn flush(context: &mut Context<'_>) -> Result {
-    for (key, _) in context.all_keys()? {
-        context.remove(&key)?;
-    }
+    context.erase_everything()?;
     Ok(Reply::ok())
 }
 
-/// Whether a key fits a pattern: `*`, `?`, `[a-c]`, `[^x]`, and `\\` before what is meant as it is.
+/// Whether a key fits a pattern: `*`, `?`, `[a-c]`, `[^x]`, and `\\` before what is meant as it is. No pattern takes more than its
+/// length times the key's: of all stars only the last is ever tried again.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut read, mut star) = (0, 0, None);
+    while read < text.len() {
+        if pattern.get(at) == Some(&b'*') {
+            at += 1;
+            star = Some((at, read));
+        } else if let Some(taken) = one(&pattern[at..], text[read]) {
+            at += taken;
+            read += 1;
+        } else if let Some((after, began)) = star {
+            at = after;
+            read = began + 1;
+            star = Some((after, read));
+        } else {
+            return false;
+        }
+    }
+    pattern[at..].iter().all(|rest| *rest == b'*')
+}
+
+/// How much of a pattern stands for this byte; `None` if it stands for another.
+fn one(pattern: &[u8], byte: u8) -> Option<usize> {
     match pattern {
-        [] => text.is_empty(),
-        [b'*', rest @ ..] => (0..=text.len()).any(|skip| matches(rest, &text[skip..])),
-        [b'?', rest @ ..] => text.split_first().is_some_and(|(_, text)| matches(rest, text)),
-        [b'[', rest @ ..] => match (text.split_first(), rest.iter().position(|c| *c == b']')) {
-            (Some((first, text)), Some(end)) => {
-                is_among(&rest[..end], *first) && matches(&rest[end + 1..], text)
-            }
-            _ => false,
-        },
-        [b'\\', literal, rest @ ..] | [literal, rest @ ..] => match text.split_first() {
-            Some((first, text)) => first == literal && matches(rest, text),
-            None => false,
-        },
+        [] => None,
+        [b'?', ..] => Some(1),
+        [b'[', class @ ..] => {
+            let (fits, length) = is_among(class, byte);
+            fits.then_some(1 + length)
+        }
+        [b'\\', literal, ..] => (*literal == byte).then_some(2),
+        [literal, ..] => (*literal == byte).then_some(1),
     }
 }
 
-/// Whether a byte is in a class: what is between the brackets.
-fn is_among(class: &[u8], byte: u8) -> bool {
-    let (class, wanted) = match class {
-        [b'^', rest @ ..] => (rest, false),
-        class => (class, true),
-    };
-    let mut at = 0;
-    let mut found = false;
-    while at < class.len() {
-        if let [from, b'-', to, ..] = class[at..] {
-            found |= (from.min(to)..=from.max(to)).contains(&byte);
-            at += 3;
-        } else {
-            found |= class[at] == byte;
-            at += 1;
+/// Whether a byte is in the class that begins here, and how long that is with its bracket; one without ends with the pattern.
+fn is_among(class: &[u8], byte: u8) -> (bool, usize) {
+    let wanted = class.first() != Some(&b'^');
+    let (mut at, mut found) = (usize::from(!wanted), false);
+    loop {
+        match class[at..] {
+            [] => return (found == wanted, at),
+            [b']', ..] => return (found == wanted, at + 1),
+            [b'\\', literal, ..] => {
+                found |= literal == byte;
+                at += 2;
+            }
+            [from, b'-', to, ..] => {
+                found |= (from.min(to)..=from.max(to)).contains(&byte);
+                at += 3;
+            }
+            [literal, ..] => {
+                found |= literal == byte;
+                at += 1;
+            }
         }
     }
-    found == wanted
 }
 
 #[cfg(test)]
@@ -334,8 +356,20 @@ mod tests {
             ("a\\*b", "axb", false),
             ("*a*b*", "xxaxxbxx", true),
             ("[", "[", false),
+            ("[a", "a", true),
+            ("h[\\]]x", "h]x", true),
+            ("**", "", true),
+            ("a*", "", false),
         ] {
             assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), fits, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn no_pattern_takes_long() {
+        let stars = "*".repeat(1_000_000);
+        assert!(matches(stars.as_bytes(), b"v"));
+        let text = "a".repeat(10_000);
+        assert!(!matches(("*a".repeat(500) + "b").as_bytes(), text.as_bytes()));
     }
 }

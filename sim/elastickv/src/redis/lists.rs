@@ -1,6 +1,7 @@
 //! RPUSH, LRANGE and what is like them (`adapter/redis_lists.go`, `redis_list_compat.go`).
 //!
-//! Differs from upstream: LREM and LTRIM write the items that stay anew from the front of the list; LPOP and RPOP leave no claim keys.
+//! Differs from upstream: LREM and LTRIM write the items that stay anew from the front of the list; LPOP and RPOP leave no claim keys. As
+//! upstream, RPOPLPUSH of a list's only item onto itself makes the list anew, without the time at which it expired.
 
 use super::command::{CommandError, integer, is};
 use super::context::Context;

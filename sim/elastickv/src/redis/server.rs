@@ -2,7 +2,7 @@
 //!
 //! A node that does not lead proxies. The leader reads behind a fence: everything acknowledged before is applied here, then the snapshot
 //! is chosen. It writes optimistically: snapshot, write set, dispatch; a conflict is tried again from a new
-//! snapshot, under a new identity, up to fifty times.
+//! snapshot, under a new identity, up to fifty times. A command that is refused while MULTI queues does not abort EXEC, as upstream.
 
 use super::command::{Command, CommandError, Name, kv_error};
 use super::connection::{Connection, Standing};
@@ -168,7 +168,11 @@ impl<E: Env> Server<E> {
             let ts = self.fenced_ts().await?;
             return Ok(self.run(&[command], ts).replies.remove(0));
         }
-        Ok(self.write(vec![command], Fence::OnlyForReads).await?.remove(0))
+        let fence = match command.writes_what_it_finds() {
+            true => Fence::Always,
+            false => Fence::OnlyForReads,
+        };
+        Ok(self.write(vec![command], fence).await?.remove(0))
     }
 
     async fn exec(&self, queue: Vec<Command>) -> Result<Reply, KvError> {

@@ -226,3 +226,16 @@ fn writers_of_one_key_conflict_whatever_types_they_make_it() {
         }
     }
 }
+
+#[test]
+fn a_flush_leaves_nothing_that_another_clock_would_see() {
+    let mut redis = Solo { now_ms: 1_000, ..Solo::default() };
+    for maker in ["SET s v PX 10", "RPUSH l 1", "PEXPIRE l 10", "SADD m x"] {
+        redis.one(maker);
+    }
+    redis.now_ms = 2_000;
+    assert_eq!(redis.one("FLUSHALL"), Reply::ok());
+    redis.now_ms = 1_000;
+    assert_eq!(redis.one("DBSIZE"), Reply::Integer(0));
+    assert_eq!(redis.one("EXISTS s l m"), Reply::Integer(0));
+}
