@@ -7,10 +7,10 @@
 
 use crate::db::Db;
 use crate::remote::RemoteError;
-use crate::site::{Site, Sites, checked_path, port_conflict};
+use crate::site::{Site, Sites, port_conflict};
 use crate::ssh::cluster::bring;
 use crate::ssh::hosts::{self, Facts};
-use crate::ssh::probes::{self, Refusals};
+use crate::ssh::probes::{self, Refusals, Tried};
 use crate::ssh::supported::{Grounds, Supported};
 use futures_util::future::join_all;
 use harness::cluster::NodeId;
@@ -176,7 +176,7 @@ pub async fn examine(
                 patients.push(patient);
                 findings.push(seen);
             }
-            Err(why) => findings.push(why),
+            Err(why) => findings.extend(unseen(&why).into_iter().chain([why])),
         }
     }
     let looks = join_all(patients.iter().map(|patient| host::look(patient, agent))).await;
@@ -198,7 +198,6 @@ pub async fn examine(
         let no_shim = no_shim.as_deref();
         Grounds { places: &seen, db: &*db, no_shim, refusals: &refusals }.supported()
     });
-    findings.extend(unanswered(&findings));
     findings.sort_by_key(|finding| (finding.node, finding.step));
     Diagnosis { findings, supported }
 }
@@ -228,7 +227,6 @@ async fn answers(place: &Place) -> Result<(Patient<'_>, Finding), Finding> {
     let node = place.node;
     let wrong = |step, text| Finding { node, step, grade: Grade::Wrong, text };
     let site = place.site.as_ref().map_err(|why| wrong(Step::Address, why.clone()))?;
-    checked_path(&site.base).map_err(|why| wrong(Step::Upload, why))?;
     match Facts::of(&*site.remote).await {
         Ok(facts) => {
             let text = format!(
@@ -247,22 +245,12 @@ async fn answers(place: &Place) -> Result<(Patient<'_>, Finding), Finding> {
     }
 }
 
-/// Of hosts that could not be talked to, what was not looked at for that.
-fn unanswered(findings: &[Finding]) -> Vec<Finding> {
-    let mute = findings.iter().filter(|finding| finding.grade == Grade::Wrong);
-    let mute = mute.filter(|finding| {
-        let others = findings.iter().filter(|other| other.node == finding.node);
-        others.max_by_key(|other| other.step).is_some_and(|last| last.step == finding.step)
-            && finding.step < Step::Programs
-    });
-    let skipped = |finding: &Finding| {
-        let text = format!("the host cannot be looked at, see {}", finding.step.name());
-        let after = Step::ALL.into_iter().filter(move |step| *step > finding.step);
-        let node = finding.node;
-        let skipped = move |step| Finding { node, step, grade: Grade::Skipped, text: text.clone() };
-        after.map(skipped).collect::<Vec<_>>()
-    };
-    mute.flat_map(skipped).collect()
+/// Of a host that cannot be talked to, what was not looked at for that.
+fn unseen(why: &Finding) -> Vec<Finding> {
+    let (node, grade) = (why.node, Grade::Skipped);
+    let text = format!("the host cannot be looked at, see {}", why.step.name());
+    let after = Step::ALL.into_iter().filter(|step| *step > why.step);
+    after.map(|step| Finding { node, step, grade, text: text.clone() }).collect()
 }
 
 /// Tries the faults of the network on each host that has the program. `None` if a host was lost meanwhile.
@@ -278,20 +266,25 @@ async fn network(
     let mut all = Some(Refusals::new());
     for ((site, _), tried) in able.iter().zip(join_all(tried).await) {
         let (grade, text) = match &tried {
-            Ok(refused) if refused.is_empty() => {
+            Ok(Tried { refusals, in_full: true }) if refusals.is_empty() => {
                 (Grade::Ok, "rules of every kind can be loaded, packets can be held".to_owned())
             }
-            Ok(refused) => {
-                let kinds: Vec<&str> = refused.keys().map(|kind| kind.name()).collect();
-                let why = refused.values().next().cloned().unwrap_or_default();
+            Ok(Tried { refusals, .. }) if refusals.is_empty() => (
+                Grade::Weak,
+                "rules were read and none was loaded, no packet was held: it takes unshare, and root with CAP_SYS_ADMIN"
+                    .to_owned(),
+            ),
+            Ok(Tried { refusals, .. }) => {
+                let kinds: Vec<&str> = refusals.keys().map(|kind| kind.name()).collect();
+                let why = refusals.values().next().cloned().unwrap_or_default();
                 (Grade::Weak, format!("without {}: {why}", kinds.join(", ")))
             }
             Err(error) => (Grade::Wrong, error.to_string()),
         };
         findings.push(Finding { node: site.node, step: Step::Network, grade, text });
         match (tried, &mut all) {
-            (Ok(refused), Some(all)) => {
-                for (kind, why) in refused {
+            (Ok(tried), Some(all)) => {
+                for (kind, why) in tried.refusals {
                     all.entry(kind).or_insert(why);
                 }
             }

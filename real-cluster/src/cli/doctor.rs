@@ -6,7 +6,7 @@ use harness::cli::FAILED;
 use harness::cli::output::Output;
 use harness::fault::FaultKind;
 use real_cluster::doctor::{Diagnosis, Finding, Grade, Step, examine};
-use real_cluster::site::Sites;
+use real_cluster::site::{Site, Sites, checked_path};
 use serde_json::json;
 use tokio::task::LocalSet;
 
@@ -37,8 +37,11 @@ impl Doctor {
         let nodes = self.nodes.as_deref();
         let places = self.hosts.places(nodes).map_err(anyhow::Error::msg)?;
         let known = places.iter().filter_map(|place| place.site.as_ref().ok().cloned());
-        let named =
-            self.database.named(&Sites::new(known.collect())).map_err(anyhow::Error::msg)?;
+        let known: Vec<Site> = known.collect();
+        for at in &known {
+            checked_path(&at.base).map_err(anyhow::Error::msg)?;
+        }
+        let named = self.database.named(&Sites::new(known)).map_err(anyhow::Error::msg)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let diagnosis = LocalSet::new().block_on(&runtime, async {
             let db = |has_clock| self.database.made(named, Vec::new(), has_clock);

@@ -13,19 +13,30 @@ use futures_util::future::join_all;
 use harness::fault::FaultKind;
 use std::collections::BTreeMap;
 
+/// What a probe says that could not do all.
+const ONLY_READ: &str = "only read";
 /// Loads the rules of standard input.
 const RULES: &str = r#"
-unshare --net -- true 2> /dev/null || exec nft -c -f -
+unshare --net -- true 2> /dev/null || { echo only read; exec nft -c -f -; }
 exec unshare --net -- nft -f -
 "#;
 /// The same, and binds packet queue `$2` by the program `$1`.
 const RULES_AND_QUEUE: &str = r#"
-unshare --net -- true 2> /dev/null || exec nft -c -f -
+unshare --net -- true 2> /dev/null || { echo only read; exec nft -c -f -; }
 exec unshare --net -- sh -c 'nft -f - && exec "$1" try --queue "$2"' try "$1" "$2"
 "#;
 
 /// Kinds of faults of the network that a host's kernel refuses, each with a sentence.
 pub type Refusals = BTreeMap<FaultKind, String>;
+
+/// What a host's kernel makes of the network's faults.
+#[derive(Default)]
+pub struct Tried {
+    /// Kinds that it refuses.
+    pub refusals: Refusals,
+    /// Whether every kind was tried as far as it can be, and not only read.
+    pub in_full: bool,
+}
 
 /// Tries every kind of fault of the network on every host; where several refuse one, the first is named.
 pub async fn network(
@@ -35,7 +46,7 @@ pub async fn network(
     let tried = join_all(places.iter().map(|(at, facts)| network_of(at, facts, addresses))).await;
     let mut refusals = Refusals::new();
     for host in tried {
-        for (kind, why) in host? {
+        for (kind, why) in host?.refusals {
             refusals.entry(kind).or_insert(why);
         }
     }
@@ -47,26 +58,31 @@ pub async fn network_of(
     at: &Site,
     facts: &Facts,
     addresses: &Addresses,
-) -> Result<Refusals, RemoteError> {
+) -> Result<Tried, RemoteError> {
+    let everything = everything(addresses);
     if !facts.has("nft") {
         let why = format!("{} has no nft: apt-get install nftables there", at.node);
-        return Ok(everything(addresses)
-            .into_iter()
-            .map(|(kind, _)| (kind, why.clone()))
-            .collect());
+        let refusals = everything.into_iter().map(|(kind, _)| (kind, why.clone())).collect();
+        return Ok(Tried { refusals, in_full: true });
     }
-    let tries = everything(addresses).into_iter().map(|(kind, network)| async move {
+    let tries = everything.into_iter().map(|(kind, network)| async move {
         let rules = network.ruleset(at.node, addresses, &[at.port("redis", 6379)]);
         let command = match kind {
             FaultKind::Latency => Command::script("try rules and queue", RULES_AND_QUEUE)
                 .args([at.program(queue::NAME).as_str(), QUEUE]),
             _ => Command::script("try rules", RULES),
         };
-        let output = at.remote.run(&command.input(rules)).await?;
-        Ok((output.status != 0).then(|| (kind, refusal(at, kind, &output))))
+        Ok::<_, RemoteError>((kind, at.remote.run(&command.input(rules)).await?))
     });
-    let refused: Result<Vec<_>, RemoteError> = join_all(tries).await.into_iter().collect();
-    Ok(refused?.into_iter().flatten().collect())
+    let mut tried = Tried { in_full: true, ..Tried::default() };
+    for result in join_all(tries).await {
+        let (kind, output) = result?;
+        tried.in_full &= output.text() != ONLY_READ;
+        if output.status != 0 {
+            tried.refusals.insert(kind, refusal(at, kind, &output));
+        }
+    }
+    Ok(tried)
 }
 
 fn refusal(at: &Site, kind: FaultKind, output: &Output) -> String {

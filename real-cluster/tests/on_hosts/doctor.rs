@@ -75,7 +75,7 @@ fn the_doctor_names_host_step_and_mend_and_a_run_goes_on_with_the_faults_that_ar
     let disk = complaints(&findings, "disk");
     assert!(disk.len() == 3 && disk[0].contains("--remote-dir"), "{disk:?}");
     // What is missing costs faults: those asked for by name are refused, a test's own are left out and told.
-    bench.on("n3", "mv $(command -v nft) /root/hidden-nft");
+    bench.on("n3", "mv /usr/sbin/nft /usr/sbin/nft.hidden");
     let (code, findings) = doctor(&bench, "");
     assert_eq!(code, 0, "weak is not wrong");
     let network = complaints(&findings, "network");
@@ -99,7 +99,18 @@ fn the_doctor_names_host_step_and_mend_and_a_run_goes_on_with_the_faults_that_ar
     let run = run.expect("the tool starts");
     assert!(said(&run).contains("partition is left out: n3 has no nft"), "{}", said(&run));
     assert!(matches!(run.status.code(), Some(0 | 2)), "{}", said(&run));
-    bench.on("n3", "mv /root/hidden-nft /usr/sbin/nft");
+    bench.on("n3", "mv /usr/sbin/nft.hidden /usr/sbin/nft");
+
+    // What was only read is not called tried.
+    bench.on("n1", "mv /usr/bin/unshare /usr/bin/unshare.hidden");
+    let (code, findings) = doctor(&bench, "");
+    bench.on("n1", "mv /usr/bin/unshare.hidden /usr/bin/unshare");
+    assert_eq!((code, offered(&findings, "partition")), (0, Some(true)));
+    let network = complaints(&findings, "network");
+    assert!(
+        network.len() == 1 && network[0].starts_with("n1 weak rules were read and none was loaded"),
+        "{network:?}"
+    );
 
     // A host that cannot be reached keeps no other from being looked at.
     bench.testbed.link("n2", false).expect("down");
