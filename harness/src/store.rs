@@ -50,6 +50,9 @@ pub enum StoreError {
         /// What is wrong with it.
         error: CodecError,
     },
+    /// Neither a plan nor a run's folder.
+    #[error("`{0}` is neither a plan nor a run's folder, which has a {PLAN}")]
+    NoPlan(PathBuf),
     /// A plan.
     #[error("{path}: {error}")]
     Plan {
@@ -244,6 +247,15 @@ pub fn write_plan(path: &Path, plan: &Plan) -> Result<(), StoreError> {
 /// Reads a plan.
 pub fn read_plan(path: &Path) -> Result<Plan, StoreError> {
     Plan::load(path).map_err(|error| StoreError::Plan { path: path.to_owned(), error })
+}
+
+/// Reads the plan that a command line names: a file, or the folder of a run.
+pub fn plan_of(place: &Path) -> Result<Plan, StoreError> {
+    let file = if place.is_dir() { place.join(PLAN) } else { place.to_owned() };
+    if !file.exists() {
+        return Err(StoreError::NoPlan(place.to_owned()));
+    }
+    read_plan(&file)
 }
 
 /// Writes a file beside its place and then moves it there, so that it is there whole or as it was.

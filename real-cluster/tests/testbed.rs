@@ -74,6 +74,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let limit = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < limit, "{what}: not within {PATIENCE:?}");
+        // Between two looks.
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -336,6 +337,7 @@ fn nothing_is_left_of_a_testbed_whose_making_was_killed() {
             .stdout(Stdio::null())
             .spawn()
             .expect("it is built");
+        // The kill is to come at any point of its work, so at a time and at no event.
         std::thread::sleep(Duration::from_millis(after_ms));
         up.kill().expect("it is ours");
         up.wait().expect("it is ours");

@@ -5,7 +5,7 @@ use crate::node::Elastickv;
 use crate::params::WorldParams;
 use crate::run::{on_fresh_thread, simulate_here};
 use crate::trace::{self, Window};
-use elastickv::bug::{Bug, Bugs};
+use elastickv::bug::{self, BUG, Bug, Bugs, WIRING};
 use elastickv::env::NodeId;
 use elastickv::options::{Options as NodeOptions, Wiring};
 use harness::catalog;
@@ -47,10 +47,6 @@ pub struct Planned {
     /// As it was typed: the file, or the folder that has it.
     pub place: String,
 }
-
-/// What the world was told beyond the options, as [`harness::store`] keeps it.
-const BUG: &str = "bug";
-const WIRING: &str = "wiring";
 
 /// A run that is over and judged.
 pub struct Outcome {
@@ -139,13 +135,7 @@ impl Case {
         options: Options,
         extra: &BTreeMap<String, String>,
     ) -> Result<Case, String> {
-        if let Some(word) = extra.keys().find(|word| ![BUG, WIRING].contains(&word.as_str())) {
-            return Err(format!(
-                "it says something of `{word}`, which this build does not know: {BUG} or {WIRING}"
-            ));
-        }
-        let bug: Option<Bug> = extra.get(BUG).map(|name| name.parse()).transpose()?;
-        let wiring = extra.get(WIRING).map(|name| name.parse()).transpose()?;
+        let (bug, wiring) = bug::told(extra)?;
         let wiring = wiring.unwrap_or_else(|| bug.map_or(Wiring::Verified, Bug::wiring));
         Ok(Case { test, options, bug, wiring, seed, world: None, plan: None })
     }

@@ -2,6 +2,7 @@
 //! again.
 
 use super::PROGRAM;
+use elastickv::bug::BUG;
 use harness::catalog;
 use harness::cli::commit;
 use harness::judge::{Judgement, judge};
@@ -16,9 +17,7 @@ use real_cluster::remote::quoted;
 use std::path::Path;
 use std::time::Duration;
 
-/// What `params.extra` calls the planted bug.
-pub const BUG: &str = "bug";
-/// What it calls the words that mean the hosts.
+/// What `params.extra` calls the words that mean the hosts.
 pub const HOSTS: &str = "hosts";
 
 /// What it calls where the plan was.

@@ -2,8 +2,8 @@
 
 use super::database::{Database, Named};
 use super::hosts::Hosts;
-use super::performed::{BUG, HOSTS, OF_THIS_WORLD, PLAN, test_of};
-use elastickv::bug::Bug;
+use super::performed::{HOSTS, OF_THIS_WORLD, PLAN, test_of};
+use elastickv::bug::{self, BUG, Bug};
 use elastickv::options::Wiring;
 use harness::catalog;
 use harness::cli::output::note;
@@ -75,13 +75,11 @@ impl Task {
             (Some((plan, _)), _) => plan.seed,
             (None, said) => said.as_deref().unwrap_or("1").parse()?,
         };
-        let bug = match &plan {
-            Some((plan, _)) => plan.told.extra.get(BUG).map(|name| name.parse()).transpose()?,
-            None => words.setup.bug.as_deref().map(str::parse).transpose()?,
-        };
-        let wiring = match &plan {
-            Some((plan, _)) => wiring(plan)?,
-            None => None,
+        let (bug, wiring) = match &plan {
+            Some((plan, place)) => {
+                bug::told(&plan.told.extra).map_err(|why| format!("{place}: {why}"))?
+            }
+            None => (words.setup.bug.as_deref().map(str::parse).transpose()?, None),
         };
         let wiring = wiring.or(bug.map(Bug::wiring));
         let place = place(words, &mut test, bug)?;
@@ -184,15 +182,7 @@ pub fn offered(
 
 /// The plan that was named, where nothing else was said of what it decides.
 fn plan(words: &Words, place: &Path) -> Result<(Plan, String), String> {
-    let file = if place.is_dir() { place.join(store::PLAN) } else { place.to_owned() };
-    if !file.exists() {
-        return Err(format!(
-            "`{}` is neither a plan nor a run's folder, which has a {}",
-            place.display(),
-            store::PLAN
-        ));
-    }
-    let plan = store::read_plan(&file).map_err(|error| error.to_string())?;
+    let plan = store::plan_of(place).map_err(|error| error.to_string())?;
     if let Some(test) = words.test.as_ref().filter(|test| **test != plan.test) {
         catalog::find(test)?;
         return Err(format!(
@@ -211,18 +201,6 @@ fn plan(words: &Words, place: &Path) -> Result<(Plan, String), String> {
         }
         None => Ok((plan, place.display().to_string())),
     }
-}
-
-/// How a plan says that writes reach Raft. A word that this build does not know may mean another run.
-fn wiring(plan: &Plan) -> Result<Option<Wiring>, String> {
-    const WIRING: &str = "wiring";
-    let mut words = plan.told.extra.keys();
-    if let Some(word) = words.find(|word| ![BUG, WIRING].contains(&word.as_str())) {
-        return Err(format!(
-            "the plan says something of `{word}`, which this build does not know: {BUG} or {WIRING}"
-        ));
-    }
-    plan.told.extra.get(WIRING).map(|name| name.parse()).transpose()
 }
 
 /// Where to run; the number of nodes becomes the test's own.

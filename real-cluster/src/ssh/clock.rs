@@ -120,3 +120,53 @@ pub fn undo(at: &Site) -> String {
     let reset = Command::new(shim).args(["set", "--control", &folder, "--reset"]).line();
     format!("[ ! -d {} ] || {reset}", crate::remote::quoted(&folder))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::recorded::Recorded;
+    use crate::site::BASE;
+    use std::rc::Rc;
+
+    #[test]
+    fn a_clock_that_was_touched_is_asked_whether_it_is_true_and_any_difference_is_told() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let remote = Rc::new(Recorded::named("n1"));
+            let at = Site {
+                node: NodeId(1),
+                remote: Rc::clone(&remote) as Rc<dyn crate::remote::Remote>,
+                host: "h1".to_owned(),
+                address: [10, 0, 0, 1].into(),
+                ports: BTreeMap::new(),
+                base: BASE.to_owned(),
+            };
+            let says = |clock: &str| {
+                remote.says(
+                    &at.program(SHIM),
+                    &format!("{clock} reads=9 skewed_reads=0 running=yes"),
+                );
+            };
+            let clocks = Clocks::default();
+            assert_eq!(clocks.untrue(&at).await, Ok(None));
+            assert_eq!(remote.lines().len(), 0, "nobody touched it");
+            says("offset_ms=0 drift_ppm=0 strobe=-");
+            clocks.change(&at, &["--jump-ms=5".to_owned()], 0).await.expect("changed");
+            assert_eq!(clocks.untrue(&at).await, Ok(None));
+            for wrong in [
+                "offset_ms=5 drift_ppm=0 strobe=-",
+                "offset_ms=0 drift_ppm=7 strobe=-",
+                "offset_ms=0 drift_ppm=0 strobe=200,50",
+            ] {
+                says(wrong);
+                let told = clocks.untrue(&at).await.expect("it answers").expect("it is not true");
+                assert!(told.starts_with(wrong), "{told}");
+            }
+            remote.answer(
+                &at.program(SHIM),
+                Err(RemoteError::NotRoot { host: "n1".to_owned(), why: "no".to_owned() }),
+            );
+            assert!(clocks.untrue(&at).await.is_err(), "nobody knows");
+        });
+    }
+}

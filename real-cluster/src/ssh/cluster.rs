@@ -14,10 +14,9 @@ use super::net::{self, Net};
 use super::supported::{Grounds, Supported};
 use super::{probes, reboot, undo};
 use crate::clock::MachineClock;
-use crate::db::cycle::tear_down;
-use crate::db::{CYCLE_TRIES, Db, DbError, End, architecture, cycle, ready};
+use crate::db::{CYCLE_TRIES, Db, End, architecture, cycle, ready};
 use crate::effects::Effects;
-use crate::remote::{Command, RemoteError, done, files};
+use crate::remote::{Command, done, files};
 use crate::scrape::{self, Source};
 use crate::site::{SHIM, Site, Sites, checked_path, port_conflict};
 use crate::{node, queue};
@@ -162,11 +161,6 @@ impl SshCluster {
         self.supported.get(&kind).cloned().unwrap_or_else(|| Err("no host knows it".to_owned()))
     }
 
-    /// What is heard of the hosts before the run: architecture, kernel, what they cannot do.
-    pub fn params(&self) -> &BTreeMap<String, String> {
-        &self.params
-    }
-
     /// Ends everything at once and fetches the logs: what a second Ctrl-C means. What nodes did that they must not, and what could
     /// not be found out.
     pub async fn interrupt(&self) -> Entry {
@@ -238,12 +232,8 @@ impl SshCluster {
                     evidence::fetch_logs_of(&*self.db, &self.sites, at, &kept.folder).await;
                 seen.borrow_mut().doubts.extend(missing);
             }
-            if let Err(error) = self.db.tear_down(&self.sites, at).await {
-                seen.borrow_mut().doubts.push(not_torn_down(&error));
-            }
-            if let Err(error) = undo::heal(&*at.remote, &at.base).await {
-                seen.borrow_mut().doubts.push(not_healed(&error));
-            }
+            let left = self.undo_on(at).await;
+            seen.borrow_mut().doubts.extend(left);
         };
         if timeout(AT_ONCE, winding).await.is_err() {
             seen.borrow_mut().doubts.push(format!(
@@ -335,13 +325,17 @@ impl SshCluster {
 
     /// Undoes all on every host; what could not be undone, a sentence each.
     async fn undo_all(&self) -> Vec<String> {
-        let mut left = Vec::new();
-        if let Err(error) = tear_down(&*self.db, &self.sites).await {
-            left.push(not_torn_down(&error));
-        }
-        let healed = join_all(self.sites.iter().map(|at| undo::heal(&*at.remote, &at.base))).await;
-        left.extend(healed.into_iter().filter_map(Result::err).map(|error| not_healed(&error)));
-        left
+        join_all(self.sites.iter().map(|at| self.undo_on(at))).await.concat()
+    }
+
+    /// The same on one host.
+    async fn undo_on(&self, at: &Site) -> Vec<String> {
+        let torn = self.db.tear_down(&self.sites, at).await;
+        let torn = torn.err().map(|error| format!("the database could not be torn down: {error}"));
+        let healed = undo::heal(&*at.remote, &at.base).await.err().map(|error| {
+            format!("what was done to a host is not undone, `real-cluster heal` will: {error}")
+        });
+        torn.into_iter().chain(healed).collect()
     }
 
     fn stop_scraping(&self) {
@@ -417,14 +411,6 @@ pub(crate) async fn bring(at: &Site, agent: &Path) -> io::Result<()> {
     let link = Command::script("link", link).arg(format!("{}/bin", at.base)).arg(AGENT).args(names);
     done(&*at.remote, &link).await?;
     Ok(())
-}
-
-fn not_torn_down(error: &DbError) -> String {
-    format!("the database could not be torn down: {error}")
-}
-
-fn not_healed(error: &RemoteError) -> String {
-    format!("what was done to a host is not undone, `real-cluster heal` will: {error}")
 }
 
 /// What a run tells people about where it ran.

@@ -18,10 +18,7 @@ echo "hostname=$(uname -n)"
 echo "nft=$(has nft)"
 echo "setsid=$(has setsid)"
 echo "sha256sum=$(has sha256sum)"
-echo "unshare=$(has unshare)"
-echo "tcpdump=$(has tcpdump)"
 echo "addresses=$(hostname -I 2> /dev/null)"
-echo "clock=$(date +%s%N)"
 "#;
 
 /// A host as it says itself.

@@ -142,14 +142,6 @@ pub fn undo(at: &Site) -> Vec<String> {
     vec![format!("! command -v nft > /dev/null || {HEAL}"), daemon(at).undo()]
 }
 
-/// Takes everything away from a host.
-pub async fn clear(at: &Site) -> Result<(), RemoteError> {
-    for line in undo(at) {
-        done(&*at.remote, &Command::script("clear the network", &line)).await?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

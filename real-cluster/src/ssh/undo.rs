@@ -41,11 +41,6 @@ pub async fn remember(at: &Site, script: &str) -> io::Result<()> {
     files::write(&*at.remote, script.as_bytes(), &at.path(NAME), 0o600).await
 }
 
-/// There is nothing to undo any more.
-pub async fn forget(at: &Site) -> Result<(), RemoteError> {
-    done(&*at.remote, &Command::new("rm").args(["-f", "--", &at.path(NAME)])).await.map(drop)
-}
-
 /// Undoes what was done to the nodes of a host: their names.
 pub async fn heal(remote: &dyn Remote, base: &str) -> Result<Vec<String>, RemoteError> {
     let output = done(

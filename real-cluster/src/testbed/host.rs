@@ -95,6 +95,7 @@ impl Host {
                 let last = said.lines().next_back().unwrap_or("nothing");
                 bail!("no SSH after {STARTS_WITHIN:?}; its console ends with: {last}");
             }
+            // Nobody tells when sshd is ready.
             std::thread::sleep(LOOK);
         }
     }

@@ -89,6 +89,7 @@ pub(super) fn end(namespaces: &BTreeSet<Namespace>) -> Result<()> {
                 let _ = kill(Pid::from_raw(process), Signal::SIGKILL);
             }
         }
+        // They are no children of ours, so nobody tells when they are gone.
         std::thread::sleep(LOOK);
     }
 }

@@ -176,6 +176,7 @@ pub fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + LIMIT;
     while !holds() {
         assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
+        // Between two looks.
         thread::sleep(Duration::from_millis(5));
     }
 }

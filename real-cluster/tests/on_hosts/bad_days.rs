@@ -4,7 +4,7 @@
 use crate::bench::{Bench, refused, said, until_it_listens, until_it_says};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::fs::{self, File};
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -173,12 +173,8 @@ fn what_fails_on_a_host_is_told_with_the_node_and_the_step() {
 #[test]
 fn a_tool_that_was_killed_leaves_nothing_that_heal_does_not_undo_and_its_history_can_be_read() {
     let Some(bench) = Bench::new("killed", 3) else { return };
-    fs::create_dir_all(&bench.store).expect("a folder");
-    let told = bench.store.join("told");
-    let mut run =
-        bench.here("run redis-append --time 60s --faults partition,pause --interval 0.3-0.5");
-    let mut run =
-        run.stderr(File::create(&told).expect("a file")).spawn().expect("the tool starts");
+    let (mut run, told) =
+        bench.begin("run redis-append --time 60s --faults partition,pause --interval 0.3-0.5");
     until_it_says(&mut run, &told, "  10.");
     kill(Pid::from_raw(run.id() as i32), Signal::SIGKILL).expect("it runs");
     run.wait().expect("it ended");
@@ -202,11 +198,8 @@ fn a_tool_that_was_killed_leaves_nothing_that_heal_does_not_undo_and_its_history
 #[test]
 fn ctrl_c_ends_a_run_with_a_verdict_and_all_logs_and_a_cut_link_is_survived() {
     let Some(bench) = Bench::new("stopped", 3) else { return };
-    fs::create_dir_all(&bench.store).expect("a folder");
-    let told = bench.store.join("told");
-    let mut run = bench.here("run redis-append --time 60s --faults kill,partition --interval 1-2");
-    let mut run =
-        run.stderr(File::create(&told).expect("a file")).spawn().expect("the tool starts");
+    let (mut run, told) =
+        bench.begin("run redis-append --time 60s --faults kill,partition --interval 1-2");
     until_it_says(&mut run, &told, "disturb:");
     // No command reaches the host for a moment, whichever is under way.
     bench.testbed.link("n2", false).expect("down");
@@ -231,14 +224,13 @@ fn ctrl_c_ends_a_run_with_a_verdict_and_all_logs_and_a_cut_link_is_survived() {
 fn a_link_that_is_cut_while_a_cluster_is_set_up_is_told_with_its_node() {
     let Some(bench) = Bench::new("cut", 3) else { return };
     fs::create_dir_all(&bench.store).expect("a folder");
-    let (told, file) = (bench.store.join("told"), bench.store.join("slow.toml"));
+    let file = bench.store.join("slow.toml");
     // It never serves, so that it is being set up when the link goes.
     let slow = "name = \"moth\"\nprogram = \"sleep\"\nwords = [\"1000\"]\nready = \"resp\"\n[ports]\nredis = 6380\n";
     fs::write(&file, slow).expect("written");
     let mut run = bench.here(&format!("run {QUICK}"));
     run.arg("--db").arg(format!("template:{}", file.display()));
-    let mut run =
-        run.stderr(File::create(&told).expect("a file")).spawn().expect("the tool starts");
+    let (mut run, told) = bench.begin_command(run);
     until_it_says(&mut run, &told, "folder");
     let starts = "until [ -s /opt/real-cluster/n2/daemon/pid ]; do sleep 0.05; done";
     bench.on("n2", starts);

@@ -6,7 +6,7 @@ use real_cluster::remote::openssh::{Access, OpenSsh};
 use real_cluster::site::{BASE, Site, Sites};
 use real_cluster::testbed::{Testbed, missing};
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::rc::Rc;
@@ -92,6 +92,19 @@ impl Bench {
         assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Begins a command of [`Bench::here`]; what it tells goes into the file.
+    pub fn begin(&self, words: &str) -> (Child, PathBuf) {
+        self.begin_command(self.here(words))
+    }
+
+    /// The same with words that have spaces.
+    pub fn begin_command(&self, mut command: Command) -> (Child, PathBuf) {
+        fs::create_dir_all(&self.store).expect("a folder");
+        let told = self.store.join("told");
+        let file = File::create(&told).expect("a file");
+        (command.stderr(file).spawn().expect("the tool starts"), told)
+    }
+
     /// Whether a host has anything of a run: processes of ours, tables, capture.
     pub fn leftovers(&self, host: &str) -> String {
         let look = "ps -eo args | grep -E '^(/opt/real-cluster|sh -c.*leader)' | grep -v grep; nft list tables | grep real_cluster; \
@@ -141,6 +154,7 @@ pub fn until_it_says(child: &mut Child, file: &Path, word: &str) {
             "{}",
             fs::read_to_string(file).unwrap_or_default()
         );
+        // Between two looks.
         std::thread::sleep(Duration::from_millis(50));
     }
 }

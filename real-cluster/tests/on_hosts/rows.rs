@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 use real_cluster::db::{Compose, Db, ElastickvNode, Tcpdump};
 use real_cluster::ssh::cluster::{SshCluster, SshConfig};
 use std::cell::Cell;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -181,11 +181,7 @@ fn what_runs_already_is_tested_by_noop_and_a_fault_it_cannot_have_is_refused() {
 #[test]
 fn a_watchdog_starts_again_what_ended_by_itself() {
     let Some(bench) = Bench::new("watched", 3) else { return };
-    fs::create_dir_all(&bench.store).expect("a folder");
-    let told = bench.store.join("told");
-    let mut run = bench.here("run redis-append-calm --watchdog --time 12s");
-    let mut run =
-        run.stderr(File::create(&told).expect("a file")).spawn().expect("the tool starts");
+    let (mut run, told) = bench.begin("run redis-append-calm --watchdog --time 12s");
     until_it_says(&mut run, &told, "disturb:");
     bench.on("n2", "pkill -9 -x elastickv-node");
     until_it_says(&mut run, &told, "the watchdog started n2 again");
@@ -199,11 +195,7 @@ fn a_watchdog_starts_again_what_ended_by_itself() {
 #[test]
 fn the_logs_of_others_are_there_when_a_host_is_lost_for_good() {
     let Some(bench) = Bench::new("lost", 3) else { return };
-    fs::create_dir_all(&bench.store).expect("a folder");
-    let told = bench.store.join("told");
-    let mut run = bench.here("run redis-append-calm --time 60s");
-    let mut run =
-        run.stderr(File::create(&told).expect("a file")).spawn().expect("the tool starts");
+    let (mut run, told) = bench.begin("run redis-append-calm --time 60s");
     until_it_says(&mut run, &told, "disturb:");
     bench.testbed.link("n2", false).expect("down");
     let id = Pid::from_raw(run.id() as i32);
@@ -216,6 +208,7 @@ fn the_logs_of_others_are_there_when_a_host_is_lost_for_good() {
             break status;
         }
         interrupt();
+        // Between two signals: the run may still be at the first.
         std::thread::sleep(Duration::from_millis(100));
     };
     bench.testbed.link("n2", true).expect("up");

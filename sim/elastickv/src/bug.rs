@@ -4,6 +4,7 @@
 //! leads to is what the real mistake would lead to. Bugs are data in [`crate::options::Options`], never a `cfg`.
 
 use crate::options::Wiring;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -84,6 +85,22 @@ impl Bug {
             _ => Wiring::Verified,
         }
     }
+}
+
+/// What a run's folder and a plan call the planted bug.
+pub const BUG: &str = "bug";
+/// What they call how writes are wired.
+pub const WIRING: &str = "wiring";
+
+/// What a run's folder or a plan says of the layers, each if it is said. A word that this build does not know may mean another run.
+pub fn told(words: &BTreeMap<String, String>) -> Result<(Option<Bug>, Option<Wiring>), String> {
+    if let Some(word) = words.keys().find(|word| ![BUG, WIRING].contains(&word.as_str())) {
+        return Err(format!(
+            "it says something of `{word}`, which this build does not know: {BUG} or {WIRING}"
+        ));
+    }
+    let bug = words.get(BUG).map(|name| name.parse()).transpose()?;
+    Ok((bug, words.get(WIRING).map(|name| name.parse()).transpose()?))
 }
 
 impl fmt::Display for Bug {

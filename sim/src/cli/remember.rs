@@ -102,7 +102,7 @@ impl Remember {
     fn kept(&self) -> anyhow::Result<Kept> {
         let place = self.place.as_path();
         if !place.is_dir() {
-            let (plan, seeded) = (planned::read(place)?, planned::case(place)?);
+            let (plan, seeded) = (store::plan_of(place)?, planned::case(place)?);
             return Ok(Kept { plan, seeded, verdict: None });
         }
         let name = place.display();
@@ -116,7 +116,7 @@ impl Remember {
             "`{name}` is a run of real processes, which nothing replays: its seed {SEED_OF_REAL}"
         );
         let shrunk = place.join(SHRUNK);
-        let plan = planned::read(if shrunk.is_file() { &shrunk } else { place })?;
+        let plan = store::plan_of(if shrunk.is_file() { &shrunk } else { place })?;
         let seeded = planned::case(place)?;
         Ok(Kept { plan, seeded, verdict: stored.judgement.map(|judgement| judgement.verdict) })
     }

@@ -1,7 +1,7 @@
 //! `show`: a plan for people.
 
-use super::planned::read;
 use harness::cli::output::Output;
+use harness::store;
 use std::path::PathBuf;
 
 /// Prints a plan: what the run is told, its faults and operations with their times
@@ -18,7 +18,7 @@ pub struct Show {
 
 impl Show {
     pub fn act(self) -> anyhow::Result<u8> {
-        let plan = read(&self.plan)?;
+        let plan = store::plan_of(&self.plan)?;
         Output::default().text(plan)?;
         Ok(0)
     }

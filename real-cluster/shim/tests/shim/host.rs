@@ -194,6 +194,7 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let since = Instant::now();
     while !holds() {
         assert!(since.elapsed() < LIMIT, "waited for so long: {what}");
+        // Between two looks.
         thread::sleep(Duration::from_millis(2));
     }
 }
