@@ -15,6 +15,7 @@ mod merge;
 mod planned;
 mod program;
 mod progress;
+mod raft_scripts;
 mod remember;
 mod replay;
 mod run;
@@ -28,7 +29,7 @@ mod worker;
 
 const PROGRAM: Program = Program {
     name: "cargo sim",
-    commands: "list, run, sweep, replay, show, shrink, remember, seeds or check",
+    commands: "list, run, sweep, replay, show, shrink, remember, seeds, check or raft-scripts",
 };
 
 /// Runs tests of a replicated store in a simulated world: seeded network, clock, disk and faults.
@@ -62,6 +63,7 @@ enum Command {
     Remember(remember::Remember),
     Seeds(seeds::Seeds),
     Check(check::Check),
+    RaftScripts(raft_scripts::RaftScripts),
     #[command(hide = true)]
     Worker(worker::Worker),
 }
@@ -82,6 +84,7 @@ fn act(cli: Cli) -> anyhow::Result<u8> {
         Command::Remember(remember) => remember.act(),
         Command::Seeds(seeds) => seeds.act(),
         Command::Check(check) => check.act(),
+        Command::RaftScripts(scripts) => scripts.act(),
         Command::Worker(worker) => worker.act(),
     }
 }

@@ -58,6 +58,8 @@ pub mod params;
 #[cfg(madsim)]
 mod progress;
 #[cfg(madsim)]
+pub mod raft_scripts;
+#[cfg(madsim)]
 pub mod record;
 #[cfg(madsim)]
 mod run;

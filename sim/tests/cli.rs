@@ -73,7 +73,7 @@ fn a_wrong_word_is_refused_with_one_sentence() {
     let room = room("wrong_words");
     let all: &[(&[&str], &str, &str)] = &[
         (&[], "a command is missing", "sweep"),
-        (&["frobnicate"], "`frobnicate`", "show, shrink, remember, seeds or check"),
+        (&["frobnicate"], "`frobnicate`", "remember, seeds, check or raft-scripts"),
         (&["run"], "<TEST>", "--help"),
         (&["run", "no-such-test"], "`no-such-test`", "redis-append"),
         (&["sweep", "no-such-test"], "`no-such-test`", "redis-append"),
@@ -230,6 +230,30 @@ fn list_names_every_test_and_every_bug() {
 }
 
 /// `run` or `replay` with these words, as its one object.
+#[test]
+fn raft_scripts_are_played_and_a_difference_is_told() {
+    let room = room("raft_scripts");
+    let script = |state: &str| {
+        format!(
+            "add-nodes 1 voters=(1) index=3\n----\nINFO 1 switched to configuration voters=(1)\n\nraft-state\n----\n1: {state} (Voter) Term:0 Lead:0\n"
+        )
+    };
+    refused(&room, &["raft-scripts", "."], ".", "a script is a file *.txt");
+    fs::write(room.join("same.txt"), script("StateFollower")).expect("the room is ours");
+    let said = say(&room, &["raft-scripts", "."]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.out.contains("1 of 1 scripts the same"), "{}", said.out);
+    fs::write(room.join("other.txt"), script("StateLeader")).expect("the room is ours");
+    let said = say(&room, &["raft-scripts", ".", "--json"]);
+    let outcomes: Vec<Value> =
+        said.objects().iter().map(|object| object["outcome"].clone()).collect();
+    assert_eq!((said.code, outcomes), (1, vec!["different".into(), "same".into()]));
+    fs::write(room.join("third.txt"), "dance\n----\nok\n").expect("the room is ours");
+    let said = say(&room, &["raft-scripts", "third.txt"]);
+    assert_eq!(said.code, 3);
+    assert!(said.err.contains("third.txt: line 1: there is no command `dance`"), "{}", said.err);
+}
+
 fn object(room: &Path, words: &[&str]) -> (i32, Value) {
     let said = say(room, words);
     let objects = said.objects();

@@ -7,7 +7,8 @@
 //!
 //! The model is etcd's `go.etcd.io/raft` v3.7 as Elastickv configures it
 //! (`internal/raftengine/etcd/engine.go`): PreVote, CheckQuorum, ReadOnlySafe, proposal forwarding off,
-//! single-step membership. Terms, messages, their order and the states of progress follow it. It differs
+//! single-step membership. What Elastickv leaves alone of it (joint consensus, storage threads) is there too,
+//! because etcd's interaction scripts, which say whether this is the same Raft, use it. Terms, messages, their order and the states of progress follow it. It differs
 //! where this is said: lease stamps ([`Raft::quorum_stamp`]), a read index of a lone voter waits for an entry
 //! of its own term, a second conf change is refused rather than replaced by an empty entry, a read index is
 //! not forwarded, and what upstream answers with a panic on a peer's message is a [`StepError`].
@@ -28,16 +29,18 @@ pub mod ready;
 mod replication;
 pub mod snapshots;
 pub mod status;
+pub mod storage;
+mod tracker;
 pub mod wal;
 
 pub use self::codec::{DecodeError, ENTRY_BYTES_MAX};
-pub use self::config::{Config, InitialState};
+pub use self::config::{Config, InitialState, ReadOnlyOption};
 pub use self::core::{Raft, ReadState, Role, SoftState};
-pub use self::error::{ProposeError, StateError, StepError};
+pub use self::error::{ConfChangeError, ProposeError, StateError, StepError};
 pub use self::log::CompactError;
 pub use self::message::{
-    ConfChange, ConfChangeKind, ConfState, Entry, EntryKind, HardState, Message, MessageKind,
-    NO_NODE, Snapshot, SnapshotMeta,
+    ConfChange, ConfChangeKind, ConfChangeV2, ConfState, Entry, EntryKind, HardState, Message,
+    MessageKind, NO_NODE, Snapshot, SnapshotMeta, Transition,
 };
 pub use self::progress::{Progress, ProgressState};
 pub use self::ready::Ready;

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use elastickv::raft::{
-    ConfChange, ConfChangeKind, ConfState, Config, DecodeError, Entry, EntryKind, HardState,
-    InitialState, Message, MessageKind, Raft, Snapshot, SnapshotMeta,
+    ConfChange, ConfChangeKind, ConfChangeV2, ConfState, Config, DecodeError, Entry, EntryKind,
+    HardState, InitialState, Message, MessageKind, Raft, Snapshot, SnapshotMeta, Transition,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -44,26 +44,34 @@ fn kind() -> impl Strategy<Value = MessageKind> {
 
 fn snapshot() -> impl Strategy<Value = Snapshot> {
     let ids = || prop::collection::vec(any::<u64>(), 0..6);
-    (position(), position(), ids(), ids(), data()).prop_map(
-        |(index, term, voters, learners, data)| {
-            let conf = ConfState { voters, learners };
+    (position(), position(), [ids(), ids(), ids(), ids()], any::<bool>(), data()).prop_map(
+        |(index, term, [voters, learners, voters_outgoing, learners_next], auto_leave, data)| {
+            let mut conf = ConfState::new(voters, learners);
+            if !voters_outgoing.is_empty() {
+                conf = ConfState { voters_outgoing, learners_next, auto_leave, ..conf };
+            }
             Snapshot { meta: SnapshotMeta { index, term, conf }, data }
         },
     )
 }
 
+fn entry_kind() -> impl Strategy<Value = EntryKind> {
+    use EntryKind::{ConfChange, ConfChangeV2, Normal};
+    prop::sample::select(vec![Normal, ConfChange, ConfChangeV2])
+}
+
 fn message() -> impl Strategy<Value = Message> {
     let numbers = prop::array::uniform5(position());
     let ids = prop::array::uniform4(any::<u64>());
-    let entries = prop::collection::vec((position(), any::<bool>(), data()), 0..6);
+    let entries = prop::collection::vec((position(), entry_kind(), data()), 0..6);
     let parts = (kind(), any::<bool>(), numbers, ids, entries, prop::option::of(snapshot()));
     parts.prop_map(|(kind, reject, numbers, ids, entries, snapshot)| {
         let [term, log_term, index, commit, reject_hint] = numbers;
         let [from, to, context, stamp] = ids;
-        let entries = entries.into_iter().zip(index + 1..).map(|((term, conf, data), index)| {
-            let kind = if conf { EntryKind::ConfChange } else { EntryKind::Normal };
-            Entry { term, index, kind, data }
-        });
+        let entries = entries
+            .into_iter()
+            .zip(index + 1..)
+            .map(|((term, kind, data), index)| Entry { term, index, kind, data });
         Message {
             kind,
             from,
@@ -97,6 +105,7 @@ proptest! {
         let bytes = Bytes::from([vec![kind], bytes].concat());
         let _ = Message::decode(&bytes);
         let _ = ConfChange::decode(&bytes);
+        let _ = ConfChangeV2::decode(&bytes);
     }
 
     #[test]
@@ -117,6 +126,20 @@ proptest! {
         let change = ConfChange { kind: [AddVoter, AddLearner, Remove][kind], id, context };
         prop_assert_eq!(ConfChange::decode(&change.encode()), Ok(change));
     }
+
+    #[test]
+    fn conf_change_of_several_steps_comes_back_as_it_was(
+        transition in 0..3usize,
+        steps in prop::collection::vec((0..3usize, any::<u64>()), 0..5),
+        context in data(),
+    ) {
+        use ConfChangeKind::{AddLearner, AddVoter, Remove};
+        let transition =
+            [Transition::Auto, Transition::Implicit, Transition::Explicit][transition];
+        let changes = steps.iter().map(|(kind, id)| ([AddVoter, AddLearner, Remove][*kind], *id));
+        let change = ConfChangeV2 { transition, changes: changes.collect(), context };
+        prop_assert_eq!(ConfChangeV2::decode(&change.encode()), Ok(change));
+    }
 }
 
 fn voter(log: u64) -> Raft {
@@ -128,7 +151,6 @@ fn voter(log: u64) -> Raft {
         ..InitialState::default()
     };
     let config = Config {
-        id: 1,
         election_tick: 4,
         heartbeat_tick: 1,
         pre_vote: false,
@@ -136,7 +158,7 @@ fn voter(log: u64) -> Raft {
         max_size_per_msg: 100,
         max_committed_size_per_ready: 100,
         max_inflight: 2,
-        applied: 0,
+        ..Config::new(1)
     };
     Raft::new(config, state, Box::new(|_| 0))
 }

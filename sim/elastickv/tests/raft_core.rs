@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use elastickv::raft::{
-    CompactError, ConfChange, ConfChangeKind, ConfState, Config, Entry, EntryKind, HardState,
-    InitialState, Message, MessageKind, ProgressState, ProposeError, Raft, ReadState, Ready, Role,
-    Snapshot, SnapshotMeta, StateError, StepError,
+    CompactError, ConfChange, ConfChangeError, ConfChangeKind, ConfState, Config, Entry, EntryKind,
+    HardState, InitialState, Message, MessageKind, ProgressState, ProposeError, Raft, ReadState,
+    Ready, Role, Snapshot, SnapshotMeta, StateError, StepError,
 };
 use std::collections::{BTreeSet, VecDeque};
 
@@ -38,6 +38,7 @@ fn config(id: u64) -> Config {
         max_committed_size_per_ready: 1 << 20,
         max_inflight: 256,
         applied: 0,
+        ..Config::new(id)
     }
 }
 
@@ -819,7 +820,7 @@ fn learner_gets_the_log_but_neither_votes_nor_counts() {
     group.compact(1);
     group.heal();
     group.tick(4);
-    assert_eq!(group.raft(2).conf_state(), ConfState { voters: vec![1], learners: vec![2] });
+    assert_eq!(group.raft(2).conf_state(), ConfState::new([1], [2]));
     group.isolate(2);
     group.propose(1, "a");
     group.tick(3 * ELECTION);
@@ -849,7 +850,10 @@ fn conf_changes_go_one_at_a_time_and_never_leave_no_voter() {
     group.raft(1).propose_conf_change(&remove(2)).expect("the first one is applied");
     group.settle();
     assert_eq!(group.raft(1).conf_state(), ConfState::voters([1]));
-    assert_eq!(group.raft(1).propose_conf_change(&remove(1)), Err(ProposeError::LastVoter));
+    assert_eq!(
+        group.raft(1).propose_conf_change(&remove(1)),
+        Err(ProposeError::ConfChange(ConfChangeError::LastVoter))
+    );
     assert_eq!(group.raft(1).apply_conf_change(&remove(1)), ConfState::voters([1]));
     group.propose(1, "a");
     group.settle();

@@ -161,7 +161,6 @@ struct World<'a> {
 
 fn start(setting: &Setting, id: u64, disk: Disk, state: State, draws: u64) -> Node {
     let config = Config {
-        id,
         election_tick: ELECTION,
         heartbeat_tick: 1,
         pre_vote: setting.pre_vote,
@@ -170,6 +169,7 @@ fn start(setting: &Setting, id: u64, disk: Disk, state: State, draws: u64) -> No
         max_committed_size_per_ready: 100,
         max_inflight: setting.max_inflight,
         applied: state.index,
+        ..Config::new(id)
     };
     let initial = InitialState {
         hard_state: disk.hard_state,

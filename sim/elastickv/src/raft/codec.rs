@@ -4,8 +4,8 @@
 //! an error), and entry data that shares the received buffer. Cannot see: bit rot; the transport has checksums.
 
 use super::message::{
-    ConfChange, ConfChangeKind, ConfState, Entry, EntryKind, Message, MessageKind, Snapshot,
-    SnapshotMeta,
+    ConfChange, ConfChangeKind, ConfChangeV2, ConfState, Entry, EntryKind, Message, MessageKind,
+    Snapshot, SnapshotMeta, Transition,
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt;
@@ -17,6 +17,8 @@ pub const ENTRY_BYTES_MAX: usize = 64 << 20;
 const NUMBER_MAX: u64 = 1 << 62;
 const REJECT: u8 = 1;
 const SNAPSHOT: u8 = 2;
+/// The snapshot's configuration is joint: what that has beyond voters and learners follows it.
+const JOINT: u8 = 4;
 const KINDS: [MessageKind; 11] = [
     MessageKind::App,
     MessageKind::AppResp,
@@ -92,7 +94,11 @@ impl Message {
     pub fn encode(&self) -> Bytes {
         let mut out = BytesMut::with_capacity(self.encoded_bytes_max());
         out.put_u8(self.kind as u8);
-        let snapshot = if self.snapshot.is_some() { SNAPSHOT } else { 0 };
+        let snapshot = match &self.snapshot {
+            Some(snapshot) if snapshot.meta.conf.is_joint() => SNAPSHOT | JOINT,
+            Some(_) => SNAPSHOT,
+            None => 0,
+        };
         out.put_u8(if self.reject { REJECT } else { 0 } | snapshot);
         out.put_u64_le(self.from);
         out.put_u64_le(self.to);
@@ -124,7 +130,8 @@ impl Message {
             .get(usize::from(kind))
             .ok_or(DecodeError::Tag { what: "message kind", got: kind })?;
         let flags = input.byte()?;
-        if flags & !(REJECT | SNAPSHOT) != 0 {
+        let known = flags & !(REJECT | SNAPSHOT | JOINT) == 0;
+        if !known || flags & (SNAPSHOT | JOINT) == JOINT {
             return Err(DecodeError::Tag { what: "flags", got: flags });
         }
         let mut message = Message::new(kind, 0);
@@ -140,7 +147,7 @@ impl Message {
         message.stamp = input.number()?;
         message.entries = input.entries(message.index)?;
         if flags & SNAPSHOT != 0 {
-            message.snapshot = Some(input.snapshot()?);
+            message.snapshot = Some(input.snapshot(flags & JOINT != 0)?);
         }
         input.end(message)
     }
@@ -149,7 +156,8 @@ impl Message {
         let entries: usize = self.entries.iter().map(|entry| entry.data.len() + 21).sum();
         let snapshot = self.snapshot.as_ref().map_or(0, |s| {
             let conf = &s.meta.conf;
-            s.data.len() + 50 + 8 * (conf.voters.len() + conf.learners.len())
+            let outgoing = conf.voters_outgoing.len() + conf.learners_next.len();
+            s.data.len() + 71 + 8 * (conf.voters.len() + conf.learners.len() + outgoing)
         });
         98 + entries + snapshot
     }
@@ -159,12 +167,7 @@ impl ConfChange {
     /// The data of a conf change entry.
     pub fn encode(&self) -> Bytes {
         let mut out = BytesMut::with_capacity(9 + self.context.len());
-        out.put_u8(match self.kind {
-            ConfChangeKind::AddVoter => 0,
-            ConfChangeKind::AddLearner => 1,
-            ConfChangeKind::Remove => 2,
-        });
-        out.put_u64_le(self.id);
+        put_step(&mut out, self.kind, self.id);
         out.put_slice(&self.context);
         out.freeze()
     }
@@ -172,15 +175,55 @@ impl ConfChange {
     /// Reads what [`ConfChange::encode`] wrote.
     pub fn decode(bytes: &Bytes) -> Result<ConfChange, DecodeError> {
         let mut input = Input { bytes, at: 0 };
-        let kind = match input.byte()? {
-            0 => ConfChangeKind::AddVoter,
-            1 => ConfChangeKind::AddLearner,
-            2 => ConfChangeKind::Remove,
-            got => return Err(DecodeError::Tag { what: "conf change kind", got }),
-        };
-        let id = input.id()?;
+        let (kind, id) = input.step()?;
         Ok(ConfChange { kind, id, context: bytes.slice(input.at..) })
     }
+}
+
+impl ConfChangeV2 {
+    /// The data of a conf change entry of the second version; one that leaves a joint configuration and says
+    /// nothing else is empty.
+    pub fn encode(&self) -> Bytes {
+        if *self == ConfChangeV2::default() {
+            return Bytes::new();
+        }
+        let mut out = BytesMut::new();
+        out.put_u8(match self.transition {
+            Transition::Auto => 0,
+            Transition::Implicit => 1,
+            Transition::Explicit => 2,
+        });
+        put_number(&mut out, self.changes.len() as u64);
+        self.changes.iter().for_each(|(kind, id)| put_step(&mut out, *kind, *id));
+        out.put_slice(&self.context);
+        out.freeze()
+    }
+
+    /// Reads what [`ConfChangeV2::encode`] wrote.
+    pub fn decode(bytes: &Bytes) -> Result<ConfChangeV2, DecodeError> {
+        if bytes.is_empty() {
+            return Ok(ConfChangeV2::default());
+        }
+        let mut input = Input { bytes, at: 0 };
+        let transition = match input.byte()? {
+            0 => Transition::Auto,
+            1 => Transition::Implicit,
+            2 => Transition::Explicit,
+            got => return Err(DecodeError::Tag { what: "conf change transition", got }),
+        };
+        let count = input.count(9)?;
+        let changes = (0..count).map(|_| input.step()).collect::<Result<_, _>>()?;
+        Ok(ConfChangeV2 { transition, changes, context: bytes.slice(input.at..) })
+    }
+}
+
+fn put_step(out: &mut BytesMut, kind: ConfChangeKind, id: u64) {
+    out.put_u8(match kind {
+        ConfChangeKind::AddVoter => 0,
+        ConfChangeKind::AddLearner => 1,
+        ConfChangeKind::Remove => 2,
+    });
+    out.put_u64_le(id);
 }
 
 fn put_number(out: &mut BytesMut, mut number: u64) {
@@ -200,6 +243,7 @@ fn put_entry(out: &mut BytesMut, entry: &Entry) {
     out.put_u8(match entry.kind {
         EntryKind::Normal => 0,
         EntryKind::ConfChange => 1,
+        EntryKind::ConfChangeV2 => 2,
     });
     put_number(out, entry.term);
     put_data(out, &entry.data);
@@ -208,11 +252,20 @@ fn put_entry(out: &mut BytesMut, entry: &Entry) {
 fn put_snapshot(out: &mut BytesMut, snapshot: &Snapshot) {
     put_number(out, snapshot.meta.index);
     put_number(out, snapshot.meta.term);
-    for ids in [&snapshot.meta.conf.voters, &snapshot.meta.conf.learners] {
-        put_number(out, ids.len() as u64);
-        ids.iter().for_each(|id| out.put_u64_le(*id));
+    let conf = &snapshot.meta.conf;
+    put_ids(out, &conf.voters);
+    put_ids(out, &conf.learners);
+    if conf.is_joint() {
+        put_ids(out, &conf.voters_outgoing);
+        put_ids(out, &conf.learners_next);
+        out.put_u8(u8::from(conf.auto_leave));
     }
     put_data(out, &snapshot.data);
+}
+
+fn put_ids(out: &mut BytesMut, ids: &[u64]) {
+    put_number(out, ids.len() as u64);
+    ids.iter().for_each(|id| out.put_u64_le(*id));
 }
 
 struct Input<'a> {
@@ -289,6 +342,7 @@ impl Input<'_> {
             let kind = match self.byte()? {
                 0 => EntryKind::Normal,
                 1 => EntryKind::ConfChange,
+                2 => EntryKind::ConfChangeV2,
                 got => return Err(DecodeError::Tag { what: "entry kind", got }),
             };
             entries.push(Entry { term: self.position()?, index, kind, data: self.data()? });
@@ -301,9 +355,31 @@ impl Input<'_> {
         (0..count).map(|_| self.id()).collect()
     }
 
-    fn snapshot(&mut self) -> Result<Snapshot, DecodeError> {
+    fn step(&mut self) -> Result<(ConfChangeKind, u64), DecodeError> {
+        let kind = match self.byte()? {
+            0 => ConfChangeKind::AddVoter,
+            1 => ConfChangeKind::AddLearner,
+            2 => ConfChangeKind::Remove,
+            got => return Err(DecodeError::Tag { what: "conf change kind", got }),
+        };
+        Ok((kind, self.id()?))
+    }
+
+    fn snapshot(&mut self, joint: bool) -> Result<Snapshot, DecodeError> {
         let (index, term) = (self.position()?, self.position()?);
-        let conf = ConfState { voters: self.ids()?, learners: self.ids()? };
+        let mut conf = ConfState::new(self.ids()?, self.ids()?);
+        if joint {
+            conf.voters_outgoing = self.ids()?;
+            conf.learners_next = self.ids()?;
+            conf.auto_leave = match self.byte()? {
+                0 => false,
+                1 => true,
+                got => return Err(DecodeError::Tag { what: "auto leave", got }),
+            };
+            if conf.voters_outgoing.is_empty() {
+                return Err(DecodeError::Tag { what: "joint configuration of voters", got: 0 });
+            }
+        }
         let meta = SnapshotMeta { index, term, conf };
         Ok(Snapshot { meta, data: self.data()? })
     }

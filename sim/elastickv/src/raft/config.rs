@@ -3,6 +3,17 @@
 use super::error::StateError;
 use super::message::{ConfState, Entry, HardState, SnapshotMeta};
 
+/// What a read index relies on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadOnlyOption {
+    /// A quorum confirms the leader after the read was asked for.
+    #[default]
+    Safe,
+    /// The leader's own clock: `check_quorum` is needed, and clocks that drift apart break it. Elastickv does
+    /// not use it.
+    LeaseBased,
+}
+
 /// How a node behaves. Sizes in bytes, times in ticks.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -24,6 +35,35 @@ pub struct Config {
     pub max_inflight: usize,
     /// The driver's state holds all entries up to this index; 0 for what the snapshot covers.
     pub applied: u64,
+    /// How reads are confirmed.
+    pub read_only: ReadOnlyOption,
+    /// Storage works beside the core: see [`storage`](super::storage).
+    pub async_storage_writes: bool,
+    /// Conf changes enter the log although one is pending or the configuration does not fit.
+    pub disable_conf_change_validation: bool,
+    /// A leader that a conf change removes or demotes steps down at once.
+    pub step_down_on_removal: bool,
+}
+
+impl Config {
+    /// A node as etcd's defaults have it: elections after 10 ticks, heartbeats each tick, no limits of size.
+    pub fn new(id: u64) -> Config {
+        Config {
+            id,
+            election_tick: 10,
+            heartbeat_tick: 1,
+            pre_vote: false,
+            check_quorum: false,
+            max_size_per_msg: usize::MAX,
+            max_committed_size_per_ready: usize::MAX,
+            max_inflight: 256,
+            applied: 0,
+            read_only: ReadOnlyOption::Safe,
+            async_storage_writes: false,
+            disable_conf_change_validation: false,
+            step_down_on_removal: false,
+        }
+    }
 }
 
 /// What a node has on disk.

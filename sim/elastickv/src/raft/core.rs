@@ -4,12 +4,10 @@
 use super::config::{Config, InitialState};
 use super::error::{ProposeError, StepError};
 use super::log::{CompactError, Log};
-use super::message::{
-    ConfChange, ConfChangeKind, EntryKind, HardState, Message, MessageKind, NO_NODE, Snapshot,
-};
-use super::progress::Peers;
+use super::message::{EntryKind, HardState, Message, MessageKind, NO_NODE, Snapshot};
 use super::read_only::ReadOnly;
 use super::ready::Accepted;
+use super::tracker::Peers;
 use bytes::Bytes;
 
 /// What a node is at the moment.
@@ -66,10 +64,8 @@ pub struct Raft {
     pub(super) early_reads: Vec<u64>,
     pub(super) read_states: Vec<ReadState>,
     pub(super) messages: Vec<Message>,
-    /// Votes and acks for others, sent behind the other messages.
+    /// Votes and acks, for others and for this node itself: they count once what they promise is durable.
     pub(super) answers: Vec<Message>,
-    /// Votes and acks for this node itself, which count once they are durable.
-    pub(super) to_self: Vec<Message>,
     pub(super) accepted: Option<Accepted>,
     pub(super) last_soft: SoftState,
     pub(super) last_hard: HardState,
@@ -113,7 +109,6 @@ impl Raft {
             read_states: Vec::new(),
             messages: Vec::new(),
             answers: Vec::new(),
-            to_self: Vec::new(),
             accepted: None,
             last_soft: SoftState { leader: NO_NODE, role: Role::Follower },
             last_hard: HardState::default(),
@@ -165,8 +160,10 @@ impl Raft {
     }
 
     fn check(&self, m: &Message) -> Result<(), StepError> {
-        // A forwarded transfer request names the transferee as its sender.
-        let own = m.from == self.config.id && m.kind != MessageKind::TransferLeader;
+        // A forwarded transfer request names the transferee as its sender; a storage thread hands this node's
+        // own votes and acks back.
+        let back = self.config.async_storage_writes && m.kind.is_response();
+        let own = m.from == self.config.id && m.kind != MessageKind::TransferLeader && !back;
         if m.to != self.config.id || m.from == NO_NODE || own {
             return Err(StepError::Misrouted { from: m.from, to: m.to });
         }
@@ -274,23 +271,7 @@ impl Raft {
         Ok(self.append_and_broadcast(EntryKind::Normal, data))
     }
 
-    /// Appends a conf change. One at a time: the next is refused until this one is applied.
-    pub fn propose_conf_change(&mut self, change: &ConfChange) -> Result<u64, ProposeError> {
-        let data = change.encode();
-        self.may_propose(data.len())?;
-        let (index, applied) = (self.pending_conf_index, self.log.applied);
-        if index > applied {
-            return Err(ProposeError::ConfChangePending { index, applied });
-        }
-        let shrinks = change.kind != ConfChangeKind::AddVoter;
-        if shrinks && self.peers.is_only_voter(change.id) {
-            return Err(ProposeError::LastVoter);
-        }
-        self.pending_conf_index = self.log.last_index() + 1;
-        Ok(self.append_and_broadcast(EntryKind::ConfChange, data))
-    }
-
-    fn may_propose(&self, len: usize) -> Result<(), ProposeError> {
+    pub(super) fn may_propose(&self, len: usize) -> Result<(), ProposeError> {
         let max = super::codec::ENTRY_BYTES_MAX;
         match self.role {
             Role::Leader => {}
@@ -321,6 +302,12 @@ impl Raft {
         self.log.keep(snapshot)
     }
 
+    /// Drops the entries up to `index`, which the kept snapshot covers; those between the two stay, for
+    /// peers that lag a little.
+    pub fn drop_entries_to(&mut self, index: u64) -> Result<(), CompactError> {
+        self.log.drop_to(index)
+    }
+
     pub(super) fn draw_election_timeout(&mut self) {
         let drawn = (self.draw)(u64::from(self.config.election_tick));
         self.election_timeout = self.config.election_tick + drawn as u32;
@@ -344,11 +331,9 @@ impl Raft {
         if m.kind.is_from_leader() {
             m.stamp = self.stamp;
         }
-        let durable_first = matches!(m.kind, AppResp | VoteResp | PreVoteResp);
-        match () {
-            () if m.to == self.config.id => self.to_self.push(m),
-            () if durable_first => self.answers.push(m),
-            () => self.messages.push(m),
+        match m.kind {
+            AppResp | VoteResp | PreVoteResp => self.answers.push(m),
+            _ => self.messages.push(m),
         }
     }
 }

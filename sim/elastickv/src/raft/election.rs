@@ -1,5 +1,6 @@
 //! Who leads: pre-votes, votes, leases, quorum checks, transfers of leadership. Mirrors `raft.go`.
 
+use super::config::ReadOnlyOption;
 use super::core::{Raft, Role};
 use super::message::{CAMPAIGN_TRANSFER, EntryKind, Message, MessageKind, NO_NODE};
 use super::quorum::Tally;
@@ -27,9 +28,10 @@ impl Raft {
     }
 
     /// A follower no longer regards its leader as one, and so may vote. It must not be used where leases are
-    /// served: the forgotten leader still counts on this follower.
+    /// served: the forgotten leader still counts on this follower. With lease-based reads it is ignored.
     pub fn forget_leader(&mut self) {
-        if self.role == Role::Follower {
+        let leased = self.config.read_only == ReadOnlyOption::LeaseBased;
+        if self.role == Role::Follower && !leased {
             self.leader = NO_NODE;
         }
     }
@@ -50,7 +52,7 @@ impl Raft {
         let (applied, committed) = (self.log.applied, self.log.committed);
         let mut unapplied =
             self.log.after(applied).iter().take_while(|entry| entry.index <= committed);
-        unapplied.any(|entry| entry.kind == EntryKind::ConfChange)
+        unapplied.any(|entry| entry.kind.is_conf_change())
     }
 
     fn start_campaign(&mut self, campaign: Campaign) {
@@ -239,9 +241,9 @@ impl Raft {
         if self.role != Role::Leader {
             return None;
         }
-        let heard = self.peers.voters().map(|peer| {
+        let heard = self.peers.reached(|peer| {
             if peer.id == self.config.id { Some(self.stamp) } else { peer.progress.stamp }
         });
-        super::quorum::reached_by_majority(heard).flatten()
+        heard.flatten()
     }
 }

@@ -93,8 +93,7 @@ pub fn raft_id(node: NodeId) -> u64 {
 
 /// The configuration that every node starts with.
 pub fn bootstrap(options: &Options) -> SnapshotMeta {
-    let conf =
-        ConfState { voters: options.nodes.iter().map(|n| raft_id(*n)).collect(), learners: vec![] };
+    let conf = ConfState::voters(options.nodes.iter().map(|n| raft_id(*n)).collect::<Vec<_>>());
     SnapshotMeta { index: 1, term: 1, conf }
 }
 
@@ -104,7 +103,6 @@ impl<E: Env> Engine<E> {
         let Recovered { boot, log, snapshot, fsm } = recovered;
         let applied = fsm.borrow().applied();
         let config = Config {
-            id: raft_id(env.id()),
             election_tick: options.election_ticks,
             heartbeat_tick: options.heartbeat_ticks,
             pre_vote: true,
@@ -113,6 +111,7 @@ impl<E: Env> Engine<E> {
             max_committed_size_per_ready: 1 << 20,
             max_inflight: 1024,
             applied,
+            ..Config::new(raft_id(env.id()))
         };
         // The disk's commit index may lag behind the state machine's: what is applied is committed.
         let hard_state = HardState { commit: log.hard_state.commit.max(applied), ..log.hard_state };

@@ -59,8 +59,8 @@ pub enum ProposeError {
         /// The applied index.
         applied: u64,
     },
-    /// The conf change would leave no voter.
-    LastVoter,
+    /// The conf change does not fit the configuration.
+    ConfChange(ConfChangeError),
     /// The data is too large.
     TooLarge {
         /// Bytes given.
@@ -83,7 +83,7 @@ impl fmt::Display for ProposeError {
                 f,
                 "a conf change may be pending up to index {index}, applied is {applied}: try again after it"
             ),
-            ProposeError::LastVoter => f.write_str("the conf change would remove the last voter"),
+            ProposeError::ConfChange(error) => error.fmt(f),
             ProposeError::TooLarge { len, max } => {
                 write!(f, "the entry has {len} bytes, at most {max} are allowed")
             }
@@ -92,6 +92,33 @@ impl fmt::Display for ProposeError {
 }
 
 impl std::error::Error for ProposeError {}
+
+/// Why a conf change does not fit the configuration: applied, it changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfChangeError {
+    /// It would leave no voter.
+    LastVoter,
+    /// It changes a joint configuration, which has to be left first.
+    Joint,
+    /// It leaves a joint configuration, and this is none.
+    NotJoint,
+}
+
+impl fmt::Display for ConfChangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConfChangeError::LastVoter => "the conf change would remove the last voter",
+            ConfChangeError::Joint => {
+                "the configuration is joint: leave it before the next conf change"
+            }
+            ConfChangeError::NotJoint => {
+                "the conf change leaves a joint configuration, but the configuration is not joint"
+            }
+        })
+    }
+}
+
+impl std::error::Error for ConfChangeError {}
 
 /// Why a message was not taken. After a [fatal](StepError::is_fatal) one the node must stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,10 +5,15 @@
 //! <= last`, `offset <= stable <= handed <= last`; an uninstalled snapshot excepts `applied`.
 
 use super::message::{Entry, Snapshot, SnapshotMeta};
+use super::storage::Applied;
 use std::fmt;
 
 /// What an entry weighs beside its data when sizes are limited, bytes.
 const ENTRY_OVERHEAD: usize = 16;
+
+fn weight(entry: &Entry) -> usize {
+    ENTRY_OVERHEAD + entry.data.len()
+}
 
 /// Why a snapshot does not shorten the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +72,10 @@ pub(super) struct Log {
     /// Entries up to here were given out for applying.
     pub applying: u64,
     pub applied: u64,
+    /// What was given out for applying and is not applied weighs this much.
+    applying_bytes: usize,
+    /// As much is being applied as may be.
+    applying_paused: bool,
     /// Entries up to here were given out for persisting.
     handed: u64,
     /// Entries up to here are durable.
@@ -136,7 +145,7 @@ impl Log {
         let mut bytes = 0;
         let fits = entries.iter().take_while(|entry| {
             let first = bytes == 0;
-            bytes += ENTRY_OVERHEAD + entry.data.len();
+            bytes += weight(entry);
             first || bytes <= bytes_max
         });
         let count = fits.count();
@@ -216,19 +225,41 @@ impl Log {
         }
     }
 
-    /// Nothing is applied past a snapshot that is not installed.
-    pub(super) fn has_unapplied(&self) -> bool {
-        self.pending.is_none() && self.applying < self.committed
+    /// Whether there is anything to apply. Nothing is past a snapshot that is not installed.
+    pub(super) fn has_unapplied(&self, unstable_too: bool) -> bool {
+        self.pending.is_none()
+            && !self.applying_paused
+            && self.applying < self.appliable(unstable_too)
     }
 
-    /// Committed entries to apply, given out once.
-    pub(super) fn hand_out_committed(&mut self, bytes_max: usize) -> Vec<Entry> {
-        if !self.has_unapplied() {
-            return Vec::new();
+    fn appliable(&self, unstable_too: bool) -> u64 {
+        if unstable_too { self.committed } else { self.committed.min(self.stable) }
+    }
+
+    /// Committed entries to apply, given out once, and how much that is. At most `bytes_max` are being applied
+    /// at a time, or one entry.
+    pub(super) fn hand_out_committed(
+        &mut self,
+        bytes_max: usize,
+        unstable_too: bool,
+    ) -> (Vec<Entry>, Option<Applied>) {
+        if !self.has_unapplied(unstable_too) {
+            return (Vec::new(), None);
         }
-        let entries = self.slice(self.applying, self.committed, bytes_max);
+        let to = self.appliable(unstable_too);
+        let entries = self.slice(self.applying, to, bytes_max - self.applying_bytes);
+        let bytes = entries.iter().map(weight).sum();
         self.applying += entries.len() as u64;
-        entries
+        self.applying_bytes += bytes;
+        self.applying_paused = self.applying_bytes >= bytes_max || self.applying < to;
+        (entries, Some(Applied { index: self.applying, bytes }))
+    }
+
+    /// What was given out for applying is applied.
+    pub(super) fn applied_entries(&mut self, applied: Applied, bytes_max: usize) {
+        self.applying_bytes = self.applying_bytes.saturating_sub(applied.bytes);
+        self.applying_paused = self.applying_bytes >= bytes_max;
+        self.applied_to(applied.index);
     }
 
     pub(super) fn pending_snapshot(&self) -> Option<&Snapshot> {
@@ -296,11 +327,23 @@ impl Log {
 
     /// Keeps a local snapshot and drops the entries that it covers.
     pub(super) fn compact(&mut self, snapshot: Snapshot) -> Result<(), CompactError> {
-        let SnapshotMeta { index, term, .. } = snapshot.meta;
+        let index = snapshot.meta.index;
         self.keep(snapshot)?;
+        self.drop_to(index)
+    }
+
+    /// Drops the entries up to `index`, which the kept snapshot covers.
+    pub(super) fn drop_to(&mut self, index: u64) -> Result<(), CompactError> {
+        if index < self.offset {
+            return Err(CompactError::Stale { index, kept: self.offset });
+        }
+        let covered = self.kept.as_ref().map_or(self.offset, |kept| kept.meta.index);
+        if index > covered {
+            return Err(CompactError::NotApplied { index, applied: covered });
+        }
+        self.offset_term = self.term(index).unwrap_or(self.offset_term);
         self.entries.drain(..(index - self.offset) as usize);
         self.offset = index;
-        self.offset_term = term;
         self.handed = self.handed.max(index);
         self.stable = self.stable.max(index);
         Ok(())

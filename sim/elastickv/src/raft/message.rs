@@ -1,7 +1,7 @@
 //! What Raft keeps and what it says: entries, hard state, configurations, snapshots, messages.
 //!
-//! Mirrors `raftpb/raft.proto`, less joint consensus, storage threads and what is local to a node (there it is
-//! a method of [`Raft`](super::Raft)).
+//! Mirrors `raftpb/raft.proto`, less what is local to a node: that is a method of [`Raft`](super::Raft), and
+//! work for its storage threads is in [`storage`](super::storage).
 
 use bytes::Bytes;
 
@@ -19,6 +19,15 @@ pub enum EntryKind {
     Normal,
     /// An encoded [`ConfChange`]: the driver calls `apply_conf_change` when it applies it.
     ConfChange,
+    /// An encoded [`ConfChangeV2`]: the driver calls `apply_conf_change_v2` when it applies it.
+    ConfChangeV2,
+}
+
+impl EntryKind {
+    /// Whether it changes the configuration.
+    pub fn is_conf_change(self) -> bool {
+        self != EntryKind::Normal
+    }
 }
 
 /// One slot of the log. Cloning shares the data.
@@ -45,24 +54,41 @@ pub struct HardState {
     pub commit: u64,
 }
 
-/// A configuration: ids in ascending order.
+/// A configuration: ids in ascending order. It is joint while `voters_outgoing` is not empty: decisions take a
+/// majority of `voters` and one of `voters_outgoing`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfState {
     /// They vote and make up quorums.
     pub voters: Vec<u64>,
     /// They receive the log only.
     pub learners: Vec<u64>,
+    /// The voters of the configuration that is being left.
+    pub voters_outgoing: Vec<u64>,
+    /// Voters of the configuration that is being left, who become learners with the end of it.
+    pub learners_next: Vec<u64>,
+    /// The leader leaves the joint configuration by itself.
+    pub auto_leave: bool,
 }
 
 impl ConfState {
     /// A configuration of voters only.
     pub fn voters(voters: impl Into<Vec<u64>>) -> Self {
-        ConfState { voters: voters.into(), learners: Vec::new() }
+        ConfState { voters: voters.into(), ..ConfState::default() }
+    }
+
+    /// A configuration of voters and learners.
+    pub fn new(voters: impl Into<Vec<u64>>, learners: impl Into<Vec<u64>>) -> Self {
+        ConfState { learners: learners.into(), ..ConfState::voters(voters) }
     }
 
     /// Whether `id` is in it at all.
     pub fn contains(&self, id: u64) -> bool {
-        self.voters.contains(&id) || self.learners.contains(&id)
+        [&self.voters, &self.learners, &self.voters_outgoing].iter().any(|ids| ids.contains(&id))
+    }
+
+    /// Whether two majorities decide.
+    pub fn is_joint(&self) -> bool {
+        !self.voters_outgoing.is_empty()
     }
 }
 
@@ -106,6 +132,52 @@ pub struct ConfChange {
     pub id: u64,
     /// The driver's own, for example request id and address.
     pub context: Bytes,
+}
+
+/// How a [`ConfChangeV2`] gets to its configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transition {
+    /// At once where one change or none is asked for, else through a joint configuration that ends by itself.
+    #[default]
+    Auto,
+    /// Through a joint configuration that ends by itself.
+    Implicit,
+    /// Through a joint configuration that ends with an empty [`ConfChangeV2`].
+    Explicit,
+}
+
+/// The data of an [`EntryKind::ConfChangeV2`] entry: several changes in one, or none to leave a joint
+/// configuration. Elastickv proposes no such entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfChangeV2 {
+    /// How to get there.
+    pub transition: Transition,
+    /// Which steps, and whom each concerns.
+    pub changes: Vec<(ConfChangeKind, u64)>,
+    /// The driver's own.
+    pub context: Bytes,
+}
+
+impl ConfChangeV2 {
+    /// Whether it leaves a joint configuration.
+    pub fn leaves_joint(&self) -> bool {
+        self.transition == Transition::Auto && self.changes.is_empty()
+    }
+
+    /// Whether it enters a joint configuration.
+    pub fn enters_joint(&self) -> bool {
+        self.transition != Transition::Auto || self.changes.len() > 1
+    }
+}
+
+impl From<&ConfChange> for ConfChangeV2 {
+    fn from(change: &ConfChange) -> Self {
+        ConfChangeV2 {
+            transition: Transition::Auto,
+            changes: vec![(change.kind, change.id)],
+            context: change.context.clone(),
+        }
+    }
 }
 
 /// What a message is for.

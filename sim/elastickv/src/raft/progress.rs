@@ -1,10 +1,8 @@
-//! What a leader knows of each peer's log, and how fast it may send. Mirrors `tracker/progress.go`,
-//! `tracker/inflights.go` and, for single-step configurations, `tracker/tracker.go`.
+//! What a leader knows of a peer's log, and how fast it may send. Mirrors `tracker/progress.go` and
+//! `tracker/inflights.go`.
 //!
 //! Promises `matched < next` whatever answers come late, twice or out of order.
 
-use super::message::{ConfState, NO_NODE};
-use super::quorum::{self, Tally};
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -200,98 +198,5 @@ impl fmt::Display for Progress {
             write!(f, " inflight={}{full}", self.inflight())?;
         }
         Ok(())
-    }
-}
-
-/// A member of the configuration.
-#[derive(Clone, Debug)]
-pub(super) struct Peer {
-    pub id: u64,
-    pub progress: Progress,
-    /// Its answer in the current election.
-    pub vote: Option<bool>,
-}
-
-/// The configuration with the progress and vote of each member, in the order of their ids.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Peers {
-    pub list: Vec<Peer>,
-}
-
-impl Peers {
-    pub(super) fn new(conf: &ConfState, next: u64, inflight_max: usize) -> Self {
-        let mut peers = Peers::default();
-        for (ids, learner) in [(&conf.voters, false), (&conf.learners, true)] {
-            for id in ids.iter().filter(|id| **id != NO_NODE) {
-                peers.insert(*id, Progress::new(next, learner, inflight_max));
-            }
-        }
-        peers
-    }
-
-    pub(super) fn find(&self, id: u64) -> Option<usize> {
-        self.list.binary_search_by_key(&id, |peer| peer.id).ok()
-    }
-
-    pub(super) fn get(&self, id: u64) -> Option<&Progress> {
-        self.find(id).map(|at| &self.list[at].progress)
-    }
-
-    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Progress> {
-        self.find(id).map(|at| &mut self.list[at].progress)
-    }
-
-    /// Adds a member; one that is there already stays as it is.
-    pub(super) fn insert(&mut self, id: u64, progress: Progress) {
-        if let Err(at) = self.list.binary_search_by_key(&id, |peer| peer.id) {
-            self.list.insert(at, Peer { id, progress, vote: None });
-        }
-    }
-
-    pub(super) fn remove(&mut self, id: u64) {
-        self.list.retain(|peer| peer.id != id);
-    }
-
-    pub(super) fn voters(&self) -> impl Iterator<Item = &Peer> + Clone {
-        self.list.iter().filter(|peer| !peer.progress.learner)
-    }
-
-    pub(super) fn is_voter(&self, id: u64) -> bool {
-        self.get(id).is_some_and(|progress| !progress.learner)
-    }
-
-    /// Whether `id` is the only voter.
-    pub(super) fn is_only_voter(&self, id: u64) -> bool {
-        self.is_voter(id) && self.voters().count() == 1
-    }
-
-    pub(super) fn conf(&self) -> ConfState {
-        let ids = |learner| {
-            let same = self.list.iter().filter(move |peer| peer.progress.learner == learner);
-            same.map(|peer| peer.id).collect()
-        };
-        ConfState { voters: ids(false), learners: ids(true) }
-    }
-
-    /// The highest index that a majority of the voters holds.
-    pub(super) fn committed(&self) -> Option<u64> {
-        quorum::reached_by_majority(self.voters().map(|peer| peer.progress.matched))
-    }
-
-    pub(super) fn forget_votes(&mut self) {
-        self.list.iter_mut().for_each(|peer| peer.vote = None);
-    }
-
-    /// Counts an answer, of which the first stands, and says how the election is.
-    pub(super) fn record_vote(&mut self, id: u64, granted: bool) -> Tally {
-        if let Some(at) = self.find(id) {
-            self.list[at].vote.get_or_insert(granted);
-        }
-        quorum::tally(self.voters().map(|peer| peer.vote))
-    }
-
-    pub(super) fn quorum_active(&self) -> bool {
-        let active = self.voters().map(|peer| Some(peer.progress.recent_active));
-        quorum::tally(active) == Tally::Won
     }
 }

@@ -1,4 +1,5 @@
-//! Majorities: what most voters hold, and how an election stands. Mirrors `quorum/majority.go`.
+//! Majorities: what most voters hold, and how an election stands. Mirrors `quorum/majority.go` and
+//! `quorum/joint.go`.
 //!
 //! No allocation: counting is quadratic in the voters, who are few.
 
@@ -43,5 +44,22 @@ pub fn tally(votes: impl Iterator<Item = Option<bool>>) -> Tally {
         Tally::Lost
     } else {
         Tally::Pending
+    }
+}
+
+/// What both majorities of a joint configuration have reached: the lower value. One without voters sets no limit.
+pub fn reached_by_both<T: Ord>(incoming: Option<T>, outgoing: Option<T>) -> Option<T> {
+    match (incoming, outgoing) {
+        (Some(incoming), Some(outgoing)) => Some(incoming.min(outgoing)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// How an election stands that both majorities of a joint configuration decide.
+pub fn tally_both(incoming: Tally, outgoing: Tally) -> Tally {
+    match (incoming, outgoing) {
+        (Tally::Lost, _) | (_, Tally::Lost) => Tally::Lost,
+        (Tally::Won, Tally::Won) => Tally::Won,
+        _ => Tally::Pending,
     }
 }

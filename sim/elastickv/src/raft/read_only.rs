@@ -3,8 +3,7 @@
 //! A heartbeat carries the position of the newest waiting read; its ack confirms all reads up to that
 //! position, because the follower answered after they were asked. Positions count from 1 within a term.
 
-use super::progress::Peers;
-use super::quorum;
+use super::tracker::Peers;
 use std::collections::VecDeque;
 
 #[derive(Debug)]
@@ -45,7 +44,7 @@ impl ReadOnly {
     /// Moves what a majority has confirmed to `confirmed`, as (context, index), in the order asked.
     pub(super) fn release(&mut self, peers: &Peers, mut confirmed: impl FnMut(u64, u64)) {
         let acked = |id| self.acks.iter().find(|(peer, _)| *peer == id).map_or(0, |(_, at)| *at);
-        let reached = quorum::reached_by_majority(peers.voters().map(|peer| acked(peer.id)));
+        let reached = peers.reached(|peer| acked(peer.id));
         while reached.is_some_and(|reached| reached > self.confirmed) {
             // An ack can only name a position that was handed out; a forged one finds nothing.
             let Some(read) = self.waiting.pop_front() else { break };

@@ -1,7 +1,8 @@
-//! What a driver is to do next, and that it has been done. Mirrors `rawnode.go` without async storage writes.
+//! What a driver is to do next, and that it has been done. Mirrors `rawnode.go`.
 
 use super::core::{Raft, ReadState, SoftState};
 use super::message::{Entry, HardState, Message, Snapshot};
+use super::storage::{AppendWork, Applied, ApplyWork, Stored};
 
 /// Work for the driver, in the order of the fields; then [`Raft::advance`].
 #[derive(Debug, Default)]
@@ -24,17 +25,18 @@ pub struct Ready {
     /// `hard_state` and `entries` must be synced before the messages leave; otherwise only the commit index
     /// has changed.
     pub must_sync: bool,
+    /// What the append thread is to persist; with `async_storage_writes` only.
+    pub append: Option<AppendWork>,
+    /// What the apply thread is to apply; with `async_storage_writes` only.
+    pub apply: Option<ApplyWork>,
 }
 
 /// What counts once a `Ready` is done.
 #[derive(Debug, Default)]
 pub(super) struct Accepted {
     to_self: Vec<Message>,
-    term: u64,
-    /// Last index and term of the log at that time.
-    last: Option<(u64, u64)>,
-    snapshot: Option<u64>,
-    applied: u64,
+    stored: Option<Stored>,
+    applied: Option<Applied>,
 }
 
 impl Raft {
@@ -42,16 +44,16 @@ impl Raft {
     pub fn has_ready(&self) -> bool {
         !self.messages.is_empty()
             || !self.answers.is_empty()
-            || !self.to_self.is_empty()
             || self.log.has_unhanded()
-            || self.log.has_unapplied()
+            || self.log.has_unapplied(self.applies_unstable())
             || !self.read_states.is_empty()
             || self.soft_state() != self.last_soft
             || self.hard_state() != self.last_hard
             || self.log.has_unhanded_snapshot()
     }
 
-    /// Hands out the work since the last one.
+    /// Hands out the work since the last one. With `async_storage_writes` there may be several under way, whose
+    /// work has to be done in this order; otherwise the last one has to be advanced first.
     ///
     /// # Panics
     /// If the last one was not advanced.
@@ -60,49 +62,54 @@ impl Raft {
         let hard = self.hard_state();
         let (soft, last_hard) = (self.soft_state(), self.last_hard);
         let snapshot = self.log.hand_out_snapshot();
-        let committed = self.log.hand_out_committed(self.config.max_committed_size_per_ready);
+        let bytes_max = self.config.max_committed_size_per_ready;
+        let (committed, applied) = self.log.hand_out_committed(bytes_max, self.applies_unstable());
         let entries = self.log.hand_out();
-        let mut messages = std::mem::take(&mut self.messages);
-        messages.append(&mut self.answers);
-        self.accepted = Some(Accepted {
-            to_self: std::mem::take(&mut self.to_self),
+        let stored = Stored {
             term: self.term,
             last: self.log.has_unstable().then(|| (self.log.last_index(), self.log.last_term())),
             snapshot: snapshot.as_ref().map(|snapshot| snapshot.meta.index),
-            applied: committed.last().map_or(0, |entry| entry.index),
-        });
-        let ready = Ready {
+        };
+        let mut ready = Ready {
             soft_state: (soft != self.last_soft).then_some(soft),
             hard_state: (hard != last_hard).then_some(hard),
             must_sync: !entries.is_empty()
                 || (hard.term, hard.vote) != (last_hard.term, last_hard.vote),
             entries,
             snapshot,
-            messages,
+            messages: std::mem::take(&mut self.messages),
             committed,
             read_states: std::mem::take(&mut self.read_states),
+            append: None,
+            apply: None,
         };
         self.last_soft = soft;
         self.last_hard = hard;
+        let stored = stored.has_news().then_some(stored);
+        if self.config.async_storage_writes {
+            self.put_to_threads(&mut ready, stored, applied);
+        } else {
+            let answers = std::mem::take(&mut self.answers);
+            let own = self.config.id;
+            let (to_self, to_others) = answers.into_iter().partition(|m| m.to == own);
+            ready.messages.extend::<Vec<Message>>(to_others);
+            self.accepted = Some(Accepted { to_self, stored, applied });
+        }
         ready
     }
 
     /// The last [`Ready`] was persisted, sent and applied. Only now does this node count its own entries and
-    /// its own vote. What was stepped in between is kept apart.
+    /// its own vote. What was stepped in between is kept apart. Not with `async_storage_writes`.
     pub fn advance(&mut self) {
         let Some(accepted) = self.accepted.take() else { return };
         for m in accepted.to_self {
             self.handle(m);
         }
-        // In a newer term the entries may have been replaced twice: the next one settles it.
-        if let Some((index, term)) = accepted.last
-            && accepted.term == self.term
-        {
-            self.log.stable_to(index, term);
+        if let Some(stored) = accepted.stored {
+            self.stored(stored);
         }
-        if let Some(index) = accepted.snapshot {
-            self.log.installed(index);
+        if let Some(applied) = accepted.applied {
+            self.applied_by_driver(applied);
         }
-        self.log.applied_to(accepted.applied.max(self.log.applied));
     }
 }

@@ -1,6 +1,7 @@
 //! What the log holds and how far it is committed: appends, heartbeats, snapshots, read indexes. Mirrors
 //! `raft.go`.
 
+use super::config::ReadOnlyOption;
 use super::core::{Raft, ReadState, Role};
 use super::error::ProposeError;
 use super::message::{Entry, EntryKind, Message, MessageKind, Snapshot};
@@ -278,7 +279,8 @@ impl Raft {
 
     fn start_read(&mut self, context: u64) {
         let index = self.log.committed;
-        if self.peers.is_only_voter(self.config.id) {
+        let leased = self.config.read_only == ReadOnlyOption::LeaseBased;
+        if leased || self.peers.is_only_voter(self.config.id) {
             self.read_states.push(ReadState { context, index });
             return;
         }

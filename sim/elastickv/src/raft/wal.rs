@@ -145,19 +145,36 @@ impl<D: Disk> Wal<D> {
 fn snapshot_record(meta: &SnapshotMeta) -> Vec<u8> {
     let mut w = Writer::new();
     w.u8(SNAPSHOT).u64(meta.index).u64(meta.term);
-    for ids in [&meta.conf.voters, &meta.conf.learners] {
-        w.u32(ids.len() as u32);
-        for id in ids {
-            w.u64(*id);
-        }
+    let conf = &meta.conf;
+    write_ids(&mut w, &conf.voters);
+    write_ids(&mut w, &conf.learners);
+    if conf.is_joint() {
+        write_ids(&mut w, &conf.voters_outgoing);
+        write_ids(&mut w, &conf.learners_next);
+        w.u8(u8::from(conf.auto_leave));
     }
     w.finish()
 }
 
+fn write_ids(w: &mut Writer, ids: &[u64]) {
+    w.u32(ids.len() as u32);
+    for id in ids {
+        w.u64(*id);
+    }
+}
+
+/// Only a joint configuration has anything after its learners.
 fn read_conf(r: &mut Reader) -> Result<ConfState, Malformed> {
-    let voters = (0..r.count(8)?).map(|_| r.u64()).collect::<Result<_, _>>()?;
-    let learners = (0..r.count(8)?).map(|_| r.u64()).collect::<Result<_, _>>()?;
-    Ok(ConfState { voters, learners })
+    let mut conf = ConfState::new(read_ids(r)?, read_ids(r)?);
+    if r.left() > 0 {
+        (conf.voters_outgoing, conf.learners_next) = (read_ids(r)?, read_ids(r)?);
+        conf.auto_leave = r.u8()? == 1;
+    }
+    Ok(conf)
+}
+
+fn read_ids(r: &mut Reader) -> Result<Vec<u64>, Malformed> {
+    (0..r.count(8)?).map(|_| r.u64()).collect()
 }
 
 fn hard_state_record(state: &HardState) -> Vec<u8> {
@@ -173,6 +190,7 @@ fn entries_record(entries: &[Entry]) -> Vec<u8> {
         let kind = match entry.kind {
             EntryKind::Normal => 0,
             EntryKind::ConfChange => 1,
+            EntryKind::ConfChangeV2 => 2,
         };
         w.u64(entry.term).u64(entry.index).u8(kind).bytes(&entry.data);
     }
@@ -184,6 +202,7 @@ fn read_entry(r: &mut Reader) -> Result<Entry, Malformed> {
     let kind = match r.u8()? {
         0 => EntryKind::Normal,
         1 => EntryKind::ConfChange,
+        2 => EntryKind::ConfChangeV2,
         _ => return Err(Malformed),
     };
     Ok(Entry { term, index, kind, data: r.bytes()? })
@@ -222,11 +241,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_covers_the_entries_up_to_its_index() {
-        let meta = SnapshotMeta {
-            index: 2,
-            term: 1,
-            conf: ConfState { voters: vec![1, 2], learners: vec![3] },
-        };
+        let meta = SnapshotMeta { index: 2, term: 1, conf: ConfState::new([1, 2], [3]) };
         let image = image_of(&[
             entries_record(&[entry(1, 1), entry(2, 1), entry(3, 2)]),
             snapshot_record(&meta),

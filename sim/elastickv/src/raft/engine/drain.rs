@@ -140,6 +140,8 @@ impl<E: Env> Engine<E> {
         let inner = &self.0;
         let opened = match entry.kind {
             EntryKind::Normal => proposals::open(&entry.data),
+            // Upstream refuses joint consensus, and nobody here proposes it.
+            EntryKind::ConfChangeV2 => None,
             EntryKind::ConfChange => {
                 if let Ok(change) = ConfChange::decode(&entry.data) {
                     inner.raft.borrow_mut().apply_conf_change(&change);
