@@ -16,6 +16,8 @@ use futures_util::future::{Either, LocalBoxFuture, select};
 use std::pin::pin;
 use std::time::Duration;
 
+mod members;
+
 /// How long a node may take to answer again after it was mended.
 const BACK: Duration = Duration::from_secs(30);
 /// How long a broken thing is watched to see that it is broken.
@@ -40,7 +42,8 @@ pub struct Clause {
 pub fn all() -> Vec<Clause> {
     let clause = |name, needs, check| Clause { name, needs, check };
     use FaultKind::{
-        Clock, Drift, Flaky, Kill, Latency, Partition, Pause, Power, Reboot, Strobe, Throttle,
+        Clock, Drift, Flaky, Kill, Latency, Membership, Partition, Pause, Power, Reboot, Rolling,
+        Strobe, Throttle, Transfer,
     };
     vec![
         clause("the clock moves and a sleep is never short", None, |c| Box::pin(time(c))),
@@ -86,6 +89,19 @@ pub fn all() -> Vec<Clause> {
         }),
         clause("a wall clock that drifts does no harm to clients", Some(Drift), |c| {
             Box::pin(drifted(c))
+        }),
+        clause(
+            "the group goes on without a removed node, which answers when it has joined",
+            Some(Membership),
+            |c| Box::pin(members::removed(c)),
+        ),
+        clause(
+            "a rolling restart breaks each node's connections and leaves all of them running",
+            Some(Rolling),
+            |c| Box::pin(restarted_in_turn(c)),
+        ),
+        clause("who is handed leadership leads", Some(Transfer), |c| {
+            Box::pin(members::handed_over(c))
         }),
         clause("a fault injected twice is injected once", None, |c| Box::pin(twice(c))),
     ]
@@ -170,6 +186,21 @@ async fn killed(cluster: &dyn Cluster) -> Result<(), String> {
     }
     inject(cluster, Fault::Restart(node)).await?;
     answers(cluster, node).await
+}
+
+async fn restarted_in_turn(cluster: &dyn Cluster) -> Result<(), String> {
+    let mut before = Vec::new();
+    for node in cluster.nodes() {
+        before.push((*node, connected(cluster, *node).await?));
+    }
+    let nodes = cluster.nodes().to_vec();
+    inject(cluster, Fault::Rolling { nodes, down_ms: 100, rest_ms: 100 }).await?;
+    for (node, mut redis) in before {
+        if let Some(Ok(reply)) = within(cluster, WATCH, redis.ask(&[b"PING"])).await {
+            return Err(format!("restarted {node} answered {reply} on an old connection"));
+        }
+    }
+    serving(cluster).await
 }
 
 async fn without_machine(cluster: &dyn Cluster, ends: fn(NodeId) -> Fault) -> Result<(), String> {
@@ -383,6 +414,7 @@ async fn twice(cluster: &dyn Cluster) -> Result<(), String> {
         ),
         (FaultKind::Drift, Fault::WallDrift { node, ppm: 1_000 }, Fault::WallReset(node)),
         (FaultKind::Reboot, Fault::Reboot(node), Fault::Restart(node)),
+        (FaultKind::Membership, Fault::Remove(node), Fault::Join(node)),
     ];
     for (kind, breaks, mends) in pairs {
         if cluster.supports(kind) {

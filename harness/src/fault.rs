@@ -94,6 +94,25 @@ pub enum Fault {
     /// The machine restarts without a sync: all its processes are gone at once and what was not synced may be lost. The
     /// node stays down until `Restart`.
     Reboot(NodeId),
+    /// The node is no member of the group any more; its process goes on. Returns when a leader says so.
+    Remove(NodeId),
+    /// The node is a voter of the group and its process runs. One that was removed comes back with nothing on its disk, is added
+    /// as a learner, catches up and is promoted. Returns when a leader says so.
+    Join(NodeId),
+    /// The leader hands leadership to this voter. Returns when it leads.
+    Transfer(NodeId),
+    /// These nodes are killed and started again, one after another. Returns when the last one was started.
+    Rolling {
+        /// In this order.
+        nodes: Vec<NodeId>,
+        /// How long each is down.
+        down_ms: u32,
+        /// How long after it the next one goes down.
+        rest_ms: u32,
+    },
+    /// A removed node has nothing on its disk, and its process runs: it waits to be added. Refused of a member, who may be the
+    /// last to hold what it would forget.
+    Wipe(NodeId),
 }
 
 /// A family of faults: what `--faults` names, what a cluster supports, what a summary counts.
@@ -123,11 +142,17 @@ pub enum FaultKind {
     Drift,
     /// Machines restarted.
     Reboot,
+    /// Members removed, and added again.
+    Membership,
+    /// Leadership handed over.
+    Transfer,
+    /// Nodes restarted one after another.
+    Rolling,
 }
 
 impl FaultKind {
     /// Every kind, in the order in which they are listed to people.
-    pub const ALL: [FaultKind; 11] = [
+    pub const ALL: [FaultKind; 14] = [
         FaultKind::Partition,
         FaultKind::Kill,
         FaultKind::Power,
@@ -139,6 +164,9 @@ impl FaultKind {
         FaultKind::Strobe,
         FaultKind::Drift,
         FaultKind::Reboot,
+        FaultKind::Membership,
+        FaultKind::Transfer,
+        FaultKind::Rolling,
     ];
 
     /// What a test breaks unless it is told otherwise. Its remembered seeds draw from these: a kind that is new does not
@@ -166,6 +194,9 @@ impl FaultKind {
             FaultKind::Strobe => "strobe",
             FaultKind::Drift => "drift",
             FaultKind::Reboot => "reboot",
+            FaultKind::Membership => "membership",
+            FaultKind::Transfer => "transfer",
+            FaultKind::Rolling => "rolling",
         }
     }
 }
@@ -202,7 +233,11 @@ impl Fault {
             Fault::WallStrobe { .. } => Some(FaultKind::Strobe),
             Fault::WallDrift { .. } => Some(FaultKind::Drift),
             Fault::Reboot(_) => Some(FaultKind::Reboot),
-            Fault::HealNetwork
+            Fault::Remove(_) | Fault::Wipe(_) => Some(FaultKind::Membership),
+            Fault::Transfer(_) => Some(FaultKind::Transfer),
+            Fault::Rolling { .. } => Some(FaultKind::Rolling),
+            Fault::Join(_)
+            | Fault::HealNetwork
             | Fault::Restart(_)
             | Fault::Resume(_)
             | Fault::WallReset(_)
@@ -217,6 +252,7 @@ impl Fault {
         match self {
             Fault::HealNetwork => &[FaultKind::Partition],
             Fault::Restart(_) => &[FaultKind::Kill, FaultKind::Power, FaultKind::Reboot],
+            Fault::Join(_) => &[FaultKind::Membership],
             Fault::Resume(_) => &[FaultKind::Pause],
             Fault::WallReset(_) => &[FaultKind::Clock, FaultKind::Strobe, FaultKind::Drift],
             Fault::Fast => &[FaultKind::Latency],
@@ -232,7 +268,11 @@ impl Fault {
             | Fault::Throttle { .. }
             | Fault::WallStrobe { .. }
             | Fault::WallDrift { .. }
-            | Fault::Reboot(_) => &[],
+            | Fault::Reboot(_)
+            | Fault::Remove(_)
+            | Fault::Wipe(_)
+            | Fault::Transfer(_)
+            | Fault::Rolling { .. } => &[],
         }
     }
 }
@@ -244,7 +284,8 @@ impl Fault {
             Fault::Partition { cuts, .. } => cuts.iter().flat_map(|(a, b)| [*a, *b]).collect(),
             Fault::Slow { nodes, .. }
             | Fault::Flaky { nodes, .. }
-            | Fault::Throttle { nodes, .. } => nodes.clone(),
+            | Fault::Throttle { nodes, .. }
+            | Fault::Rolling { nodes, .. } => nodes.clone(),
             Fault::HealNetwork | Fault::Fast | Fault::Reliable | Fault::Unthrottle => Vec::new(),
             Fault::Kill(node)
             | Fault::PowerOff(node)
@@ -255,7 +296,11 @@ impl Fault {
             | Fault::WallReset(node)
             | Fault::WallStrobe { node, .. }
             | Fault::WallDrift { node, .. }
-            | Fault::Reboot(node) => vec![*node],
+            | Fault::Reboot(node)
+            | Fault::Remove(node)
+            | Fault::Join(node)
+            | Fault::Wipe(node)
+            | Fault::Transfer(node) => vec![*node],
         }
     }
 }
@@ -300,6 +345,14 @@ impl fmt::Display for Fault {
             }
             Fault::WallDrift { node, ppm } => write!(f, "wall clock of {node} drifts {ppm:+} ppm"),
             Fault::Reboot(node) => write!(f, "reboot {node}"),
+            Fault::Remove(node) => write!(f, "remove {node}"),
+            Fault::Join(node) => write!(f, "join {node}"),
+            Fault::Wipe(node) => write!(f, "wipe {node}"),
+            Fault::Transfer(node) => write!(f, "transfer leadership to {node}"),
+            Fault::Rolling { nodes, down_ms, rest_ms } => {
+                let nodes = Spaced(nodes);
+                write!(f, "rolling restart{nodes}: {down_ms} ms down, {rest_ms} ms between")
+            }
         }
     }
 }
@@ -325,7 +378,7 @@ mod tests {
             assert_eq!(kept, format!("\"{kind}\""));
         }
         let sentence = "slowness".parse::<FaultKind>().unwrap_err();
-        assert!(sentence.ends_with("drift, reboot"), "{sentence}");
+        assert!(sentence.ends_with("membership, transfer, rolling"), "{sentence}");
     }
 
     #[test]
@@ -359,6 +412,14 @@ mod tests {
             ),
             (Fault::WallDrift { node, ppm: 500 }, "wall clock of n2 drifts +500 ppm"),
             (Fault::Reboot(node), "reboot n2"),
+            (Fault::Remove(node), "remove n2"),
+            (Fault::Join(node), "join n2"),
+            (Fault::Wipe(node), "wipe n2"),
+            (Fault::Transfer(node), "transfer leadership to n2"),
+            (
+                Fault::Rolling { nodes: nodes(&[2, 1]), down_ms: 500, rest_ms: 100 },
+                "rolling restart n2 n1: 500 ms down, 100 ms between",
+            ),
         ] {
             assert_eq!(fault.to_string(), told);
         }
@@ -370,12 +431,18 @@ mod tests {
         let flaky = Fault::Flaky { nodes: nodes.clone(), loss_percent: 1, duplicate_percent: 1 };
         let throttle = Fault::Throttle { nodes: nodes.clone(), kib_per_s: 8 };
         let strobe = Fault::WallStrobe { node, delta_ms: 1, period_ms: 1 };
+        let rolling = Fault::Rolling { nodes: nodes.clone(), down_ms: 1, rest_ms: 1 };
         for (fault, kind, named) in [
+            (rolling, Some(FaultKind::Rolling), nodes.clone()),
             (flaky, Some(FaultKind::Flaky), nodes.clone()),
             (throttle, Some(FaultKind::Throttle), nodes),
             (strobe, Some(FaultKind::Strobe), vec![node]),
             (Fault::WallDrift { node, ppm: 1 }, Some(FaultKind::Drift), vec![node]),
             (Fault::Reboot(node), Some(FaultKind::Reboot), vec![node]),
+            (Fault::Remove(node), Some(FaultKind::Membership), vec![node]),
+            (Fault::Join(node), None, vec![node]),
+            (Fault::Wipe(node), Some(FaultKind::Membership), vec![node]),
+            (Fault::Transfer(node), Some(FaultKind::Transfer), vec![node]),
             (Fault::Reliable, None, Vec::new()),
             (Fault::Unthrottle, None, Vec::new()),
         ] {

@@ -65,6 +65,8 @@ struct World {
     waiting: BTreeMap<u64, Waker>,
     latency: Duration,
     slowness: Option<Slowness>,
+    /// Who was handed leadership last.
+    leads: Option<NodeId>,
 }
 
 /// Answers that are late, and the injection that made them so.
@@ -88,6 +90,7 @@ impl InMemory {
             waiting: BTreeMap::new(),
             latency: Duration::from_millis(1),
             slowness: None,
+            leads: None,
         };
         InMemory { clock, nodes, unsupported: Vec::new(), world: Rc::new(RefCell::new(world)) }
     }
@@ -160,7 +163,8 @@ impl Cluster for InMemory {
     fn leaders(&self) -> LocalBoxFuture<'_, Vec<NodeId>> {
         let world = self.world.borrow();
         let serving = world.view.which(|node| node.acts() && world.serves(node.id));
-        Box::pin(ready(serving.into_iter().take(1).collect()))
+        let leads = world.leads.filter(|leads| serving.contains(leads));
+        Box::pin(ready(leads.or(serving.first().copied()).into_iter().collect()))
     }
 
     fn tear_down(&self) -> LocalBoxFuture<'_, Artifacts> {
@@ -182,12 +186,21 @@ impl World {
                 self.slowness = Some(Slowness { nodes: nodes.clone(), delay, injection });
             }
             Fault::Fast => self.slowness = None,
+            Fault::Transfer(node) => self.leads = Some(*node),
             _ => {}
         }
-        if let Fault::Kill(node) | Fault::PowerOff(node) | Fault::Reboot(node) = fault
-            && let Some(boot) = self.boots.get_mut(node)
-        {
-            *boot += 1;
+        let ended: &[NodeId] = match fault {
+            Fault::Kill(node)
+            | Fault::PowerOff(node)
+            | Fault::Reboot(node)
+            | Fault::Wipe(node)
+            | Fault::Join(node) => std::slice::from_ref(node),
+            // At once: nobody looks at it meanwhile.
+            Fault::Rolling { nodes, .. } => nodes,
+            _ => &[],
+        };
+        for node in ended {
+            self.boots.entry(*node).and_modify(|boot| *boot += 1);
         }
         self.view.apply(fault);
         std::mem::take(&mut self.waiting).into_values().for_each(Waker::wake);
@@ -203,12 +216,13 @@ impl World {
         self.latency + *delay
     }
 
-    /// Whether the node sees a majority of running nodes both ways.
+    /// Whether the node is a member and sees a majority of running members both ways.
     fn serves(&self, node: NodeId) -> bool {
+        let members = self.view.which(|node| node.member);
         let sees = |other: &NodeView| {
             let cut = |from, to| self.view.cuts.contains(&(from, to));
-            other.acts() && !cut(node, other.id) && !cut(other.id, node)
+            other.member && other.acts() && !cut(node, other.id) && !cut(other.id, node)
         };
-        self.view.which(sees).len() > self.view.nodes.len() / 2
+        members.contains(&node) && self.view.which(sees).len() > members.len() / 2
     }
 }

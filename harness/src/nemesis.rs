@@ -16,14 +16,17 @@ pub mod drift;
 pub mod flaky;
 pub mod latency;
 pub mod later;
+pub mod membership;
 pub mod partition;
 pub mod pause;
 pub mod planned;
 pub mod process;
+pub mod rolling;
 pub mod senders;
 pub mod skew;
 pub mod strobe;
 pub mod throttle;
+pub mod transfer;
 
 /// A node as the faults so far left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct NodeView {
     pub up: bool,
     /// Stopped by a signal.
     pub paused: bool,
+    /// Not removed from the group.
+    pub member: bool,
     /// What its wall clock was made to show.
     pub wall: Skew,
 }
@@ -67,8 +72,10 @@ pub struct ClusterView {
 impl ClusterView {
     /// Everything up and connected.
     pub fn new(nodes: &[NodeId]) -> ClusterView {
-        let view =
-            |id: &NodeId| NodeView { id: *id, up: true, paused: false, wall: Skew::default() };
+        let view = |id: &NodeId| {
+            let wall = Skew::default();
+            NodeView { id: *id, up: true, paused: false, member: true, wall }
+        };
         ClusterView {
             now: Duration::ZERO,
             nodes: nodes.iter().map(view).collect(),
@@ -129,11 +136,37 @@ impl ClusterView {
             Fault::Reliable => self.flaky.clear(),
             Fault::Throttle { nodes, .. } => self.throttled.clone_from(nodes),
             Fault::Unthrottle => self.throttled.clear(),
+            Fault::Remove(id) => self.change(*id, |node| node.member = false),
+            Fault::Join(id) | Fault::Wipe(id) => {
+                let joins = matches!(fault, Fault::Join(_));
+                self.change(*id, |node| {
+                    node.member |= joins;
+                    node.up = true;
+                    node.paused = false;
+                });
+            }
+            Fault::Transfer(_) | Fault::Rolling { .. } => {}
         }
     }
 
     fn change(&mut self, id: NodeId, how: impl Fn(&mut NodeView)) {
         self.nodes.iter_mut().filter(|node| node.id == id).for_each(how);
+    }
+
+    /// Whether messages pass between the nodes both ways.
+    fn linked(&self, one: NodeId, other: NodeId) -> bool {
+        !self.cuts.contains(&(one, other)) && !self.cuts.contains(&(other, one))
+    }
+
+    /// Who leads, as far as is known, and reaches a majority of the members.
+    fn leads_majority(&self) -> Option<NodeId> {
+        let members = self.which(|node| node.member);
+        let running = self.which(|node| node.member && node.acts());
+        let leads = |leader: &&NodeId| {
+            let reached = running.iter().filter(|other| self.linked(**leader, **other)).count();
+            self.leaders.contains(leader) && reached > members.len() / 2
+        };
+        running.iter().find(leads).copied()
     }
 
     /// Whether the fault would change anything.
@@ -163,7 +196,21 @@ impl ClusterView {
             }
             Fault::Reliable => !self.flaky.is_empty(),
             Fault::Throttle { nodes, .. } => has_links && any_acts(nodes),
+            Fault::Rolling { nodes, .. } => any_acts(nodes),
             Fault::Unthrottle => !self.throttled.is_empty(),
+            // Two are left, who need each other.
+            Fault::Remove(id) => {
+                let members = self.which(|node| node.member);
+                members.contains(id) && members.len() >= 3 && self.leads_majority().is_some()
+            }
+            Fault::Join(id) => is(id, |node| !node.member),
+            Fault::Wipe(id) => is(id, |node| !node.member) && self.leads_majority().is_some(),
+            // Somebody else has to lead, to hand it over, and the two have to reach each other.
+            Fault::Transfer(id) => {
+                let able = is(id, |node| node.member && node.acts());
+                let reached = |leader| leader != *id && self.linked(leader, *id);
+                able && self.leads_majority().is_some_and(reached)
+            }
         }
     }
 
@@ -184,6 +231,8 @@ impl ClusterView {
         }
         faults.extend(self.which(|node| node.paused).into_iter().map(Fault::Resume));
         faults.extend(self.which(|node| !node.up).into_iter().map(Fault::Restart));
+        // Whom they ask to be added has to be there.
+        faults.extend(self.which(|node| !node.member).into_iter().map(Fault::Join));
         faults.extend(self.which(|node| node.wall.touched).into_iter().map(Fault::WallReset));
         faults
     }

@@ -86,6 +86,9 @@ enum Place {
     Clock(NodeId),
     Strobe(NodeId),
     Drift(NodeId),
+    Membership(NodeId),
+    Leadership,
+    Turns,
 }
 
 fn place(fault: &Fault) -> Place {
@@ -101,6 +104,9 @@ fn place(fault: &Fault) -> Place {
         Fault::WallJump { node, .. } | Fault::WallReset(node) => Place::Clock(*node),
         Fault::WallStrobe { node, .. } => Place::Strobe(*node),
         Fault::WallDrift { node, .. } => Place::Drift(*node),
+        Fault::Remove(node) | Fault::Wipe(node) | Fault::Join(node) => Place::Membership(*node),
+        Fault::Transfer(_) => Place::Leadership,
+        Fault::Rolling { .. } => Place::Turns,
     }
 }
 
@@ -149,6 +155,10 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
         let fault = few_words(fault);
         let window = Window { kind, fault, from, to: from, ops: Counts::default() };
         open.entry(place).or_insert(window);
+        // Over when it has happened.
+        if let Fault::Transfer(_) | Fault::Rolling { .. } = injection.fault {
+            close(&mut open, place, in_force);
+        }
     }
     let end = run.lasted();
     for place in open.keys().copied().collect::<Vec<Place>>() {

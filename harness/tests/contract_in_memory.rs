@@ -89,7 +89,22 @@ fn a_cluster_that_pretends_breaks_the_contract() {
     let reboot = "a rebooted node refuses or is silent until it is restarted";
     let flaky = "flaky links between nodes lose nothing of a client's";
     let throttle = "throttled links between nodes hold up no client";
-    let pretends: [(fn(&Fault) -> Option<Fault>, &str, &str); 6] = [
+    let membership = "the group goes on without a removed node";
+    let pretends: [(fn(&Fault) -> Option<Fault>, &str, &str); 8] = [
+        (
+            |fault| Some(fault.clone()).filter(|fault| !matches!(fault, Fault::Transfer(_))),
+            "who is handed leadership leads",
+            "n2 was to lead, but [NodeId(1)] lead",
+        ),
+        (
+            |fault| match fault {
+                Fault::Remove(_) => Some(Fault::Kill(NodeId(2))),
+                Fault::Join(_) => Some(Fault::Restart(NodeId(2))),
+                other => Some(other.clone()),
+            },
+            membership,
+            "n2 did not answer within 30s",
+        ),
         (
             |fault| Some(fault.clone()).filter(|fault| !matches!(fault, Fault::Slow { .. })),
             slow,

@@ -7,6 +7,7 @@
 
 use crate::remote::RemoteError;
 use crate::site::{Site, Sites};
+use ::elastickv::admin::Order;
 use futures_util::future::LocalBoxFuture;
 use harness::cluster::NodeId;
 use std::io;
@@ -131,6 +132,11 @@ pub trait Db {
         None
     }
 
+    /// To change who is in its group and who leads it.
+    fn members(&self) -> Option<&dyn Members> {
+        None
+    }
+
     /// To fetch what it logged.
     fn log_files(&self) -> Option<&dyn LogFiles> {
         None
@@ -199,6 +205,12 @@ pub trait Primary {
     fn set_up_primary<'a>(&'a self, _sites: &'a Sites, _at: &'a Site) -> Step<'a> {
         Box::pin(std::future::ready(Ok(())))
     }
+}
+
+/// Changes who is in the group and who leads it.
+pub trait Members {
+    /// Brings it about, and returns when a leader says that it is so: how many steps that took, none if it was so.
+    fn carry_out<'a>(&'a self, sites: &'a Sites, order: Order) -> Step<'a, u64>;
 }
 
 /// Logs.

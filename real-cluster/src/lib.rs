@@ -16,6 +16,7 @@ pub mod local;
 pub mod metrics;
 pub mod node;
 pub mod nodes;
+pub mod operator;
 pub mod queue;
 pub mod remote;
 pub mod scrape;

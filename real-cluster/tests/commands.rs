@@ -42,6 +42,7 @@ fn faults() -> Vec<Fault> {
         Fault::Reboot(N1),
         Fault::Restart(N1),
         Fault::PowerOff(N1),
+        Fault::Rolling { nodes: vec![N2, N3], down_ms: 1, rest_ms: 1 },
     ];
     // A variant that is new must be in the list.
     for fault in &all {
@@ -63,7 +64,10 @@ fn faults() -> Vec<Fault> {
             | Fault::WallJump { .. }
             | Fault::WallStrobe { .. }
             | Fault::WallDrift { .. }
-            | Fault::WallReset(_) => {}
+            | Fault::WallReset(_)
+            | Fault::Rolling { .. } => {}
+            // Asked of nodes, over the network.
+            Fault::Remove(_) | Fault::Wipe(_) | Fault::Join(_) | Fault::Transfer(_) => {}
         }
     }
     all
@@ -108,7 +112,7 @@ fn every_fault_takes_exactly_these_commands() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let text = LocalSet::new().block_on(&runtime.expect("a runtime"), async {
         let (sites, remotes) = hosts();
-        let db = |has_clock| Rc::new(ElastickvNode { args: Vec::new(), has_clock }) as Rc<dyn Db>;
+        let db = |has_clock| Rc::new(ElastickvNode::new(Vec::new(), has_clock)) as Rc<dyn Db>;
         let cluster = SshCluster::connect_all(SshConfig::new(sites, agent()), db).await;
         let cluster = cluster.expect("every command succeeds");
         remotes.iter().for_each(|remote| drop(remote.lines()));

@@ -47,5 +47,9 @@ pub fn row(bug: Bug) -> Row {
         Bug::LastCommitTsNosync => {
             plain("invariant:restart-timestamps", &[("faults", "power,partition")])
         }
+        Bug::SkipGateDropsHlcLease => plain("invariant:equal-state", &[("faults", "clock,kill")]),
+        Bug::SelfBootstrapOnEmptyPeers => {
+            plain("invariant:equal-state", &[("faults", "membership")])
+        }
     }
 }

@@ -5,13 +5,15 @@ use crate::clock::SimClock;
 use crate::disk::DiskImage;
 use crate::env::{SimEnv, panic_text, yield_now};
 use crate::invariants::{self, View};
+use crate::operator::Desk;
 use crate::params::WorldParams;
 use crate::stream::Dial;
 use crate::timers::Timers;
 use crate::world::{self, World};
+use elastickv::admin::Order;
 use elastickv::env::{Fact, Port};
 use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, ready};
 use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, NodeId};
 use harness::fault::{Fault, FaultKind};
 use harness::seed::{Draw, Seed, Stream};
@@ -29,8 +31,8 @@ const STARTS_WITHIN_NS: u64 = 100_000_000;
 /// A whole cluster has this long to catch up at the end of a run.
 const CONVERGES_WITHIN_NS: u64 = 20_000_000_000;
 
-/// The clients' machine: one process that never dies.
-const CLIENTS: SimEnv = SimEnv { node: 0, boot: 1 };
+/// The clients' machine, and the operator's: one process that never dies.
+pub(crate) const CLIENTS: SimEnv = SimEnv { node: 0, boot: 1 };
 
 /// A program that runs on every node.
 pub trait Guest {
@@ -42,6 +44,19 @@ pub trait Guest {
     fn post_mortem(&self, _node: u16, _disk: DiskImage) -> Result<Vec<Fact>, String> {
         Ok(Vec::new())
     }
+
+    /// Whether its group's members and leader can be changed from outside.
+    fn has_operator(&self) -> bool {
+        false
+    }
+
+    /// Changes them, from where an operator sits. How many steps it took; `Err`: what did not come about.
+    fn operate(&self, _desk: Desk, _order: Order) -> LocalBoxFuture<'static, Result<u64, String>> {
+        ready(Err("this program has no operator".to_owned())).boxed_local()
+    }
+
+    /// The node's disk is empty: when it starts, it waits to be added.
+    fn starts_over(&self, _node: u16) {}
 }
 
 impl<F: Fn(SimEnv) -> LocalBoxFuture<'static, ()>> Guest for F {
@@ -236,7 +251,11 @@ impl Cluster for SimCluster {
             | FaultKind::Throttle
             | FaultKind::Strobe
             | FaultKind::Drift
-            | FaultKind::Reboot => true,
+            | FaultKind::Reboot
+            | FaultKind::Rolling => true,
+            FaultKind::Membership | FaultKind::Transfer => {
+                self.world.guest.borrow().as_ref().is_some_and(|guest| guest.has_operator())
+            }
         }
     }
 

@@ -6,11 +6,15 @@
 use crate::cluster::SimCluster;
 use crate::env::yield_now;
 use crate::host::Down;
+use crate::operator::Desk;
 use crate::trace::{Kind, digest};
 use crate::world::World;
+use elastickv::admin::Order;
+use elastickv::env;
 use harness::cluster::{FaultError, NodeId};
 use harness::fault::Fault;
 use madsim::runtime::Handle;
+use std::time::Duration;
 
 impl SimCluster {
     pub(crate) async fn enact(&self, fault: &Fault) -> Result<(), FaultError> {
@@ -58,6 +62,39 @@ impl SimCluster {
             }
             // What a machine that restarts without a sync forgets is what one without power forgets.
             Fault::Reboot(node) => world.take_down(node.0, Down::Power, injection).await,
+            Fault::Rolling { ref nodes, down_ms, rest_ms } => {
+                for (turn, node) in nodes.iter().enumerate() {
+                    let rest = if turn == 0 { 0 } else { rest_ms };
+                    world.sleep(Duration::from_millis(rest.into())).await;
+                    world.take_down(node.0, Down::Process, injection).await;
+                    world.sleep(Duration::from_millis(down_ms.into())).await;
+                    world.restart(node.0).await;
+                }
+            }
+            Fault::Remove(node) => {
+                self.order(Order::Remove(env::NodeId(node.0)), injection).await?
+            }
+            Fault::Wipe(node) => self.order(Order::Wipe(env::NodeId(node.0)), injection).await?,
+            Fault::Join(node) => self.order(Order::Join(env::NodeId(node.0)), injection).await?,
+            Fault::Transfer(node) => {
+                self.order(Order::Transfer(env::NodeId(node.0)), injection).await?
+            }
+        }
+        Ok(())
+    }
+
+    /// Acts as often as a leader had to be asked for a step.
+    async fn order(&self, order: Order, injection: usize) -> Result<(), FaultError> {
+        let Some(guest) = self.world.guest.borrow().clone() else { return Ok(()) };
+        let steps = guest.operate(Desk(self.world.clone()), order).await.map_err(FaultError)?;
+        self.world.acted(injection, steps);
+        let member = match order {
+            Order::Remove(node) => Some((node, false)),
+            Order::Join(node) => Some((node, true)),
+            Order::Wipe(_) | Order::Transfer(_) => None,
+        };
+        if let Some((node, member)) = member {
+            self.world.hosts.borrow_mut()[usize::from(node.0)].out = !member;
         }
         Ok(())
     }
@@ -104,6 +141,13 @@ fn fingerprint(fault: &Fault) -> [u64; 3] {
         }
         Fault::WallDrift { node, ppm } => [17, u64::from(node.0), i64::from(*ppm) as u64],
         Fault::Reboot(node) => [18, u64::from(node.0), 0],
+        Fault::Remove(node) => [19, u64::from(node.0), 0],
+        Fault::Join(node) => [20, u64::from(node.0), 0],
+        Fault::Transfer(node) => [21, u64::from(node.0), 0],
+        Fault::Wipe(node) => [23, u64::from(node.0), 0],
+        Fault::Rolling { nodes, down_ms, rest_ms } => {
+            [22, names(nodes), u64::from(*down_ms) << 32 | u64::from(*rest_ms)]
+        }
     }
 }
 
@@ -142,7 +186,7 @@ impl World {
         }
     }
 
-    async fn restart(&self, node: u16) {
+    pub(crate) async fn restart(&self, node: u16) {
         let (up, process) = {
             let host = &self.hosts.borrow()[usize::from(node)];
             (host.up, host.process)
@@ -169,7 +213,7 @@ impl World {
         }
     }
 
-    fn resume(&self, node: u16) {
+    pub(crate) fn resume(&self, node: u16) {
         let process = {
             let host = &mut self.hosts.borrow_mut()[usize::from(node)];
             if !host.up || !host.paused {

@@ -28,6 +28,10 @@ pub(crate) struct Host {
     pub(crate) up: bool,
     pub(crate) powered: bool,
     pub(crate) paused: bool,
+    /// No member of the group, as far as is known.
+    pub(crate) out: bool,
+    /// It has started over since it was last a voter.
+    pub(crate) empty: bool,
     /// Latest of `Leads` and `Follows`.
     pub(crate) leads: bool,
     pub(crate) lanes: [Inbox; 3],

@@ -48,6 +48,9 @@ pub trait Invariant {
         Ok(())
     }
 
+    /// The node's disk was wiped, on purpose and after it had been removed: it has to keep nothing of what it promised before.
+    fn wiped(&mut self, _node: u16) {}
+
     /// The run is over.
     fn finish(&mut self) -> Result<(), String> {
         Ok(())

@@ -54,6 +54,8 @@ pub mod node;
 #[cfg(madsim)]
 mod observer;
 #[cfg(madsim)]
+pub mod operator;
+#[cfg(madsim)]
 pub mod params;
 #[cfg(madsim)]
 mod progress;

@@ -3,32 +3,43 @@
 use crate::cluster::Guest;
 use crate::disk::DiskImage;
 use crate::env::SimEnv;
-use elastickv::env::Fact;
+use crate::operator::Desk;
+use elastickv::admin::{self, Order};
+use elastickv::env::{Fact, NodeId};
 use elastickv::node;
 use elastickv::options::Options;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 /// Runs `elastickv::node` on every node of the cluster, with options that may differ from node to node.
 pub struct Elastickv {
     options: Box<dyn Fn(u16) -> Options>,
+    /// How often each node has started over.
+    joins: RefCell<BTreeMap<u16, u16>>,
 }
 
 impl Elastickv {
     /// The same options everywhere.
     pub fn new(options: Options) -> Elastickv {
-        Elastickv { options: Box::new(move |_| options.clone()) }
+        Elastickv::each(move |_| options.clone())
     }
 
     /// Options by node number.
     pub fn each(options: impl Fn(u16) -> Options + 'static) -> Elastickv {
-        Elastickv { options: Box::new(options) }
+        Elastickv { options: Box::new(options), joins: RefCell::default() }
+    }
+
+    fn options_of(&self, node: u16) -> Options {
+        let joins = self.joins.borrow().get(&node).copied().unwrap_or_default();
+        Options { joins, ..(self.options)(node) }
     }
 }
 
 impl Guest for Elastickv {
     fn boot(&self, env: SimEnv) -> LocalBoxFuture<'static, ()> {
-        let options = (self.options)(env.node);
+        let options = self.options_of(env.node);
         async move {
             if let Err(error) = node::run(env, options).await {
                 panic!("{error}");
@@ -38,7 +49,19 @@ impl Guest for Elastickv {
     }
 
     fn post_mortem(&self, node: u16, disk: DiskImage) -> Result<Vec<Fact>, String> {
-        let rebuilt = node::rebuild(&disk, &(self.options)(node)).now_or_never();
+        let rebuilt = node::rebuild(&disk, &self.options_of(node), NodeId(node)).now_or_never();
         rebuilt.expect("a disk in memory answers at once").map_err(|error| error.to_string())
+    }
+
+    fn has_operator(&self) -> bool {
+        true
+    }
+
+    fn operate(&self, desk: Desk, order: Order) -> LocalBoxFuture<'static, Result<u64, String>> {
+        async move { admin::carry_out(&desk, order).await }.boxed_local()
+    }
+
+    fn starts_over(&self, node: u16) {
+        *self.joins.borrow_mut().entry(node).or_default() += 1;
     }
 }

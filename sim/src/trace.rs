@@ -47,6 +47,8 @@ pub enum Kind {
     Mark,
     /// Something must never happen and did.
     Finding,
+    /// A disk was replaced by an empty one.
+    Wiped,
 }
 
 /// Which events to keep as text lines.

@@ -233,6 +233,17 @@ impl World {
         }
     }
 
+    /// An empty disk takes the place of the node's, whose process is gone. What it promised is another life's.
+    pub(crate) fn wipe(&self, node: u16) {
+        self.disks[usize::from(node)].borrow_mut().wipe();
+        self.event(node, Kind::Wiped, &[], &[]);
+        self.watch(|invariant| {
+            invariant.wiped(node);
+            Ok(())
+        });
+        self.count("disk wiped");
+    }
+
     pub(crate) fn draw(&self, node: u16, from: Draw) -> u64 {
         use rand_chacha::rand_core::Rng;
         let draws = &mut self.draws.borrow_mut()[usize::from(node)];
@@ -304,7 +315,7 @@ impl World {
     /// `None` also where something is still broken.
     pub(crate) fn behind(&self) -> Option<(u16, u64, u64)> {
         let whole = self.net.borrow().is_whole()
-            && self.hosts.borrow()[1..].iter().all(|host| host.up && !host.paused);
+            && self.hosts.borrow()[1..].iter().all(|host| host.up && !host.paused && !host.out);
         whole.then(|| self.progress.borrow().behind()).flatten()
     }
 

@@ -18,6 +18,8 @@ fn seen(bug: Bug) -> (Seed, &'static str) {
         Bug::AckBeforeFsync | Bug::VoteNotPersisted => (Seed(1), "5"),
         Bug::HlcUnfencedNext => (Seed(2), "10"),
         Bug::LastCommitTsNosync => (Seed(2), "15"),
+        Bug::SkipGateDropsHlcLease => (Seed(1), "10"),
+        Bug::SelfBootstrapOnEmptyPeers => (Seed(1), "30"),
     }
 }
 
@@ -89,6 +91,16 @@ fn hlc_unfenced_next() {
 #[test]
 fn last_commit_ts_nosync() {
     is_caught_and_the_clean_profile_passes(Bug::LastCommitTsNosync);
+}
+
+#[test]
+fn skip_gate_drops_hlc_lease() {
+    is_caught_and_the_clean_profile_passes(Bug::SkipGateDropsHlcLease);
+}
+
+#[test]
+fn self_bootstrap_on_empty_peers() {
+    is_caught_and_the_clean_profile_passes(Bug::SelfBootstrapOnEmptyPeers);
 }
 
 #[test]

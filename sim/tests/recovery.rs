@@ -47,8 +47,9 @@ fn written() -> Files {
 /// (last log index, applied index) of the node on these files.
 fn recovered(files: Files) -> Result<(u64, u64), String> {
     let disk = DiskImage::of(files);
-    let state =
-        recover(&disk, &options()).now_or_never().expect("a disk in memory answers at once");
+    let state = recover(&disk, &options(), Name(1))
+        .now_or_never()
+        .expect("a disk in memory answers at once");
     state
         .map(|state| (state.log.last_index(), state.fsm.applied()))
         .map_err(|error| error.to_string())

@@ -12,7 +12,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     (
         "faults",
         "KINDS",
-        "What is broken: partition,kill,power,pause,clock,latency,flaky,rate,strobe,drift,reboot or none",
+        "What is broken: partition,kill,power,pause,clock,latency,flaky,rate,strobe,drift,reboot,membership,transfer,rolling or none",
     ),
     ("interval", "MIN-MAX", "Seconds between faults"),
     ("deadline", "SECONDS", "Of one operation"),

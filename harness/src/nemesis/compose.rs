@@ -8,12 +8,15 @@ use super::clock::Clocks;
 use super::drift::Drifts;
 use super::flaky::Flaky;
 use super::latency::Latency;
+use super::membership::Membership;
 use super::partition::{Partition, Shape};
 use super::pause::Pauses;
 use super::process::{End, Processes, Target};
+use super::rolling::Rolling;
 use super::senders::Senders;
 use super::strobe::Strobes;
 use super::throttle::Throttle;
+use super::transfer::Transfers;
 use super::{ClusterView, Family, Nemesis, Timed};
 use crate::fault::{Fault, FaultKind};
 use crate::seed::Draw;
@@ -232,6 +235,9 @@ fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
         FaultKind::Strobe => Box::new(Strobes),
         FaultKind::Drift => Box::new(Drifts),
         FaultKind::Reboot => Box::new(Processes::new(End::Reboot, subset(&Target::ALL, rng))),
+        FaultKind::Membership => Box::new(Membership),
+        FaultKind::Transfer => Box::new(Transfers),
+        FaultKind::Rolling => Box::new(Rolling),
     }
 }
 

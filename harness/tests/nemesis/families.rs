@@ -5,10 +5,13 @@ use harness::cluster::NodeId;
 use harness::fault::Fault;
 use harness::nemesis::flaky::{Flaky, PERCENT_MAX};
 use harness::nemesis::latency::{DELAY_MAX_MS, DELAY_MIN_MS, Latency};
+use harness::nemesis::membership::Membership;
 use harness::nemesis::partition::{Cuts, Shape, majorities_ring};
 use harness::nemesis::process::{End, Processes, Target};
+use harness::nemesis::rolling::Rolling;
 use harness::nemesis::senders::Senders;
 use harness::nemesis::throttle::{RATE_MAX, RATE_MIN, Throttle};
+use harness::nemesis::transfer::Transfers;
 use harness::nemesis::{ClusterView, Family, Timed};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -219,4 +222,94 @@ fn links_are_broken_only_where_a_running_node_has_some_and_all_is_healed_in_orde
     assert_eq!(view.healing(), healing);
     view.apply(&flaky(0, 0));
     assert!(view.flaky.is_empty());
+}
+
+/// A cluster whose first node leads, with these out.
+fn led(count: u16, out: &[u16]) -> ClusterView {
+    let mut view = ClusterView::new(&nodes(count));
+    view.leaders = vec![NodeId(1)];
+    out.iter().for_each(|id| view.apply(&Fault::Remove(NodeId(*id))));
+    view
+}
+
+proptest! {
+    #[test]
+    fn who_leaves_comes_back_and_no_more_than_a_minority_is_out(
+        count in 1u16..8, out in 0usize..4, seed: u64
+    ) {
+        let out: Vec<u16> = (2..=count).take(out).collect();
+        let view = led(count, &out);
+        let timed = Membership.strike(&view, &mut rng(seed));
+        let removed: Vec<NodeId> = timed.iter().filter_map(|timed| match timed.fault {
+            Fault::Remove(node) => Some(node),
+            _ => None,
+        }).collect();
+        prop_assert!(removed.len() <= 1);
+        if let [node] = removed[..] {
+            prop_assert!(out.len() < view.minority() && !out.contains(&node.0));
+            let [between @ .., last] = &timed[1..] else { panic!("it never comes back") };
+            prop_assert_eq!(&last.fault, &Fault::Join(node));
+            prop_assert!(last.after >= Duration::from_secs(1));
+            let wiped = between.iter().all(|t| t.fault == Fault::Wipe(node) && t.after <= last.after);
+            prop_assert!(wiped && between.len() <= 1);
+        }
+    }
+
+    #[test]
+    fn a_rolling_restart_takes_every_node_once_and_only_where_all_run(
+        count in 1u16..8, down: bool, seed: u64
+    ) {
+        let mut view = led(count, &[]);
+        if down {
+            view.apply(&Fault::Kill(NodeId(1)));
+        }
+        let struck = Rolling.strike(&view, &mut rng(seed));
+        prop_assert_eq!(struck.len(), usize::from(!down));
+        for Timed { fault, .. } in struck {
+            let Fault::Rolling { nodes: mut order, .. } = fault else { panic!("{fault}") };
+            order.sort_unstable();
+            prop_assert_eq!(order, nodes(count));
+        }
+    }
+
+    #[test]
+    fn leadership_goes_to_a_member_that_runs_and_does_not_lead(count in 1u16..8, seed: u64) {
+        let mut view = led(count, &[3]);
+        view.apply(&Fault::Kill(NodeId(2)));
+        let struck = Transfers.strike(&view, &mut rng(seed));
+        for Timed { fault, .. } in &struck {
+            let Fault::Transfer(to) = fault else { panic!("{fault}") };
+            prop_assert!(to.0 > 3, "{to}");
+        }
+        prop_assert_eq!(struck.len(), usize::from(count > 3 && view.can_act(&Fault::Transfer(NodeId(4)))));
+    }
+}
+
+#[test]
+fn members_change_only_where_a_leader_reaches_a_majority_and_come_back_at_the_end() {
+    let (n1, n2) = (NodeId(1), NodeId(2));
+    let mut view = led(3, &[]);
+    assert!(view.can_act(&Fault::Remove(n1)) && view.can_act(&Fault::Transfer(n2)));
+    assert!(!view.can_act(&Fault::Join(n2)) && !view.can_act(&Fault::Transfer(n1)));
+    assert!(!view.can_act(&Fault::Wipe(n2)), "a member keeps its disk");
+    view.apply(&Fault::Partition {
+        shape: "isolate leader".into(),
+        cuts: vec![(n1, n2), (NodeId(3), n1)],
+    });
+    assert!(!view.can_act(&Fault::Remove(n2)) && !view.can_act(&Fault::Transfer(n2)));
+    view.apply(&Fault::HealNetwork);
+    view.leaders.clear();
+    assert!(
+        !view.can_act(&Fault::Remove(n2)) && !view.can_act(&Fault::Transfer(n2)),
+        "nobody leads"
+    );
+    view.leaders.push(n1);
+    view.apply(&Fault::Remove(n2));
+    assert!(!view.can_act(&Fault::Remove(n1)), "two have to stay");
+    assert!(!view.can_act(&Fault::Remove(n2)) && view.can_act(&Fault::Join(n2)));
+    assert!(view.can_act(&Fault::Wipe(n2)));
+    view.apply(&Fault::Kill(n2));
+    assert_eq!(view.healing(), [Fault::Restart(n2), Fault::Join(n2)]);
+    view.apply(&Fault::Join(n2));
+    assert_eq!(view.healing(), [], "who joined runs");
 }

@@ -3,7 +3,7 @@
 //! Promises: on each node they are set up in the order given and torn down in the reverse one; of a capability that
 //! several have, the first one's counts, and log files, ports, ends and undo commands are everybody's.
 
-use super::{Db, End, Kill, LogFiles, LogPath, Metrics, Pause, Primary, Step};
+use super::{Db, End, Kill, LogFiles, LogPath, Members, Metrics, Pause, Primary, Step};
 use crate::site::{Site, Sites};
 use std::rc::Rc;
 
@@ -102,6 +102,10 @@ impl Db for Compose {
 
     fn primary(&self) -> Option<&dyn Primary> {
         self.parts.iter().find_map(|part| part.primary())
+    }
+
+    fn members(&self) -> Option<&dyn Members> {
+        self.parts.iter().find_map(|part| part.members())
     }
 
     fn log_files(&self) -> Option<&dyn LogFiles> {

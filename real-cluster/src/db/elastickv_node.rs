@@ -2,13 +2,22 @@
 
 use super::one_daemon::{self, OneDaemon};
 use super::{
-    Daemon, Db, DbError, End, Kill, LogFiles, LogPath, Metrics, Pause, Primary, Step, ready,
+    Daemon, Db, DbError, End, Kill, LogFiles, LogPath, Members, Metrics, Pause, Primary, Step,
+    ready,
 };
 pub use crate::node::NAME;
+use crate::operator;
+use crate::remote::{Command, done};
 use crate::scrape;
 use crate::site::{Site, Sites};
+use elastickv::admin::{self, Order};
+use elastickv::env;
 use futures_util::future::LocalBoxFuture;
 use harness::cluster::NodeId;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::{Duration, Instant};
 
 /// What its port is if the nodes file does not say otherwise, by name.
 const PORTS: [(&str, u16); 4] =
@@ -20,6 +29,17 @@ pub struct ElastickvNode {
     pub args: Vec<String>,
     /// Whether it runs under the time shim.
     pub has_clock: bool,
+    /// How often each node has started over, to be added to the group again.
+    joins: RefCell<BTreeMap<NodeId, u16>>,
+    /// Who has since it was last a voter.
+    empty: RefCell<BTreeSet<NodeId>>,
+}
+
+impl ElastickvNode {
+    /// With these words for every node.
+    pub fn new(args: Vec<String>, has_clock: bool) -> ElastickvNode {
+        ElastickvNode { args, has_clock, joins: RefCell::default(), empty: RefCell::default() }
+    }
 }
 
 impl OneDaemon for ElastickvNode {
@@ -36,6 +56,7 @@ impl OneDaemon for ElastickvNode {
         let peers = sites.iter().filter(|peer| peer.node != at.node);
         words.extend(peers.map(|peer| format!("--peer={}={}", peer.node.0, peer.address)));
         words.extend(self.args.iter().cloned());
+        words.extend(self.joins.borrow().get(&at.node).map(|joins| format!("--join={joins}")));
         Daemon { folder: at.path("daemon"), log: at.path("log.txt"), words }
     }
 }
@@ -46,7 +67,7 @@ impl ElastickvNode {
         let own = self.ports(at);
         match sites.iter().find(|peer| self.ports(peer) != own) {
             None => Ok(()),
-            Some(peer) => Err(std::io::Error::other(format!(
+            Some(peer) => Err(io::Error::other(format!(
                 "{} and {} have different ports, but the nodes of {NAME} expect their own port numbers at their peers: give all \
                  the same",
                 at.node, peer.node
@@ -109,6 +130,10 @@ impl Db for ElastickvNode {
         Some(self)
     }
 
+    fn members(&self) -> Option<&dyn Members> {
+        Some(self)
+    }
+
     fn log_files(&self) -> Option<&dyn LogFiles> {
         Some(self)
     }
@@ -122,6 +147,76 @@ impl Primary for ElastickvNode {
             let leads = scrape::lead(&addresses).await;
             sites.iter().zip(leads).filter(|(_, leads)| *leads).map(|(at, _)| at.node).collect()
         })
+    }
+}
+
+impl Members for ElastickvNode {
+    fn carry_out<'a>(&'a self, sites: &'a Sites, order: Order) -> Step<'a, u64> {
+        Box::pin(async move {
+            let desk = Desk { db: self, sites, began: Instant::now() };
+            admin::carry_out(&desk, order).await.map_err(|why| io::Error::other(why).into())
+        })
+    }
+}
+
+/// The operator, where the tool runs.
+struct Desk<'a> {
+    db: &'a ElastickvNode,
+    sites: &'a Sites,
+    began: Instant,
+}
+
+impl Desk<'_> {
+    fn site(&self, node: env::NodeId) -> Result<&Site, String> {
+        let found = self.sites.iter().find(|at| at.node.0 == node.0);
+        found.ok_or_else(|| format!("{node} is not in this cluster"))
+    }
+}
+
+impl admin::Desk for Desk<'_> {
+    type Socket = operator::Socket;
+
+    fn nodes(&self) -> Vec<env::NodeId> {
+        self.sites.iter().map(|at| env::NodeId(at.node.0)).collect()
+    }
+
+    async fn connect(&self, to: env::NodeId) -> io::Result<operator::Socket> {
+        let at = self.site(to).map_err(io::Error::other)?;
+        operator::connect(at.socket(at.port("internal", 50051))).await
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn is_empty(&self, node: env::NodeId) -> bool {
+        self.db.empty.borrow().contains(&NodeId(node.0))
+    }
+
+    fn joined(&self, node: env::NodeId) {
+        self.db.empty.borrow_mut().remove(&NodeId(node.0));
+    }
+
+    async fn start_over(&self, node: env::NodeId) -> Result<(), String> {
+        let at = self.site(node)?;
+        let text = |error: DbError| error.to_string();
+        Kill::kill(self.db, self.sites, at).await.map_err(text)?;
+        let empty = Command::new("rm").args(["-rf", "--", &at.path("data")]);
+        done(&*at.remote, &empty).await.map_err(|error| error.to_string())?;
+        *self.db.joins.borrow_mut().entry(at.node).or_default() += 1;
+        self.db.empty.borrow_mut().insert(at.node);
+        self.start(node).await
+    }
+
+    async fn start(&self, node: env::NodeId) -> Result<(), String> {
+        let at = self.site(node)?;
+        let text = |error: DbError| error.to_string();
+        Pause::resume(self.db, self.sites, at).await.map_err(text)?;
+        Kill::start(self.db, self.sites, at).await.map(drop).map_err(text)
     }
 }
 

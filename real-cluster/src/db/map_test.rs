@@ -1,8 +1,9 @@
 //! A database that sees another cluster than there is: every place is looked up in what a function makes of the cluster. Jepsen's
 //! `map-test`, and as strict as its name: every method sees it, and no capability is claimed that the database has not.
 
-use super::{Db, End, Kill, LogFiles, LogPath, Metrics, Pause, Primary, Started, Step};
+use super::{Db, End, Kill, LogFiles, LogPath, Members, Metrics, Pause, Primary, Started, Step};
 use crate::site::{Site, Sites};
+use ::elastickv::admin::Order;
 use futures_util::future::LocalBoxFuture;
 use harness::cluster::NodeId;
 use std::rc::Rc;
@@ -38,6 +39,10 @@ impl MapTest {
 
     fn leading(&self) -> &dyn Primary {
         self.inner.primary().expect(GIVEN)
+    }
+
+    fn joining(&self) -> &dyn Members {
+        self.inner.members().expect(GIVEN)
     }
 
     fn logging(&self) -> &dyn LogFiles {
@@ -115,6 +120,10 @@ impl Db for MapTest {
         self.inner.primary().map(|_| self as &dyn Primary)
     }
 
+    fn members(&self) -> Option<&dyn Members> {
+        self.inner.members().map(|_| self as &dyn Members)
+    }
+
     fn log_files(&self) -> Option<&dyn LogFiles> {
         self.inner.log_files().map(|_| self as &dyn LogFiles)
     }
@@ -173,6 +182,12 @@ impl Primary for MapTest {
             let mapped = (self.map)(sites);
             self.leading().set_up_primary(&mapped, here(&mapped, at)).await
         })
+    }
+}
+
+impl Members for MapTest {
+    fn carry_out<'a>(&'a self, sites: &'a Sites, order: Order) -> Step<'a, u64> {
+        Box::pin(async move { self.joining().carry_out(&(self.map)(sites), order).await })
     }
 }
 

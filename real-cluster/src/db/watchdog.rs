@@ -5,7 +5,7 @@
 //! down wait for a look that is under way, and no look begins before they are done. It runs as tasks of the `LocalSet` that it is
 //! used in, one a node.
 
-use super::{Db, End, Kill, LogFiles, Metrics, Pause, Primary, Started, Step};
+use super::{Db, End, Kill, LogFiles, Members, Metrics, Pause, Primary, Started, Step};
 use crate::site::{Site, Sites};
 use harness::cli::output::note;
 use harness::cluster::NodeId;
@@ -175,6 +175,10 @@ impl Db for Watchdog {
 
     fn primary(&self) -> Option<&dyn Primary> {
         self.inner.primary()
+    }
+
+    fn members(&self) -> Option<&dyn Members> {
+        self.inner.members()
     }
 
     fn log_files(&self) -> Option<&dyn LogFiles> {

@@ -82,6 +82,7 @@ impl LocalCluster {
             let recipe = Recipe {
                 program: config.program.clone(),
                 args: words(&config, &block, *node, &folder),
+                data: folder.join("data"),
                 log: folder.join("log.txt"),
             };
             let seat = Seat::new(*node, recipe);

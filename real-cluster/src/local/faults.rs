@@ -5,14 +5,27 @@
 //! effect.
 
 use crate::local::cluster::LocalCluster;
-use crate::local::net::Slowness;
+use crate::local::net::{Port, Slowness};
+use crate::local::seat::Seat;
+use crate::operator;
+use elastickv::admin;
+use elastickv::env::NodeId;
 use harness::cluster::{Cluster, FaultError};
 use harness::fault::{Fault, FaultKind};
+use std::io;
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// Whether faults of a kind can be enacted on one machine, or why not.
 pub fn supports(kind: FaultKind) -> Result<(), &'static str> {
     match kind {
-        FaultKind::Partition | FaultKind::Kill | FaultKind::Pause | FaultKind::Latency => Ok(()),
+        FaultKind::Partition
+        | FaultKind::Kill
+        | FaultKind::Pause
+        | FaultKind::Latency
+        | FaultKind::Membership
+        | FaultKind::Transfer
+        | FaultKind::Rolling => Ok(()),
         FaultKind::Power => Err(
             "a process cannot lose its machine's power: what it wrote stays in the page cache (use kill)",
         ),
@@ -74,6 +87,22 @@ impl LocalCluster {
             Fault::WallStrobe { .. } => return refused(FaultKind::Strobe),
             Fault::WallDrift { .. } => return refused(FaultKind::Drift),
             Fault::Reboot(_) => return refused(FaultKind::Reboot),
+            Fault::Rolling { ref nodes, down_ms, rest_ms } => {
+                for (turn, node) in nodes.iter().enumerate() {
+                    let rest = if turn == 0 { 0 } else { rest_ms };
+                    sleep(Duration::from_millis(rest.into())).await;
+                    let seat = self.seat(*node)?;
+                    links.effects().acted(injection, u64::from(seat.kill().await));
+                    sleep(Duration::from_millis(down_ms.into())).await;
+                    let started = seat.start(links, self.seen(), self.began()).await;
+                    started.map_err(|error| FaultError(error.to_string()))?;
+                }
+            }
+            Fault::Remove(_) | Fault::Wipe(_) | Fault::Join(_) | Fault::Transfer(_) => {
+                let Some(order) = operator::order(fault) else { return Ok(()) };
+                let steps = admin::carry_out(self, order).await.map_err(FaultError)?;
+                links.effects().acted(injection, steps);
+            }
         }
         Ok(())
     }
@@ -88,4 +117,53 @@ impl LocalCluster {
 
 fn refused(kind: FaultKind) -> Result<(), FaultError> {
     supports(kind).map_err(|why| FaultError(why.to_owned()))
+}
+
+/// The operator reaches nodes past the proxies, so no partition is in the way.
+impl admin::Desk for LocalCluster {
+    type Socket = operator::Socket;
+
+    fn nodes(&self) -> Vec<NodeId> {
+        Cluster::nodes(self).iter().map(|node| NodeId(node.0)).collect()
+    }
+
+    async fn connect(&self, to: NodeId) -> io::Result<operator::Socket> {
+        operator::connect(self.links()?.block().target(harness(to), Port::Internal)).await
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        sleep(duration).await;
+    }
+
+    fn now(&self) -> Duration {
+        self.clock().now()
+    }
+
+    fn is_empty(&self, node: NodeId) -> bool {
+        self.seat(harness(node)).is_ok_and(Seat::is_empty)
+    }
+
+    fn joined(&self, node: NodeId) {
+        if let Ok(seat) = self.seat(harness(node)) {
+            seat.joined();
+        }
+    }
+
+    async fn start_over(&self, node: NodeId) -> Result<(), String> {
+        let seat = self.seat(harness(node)).map_err(|error| error.0)?;
+        seat.start_over().await.map_err(|error| error.to_string())?;
+        self.start(node).await
+    }
+
+    async fn start(&self, node: NodeId) -> Result<(), String> {
+        let seat = self.seat(harness(node)).map_err(|error| error.0)?;
+        seat.resume();
+        let links = self.links().map_err(|error| error.to_string())?;
+        let started = seat.start(links, self.seen(), self.began()).await;
+        started.map_err(|error| error.to_string())
+    }
+}
+
+fn harness(node: NodeId) -> harness::cluster::NodeId {
+    harness::cluster::NodeId(node.0)
 }

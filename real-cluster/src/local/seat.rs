@@ -8,7 +8,7 @@ use crate::local::net::Links;
 use crate::local::process::{Asked, Process};
 use harness::cluster::{Finding, NodeId};
 use nix::sys::signal::Signal;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -45,6 +45,8 @@ pub struct Recipe {
     pub program: PathBuf,
     /// All its words.
     pub args: Vec<String>,
+    /// Where it keeps what it keeps.
+    pub data: PathBuf,
     /// Where stderr goes.
     pub log: PathBuf,
 }
@@ -54,6 +56,10 @@ pub struct Seat {
     node: NodeId,
     recipe: Recipe,
     boots: Arc<AtomicU32>,
+    /// How often it has started over.
+    joins: Cell<u16>,
+    /// It has since it was last a voter.
+    empty: Cell<bool>,
     sitting: RefCell<Option<Sitting>>,
 }
 
@@ -66,7 +72,14 @@ struct Sitting {
 impl Seat {
     /// Nobody sits there yet.
     pub fn new(node: NodeId, recipe: Recipe) -> Seat {
-        Seat { node, recipe, boots: Arc::default(), sitting: RefCell::default() }
+        Seat {
+            node,
+            recipe,
+            boots: Arc::default(),
+            joins: Cell::new(0),
+            empty: Cell::new(false),
+            sitting: RefCell::default(),
+        }
     }
 
     /// The node.
@@ -93,8 +106,11 @@ impl Seat {
         }
         // What became of the one before must be dealt with, or it would close the doors of this one.
         self.leave().await;
-        let process =
-            Arc::new(Process::start(&self.recipe.program, &self.recipe.args, &self.recipe.log)?);
+        let mut words = self.recipe.args.clone();
+        if self.joins.get() > 0 {
+            words.push(format!("--join={}", self.joins.get()));
+        }
+        let process = Arc::new(Process::start(&self.recipe.program, &words, &self.recipe.log)?);
         self.boots.fetch_add(1, Ordering::Relaxed);
         links.expect(self.node).await;
         let watch = tokio::spawn(watch(
@@ -115,6 +131,28 @@ impl Seat {
         let status = process.kill().await;
         self.leave().await;
         status.signal() == Some(KILLED)
+    }
+
+    /// Kills the process and empties its directory: from now on it starts as one that waits to be added.
+    pub async fn start_over(&self) -> io::Result<()> {
+        self.kill().await;
+        match std::fs::remove_dir_all(&self.recipe.data) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.joins.set(self.joins.get() + 1);
+        self.empty.set(true);
+        Ok(())
+    }
+
+    /// Whether it has started over and was not added since.
+    pub fn is_empty(&self) -> bool {
+        self.empty.get()
+    }
+
+    /// It was added.
+    pub fn joined(&self) {
+        self.empty.set(false);
     }
 
     /// Ends the process well if it can be. `false` if it had to be killed.

@@ -49,6 +49,9 @@ pub(super) struct Flags {
     /// Applied entries between snapshots.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     snapshot_entries: Option<u64>,
+    /// Start with nothing and wait to be added to the group that the peers are; N counts how often this node has.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    join: u16,
     /// Be killed when the process that started this one ends; with PID, only start if that is the one.
     #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
     die_with_parent: Option<i32>,
@@ -126,6 +129,7 @@ impl Flags {
             Wired::Verified => Wiring::Verified,
             Wired::Direct => Wiring::Direct,
         };
+        options.joins = self.join;
         options.snapshot_entries = self.snapshot_entries.unwrap_or(options.snapshot_entries);
         options
     }
@@ -178,6 +182,8 @@ mod tests {
         let options = read(words).unwrap().options();
         assert!(options.bugs.has(Bug::AckBeforeFsync) && options.bugs.has(Bug::ExecOnFollower));
         assert_eq!((options.wiring, options.snapshot_entries), (Wiring::Direct, 7));
+        assert_eq!(options.joins, 0);
+        assert_eq!(read("--id 1 --join 3").unwrap().options().joins, 3);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::cluster::SshCluster;
 use super::hosts::Facts;
 use super::network::{Cut, Flaky, Slow, Throttle};
 use super::reboot;
+use crate::operator;
 use crate::remote::{Command, RemoteError, done};
 use crate::site::Site;
 use harness::cluster::{Cluster, FaultError, NodeId};
@@ -100,21 +101,18 @@ impl SshCluster {
                 self.network(|network| network.throttle = Some(throttle)).await
             }
             Fault::Unthrottle => self.network(|network| network.throttle = None).await,
-            Fault::Kill(node) => {
-                let at = self.site(node)?;
-                // What its clock did is known only as long as it runs.
-                self.settle_clock(at).await;
-                let kill = self.db.kill().ok_or("the database has no `kill`")?;
-                let killed = kill.kill(&self.sites, at).await.map_err(|error| text(&error))?;
-                self.clocks.gone(node);
-                self.effects.acted(injection, killed.min(1));
+            Fault::Kill(node) => self.kill(node, injection).await,
+            Fault::Restart(node) => self.start(node).await,
+            Fault::Rolling { ref nodes, down_ms, rest_ms } => {
+                for (turn, node) in nodes.iter().enumerate() {
+                    let rest = if turn == 0 { 0 } else { rest_ms };
+                    sleep(Duration::from_millis(rest.into())).await;
+                    self.kill(*node, injection).await?;
+                    sleep(Duration::from_millis(down_ms.into())).await;
+                    // Nobody knows which of them to start if this fails.
+                    Box::pin(self.mend(&Fault::Restart(*node), injection)).await?;
+                }
                 Ok(())
-            }
-            Fault::Restart(node) => {
-                let at = self.site(node)?;
-                self.come_back(at).await?;
-                let kill = self.db.kill().ok_or("the database has no `start`")?;
-                kill.start(&self.sites, at).await.map(drop).map_err(|error| text(&error))
             }
             Fault::Pause(node) => {
                 let pause = self.db.pause().ok_or("the database has no `pause`")?;
@@ -144,7 +142,35 @@ impl SshCluster {
             }
             Fault::Reboot(node) => self.reboot(self.site(node)?, injection).await,
             Fault::PowerOff(_) => self.supported(FaultKind::Power),
+            Fault::Remove(_) | Fault::Wipe(_) | Fault::Join(_) | Fault::Transfer(_) => {
+                let members = self.db.members().ok_or("the database has no `members`")?;
+                let Some(order) = operator::order(fault) else { return Ok(()) };
+                if let Fault::Wipe(node) | Fault::Join(node) = *fault {
+                    self.come_back(self.site(node)?).await?;
+                }
+                let steps = members.carry_out(&self.sites, order).await;
+                self.effects.acted(injection, steps.map_err(|error| text(&error))?);
+                Ok(())
+            }
         }
+    }
+
+    async fn kill(&self, node: NodeId, injection: usize) -> Result<(), String> {
+        let at = self.site(node)?;
+        // What its clock did is known only as long as it runs.
+        self.settle_clock(at).await;
+        let kill = self.db.kill().ok_or("the database has no `kill`")?;
+        let killed = kill.kill(&self.sites, at).await.map_err(|error| error.to_string())?;
+        self.clocks.gone(node);
+        self.effects.acted(injection, killed.min(1));
+        Ok(())
+    }
+
+    async fn start(&self, node: NodeId) -> Result<(), String> {
+        let at = self.site(node)?;
+        self.come_back(at).await?;
+        let kill = self.db.kill().ok_or("the database has no `start`")?;
+        kill.start(&self.sites, at).await.map(drop).map_err(|error| error.to_string())
     }
 
     async fn network(&self, how: impl FnOnce(&mut super::network::Network)) -> Result<(), String> {

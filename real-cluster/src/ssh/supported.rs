@@ -41,7 +41,9 @@ impl Grounds<'_> {
             FaultKind::Partition | FaultKind::Latency | FaultKind::Flaky | FaultKind::Throttle => {
                 self.network(kind)
             }
-            FaultKind::Kill => self.capability(self.db.kill().is_some(), "kill"),
+            FaultKind::Kill | FaultKind::Rolling => {
+                self.capability(self.db.kill().is_some(), "kill")
+            }
             FaultKind::Pause => self.capability(self.db.pause().is_some(), "pause"),
             FaultKind::Clock | FaultKind::Strobe | FaultKind::Drift => self.clock(),
             FaultKind::Reboot => match hosts::neighbours(self.places) {
@@ -50,6 +52,9 @@ impl Grounds<'_> {
                 }
                 None => self.capability(self.db.kill().is_some(), "start"),
             },
+            FaultKind::Membership | FaultKind::Transfer => {
+                self.capability(self.db.members().is_some(), "members")
+            }
             FaultKind::Power => possible(kind).map_err(str::to_owned),
         }
     }

@@ -1,9 +1,10 @@
 //! A database that is a list of what was asked of it, and answers as it was told.
 
+use elastickv::admin::Order;
 use futures_util::future::LocalBoxFuture;
 use harness::cluster::NodeId;
 use real_cluster::db::{
-    Db, DbError, End, Kill, LogFiles, LogPath, Metrics, Pause, Primary, Started, Step,
+    Db, DbError, End, Kill, LogFiles, LogPath, Members, Metrics, Pause, Primary, Started, Step,
 };
 use real_cluster::remote::Remote;
 use real_cluster::remote::recorded::Recorded;
@@ -136,6 +137,10 @@ impl Db for Fake {
         self.capable.then_some(self as &dyn Primary)
     }
 
+    fn members(&self) -> Option<&dyn Members> {
+        self.capable.then_some(self as &dyn Members)
+    }
+
     fn log_files(&self) -> Option<&dyn LogFiles> {
         self.capable.then_some(self as &dyn LogFiles)
     }
@@ -175,6 +180,12 @@ impl Primary for Fake {
 
     fn set_up_primary<'a>(&'a self, _: &'a Sites, at: &'a Site) -> Step<'a> {
         self.step("set_up_primary", at, ())
+    }
+}
+
+impl Members for Fake {
+    fn carry_out<'a>(&'a self, sites: &'a Sites, _: Order) -> Step<'a, u64> {
+        self.step("carry_out", sites.iter().next().expect("a node"), 1)
     }
 }
 

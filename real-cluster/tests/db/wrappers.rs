@@ -1,6 +1,7 @@
 //! What wraps a database or stands in for one: who is asked, in which order, and with which cluster.
 
 use crate::fake::{Fake, broken, in_real_time, nowhere};
+use elastickv::admin::Order;
 use harness::cluster::NodeId;
 use real_cluster::db::{Compose, Db, LogPath, MapTest, Metrics, Noop, Watchdog, cycle};
 use real_cluster::site::{Site, Sites};
@@ -8,11 +9,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-fn capabilities(db: &dyn Db) -> [bool; 5] {
+fn capabilities(db: &dyn Db) -> [bool; 6] {
     [
         db.kill().is_some(),
         db.pause().is_some(),
         db.primary().is_some(),
+        db.members().is_some(),
         db.log_files().is_some(),
         db.has_clock(),
     ]
@@ -39,6 +41,9 @@ async fn everything(db: &dyn Db, sites: &Sites) {
     if let Some(primary) = db.primary() {
         primary.primaries(sites).await;
         primary.set_up_primary(sites, at).await.expect("done");
+    }
+    if let Some(members) = db.members() {
+        members.carry_out(sites, Order::Remove(elastickv::env::NodeId(1))).await.expect("done");
     }
     if let Some(logs) = db.log_files() {
         logs.log_files(sites, at);
@@ -73,6 +78,7 @@ fn every_method_sees_the_mapped_cluster() {
         "mapped-n1 primaries",
         "mapped-n2 primaries",
         "mapped-n1 set_up_primary",
+        "mapped-n1 carry_out",
         "mapped-n1 log_files",
         "mapped-n2 log_files",
         "mapped-n1 tear_down",
@@ -86,7 +92,7 @@ fn a_mapped_database_claims_what_the_one_behind_it_has_and_no_more() {
         let calls = Rc::default();
         let inner = Rc::new(Fake::new("fake", &calls, capable));
         let expected = capabilities(&*inner);
-        assert_eq!(expected, [capable; 5]);
+        assert_eq!(expected, [capable; 6]);
         assert_eq!(capabilities(&MapTest::new(inner, renamed)), expected);
     }
 }
@@ -139,7 +145,7 @@ fn a_composition_is_set_up_in_order_and_torn_down_in_reverse() {
     drop(seen);
     let at = sites.of(NodeId(1)).expect("there");
     assert_eq!(db.name(), "a+b+c");
-    assert_eq!(capabilities(&db), [true; 5]);
+    assert_eq!(capabilities(&db), [true; 6]);
     assert_eq!(db.metrics(at), Some(Metrics::Http(1)));
     let names =
         |ports: Vec<(String, u16)>| ports.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
@@ -149,8 +155,8 @@ fn a_composition_is_set_up_in_order_and_torn_down_in_reverse() {
     assert_eq!(ends.iter().map(|end| end.line.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
     let logs = db.log_files().expect("some have").log_files(&sites, at);
     assert_eq!(logs, ["/n1/b", "/n1/c"].map(|path| LogPath::Path(path.to_owned())));
-    assert_eq!(capabilities(&Compose::new(vec![part("a", false)])), [false; 5]);
-    assert_eq!(capabilities(&Compose::new(Vec::new())), [false; 5]);
+    assert_eq!(capabilities(&Compose::new(vec![part("a", false)])), [false; 6]);
+    assert_eq!(capabilities(&Compose::new(Vec::new())), [false; 6]);
 }
 
 #[test]
@@ -168,7 +174,7 @@ fn what_follows_a_part_that_cannot_be_torn_down_is_torn_down_all_the_same() {
 
 #[test]
 fn no_database_can_do_nothing_and_does_it_well() {
-    assert_eq!(capabilities(&Noop), [false; 5]);
+    assert_eq!(capabilities(&Noop), [false; 6]);
     let sites = nowhere(3);
     in_real_time(cycle(&Noop, &sites, 1)).expect("nothing to do");
     in_real_time(everything(&Noop, &sites));

@@ -30,11 +30,15 @@ pub enum Bug {
     HlcUnfencedNext,
     /// F35, fixed by 28808ed3: LastCommitTS is not durable with its batch.
     LastCommitTsNosync,
+    /// F32, fixed by 20f90a93: a restart forgets the ceilings in log entries that the store already covers.
+    SkipGateDropsHlcLease,
+    /// F39, fixed by 75353f1f: a node that finds its disk empty makes a group of its own instead of waiting to be added.
+    SelfBootstrapOnEmptyPeers,
 }
 
 impl Bug {
     /// Every bug, in the order of the table.
-    pub const ALL: [Bug; 9] = [
+    pub const ALL: [Bug; 11] = [
         Bug::StartTsFromHlcNext,
         Bug::ReadKeysNotInLog,
         Bug::ExecOnFollower,
@@ -44,6 +48,8 @@ impl Bug {
         Bug::VoteNotPersisted,
         Bug::HlcUnfencedNext,
         Bug::LastCommitTsNosync,
+        Bug::SkipGateDropsHlcLease,
+        Bug::SelfBootstrapOnEmptyPeers,
     ];
 
     /// The name on the command line.
@@ -58,6 +64,8 @@ impl Bug {
             Bug::VoteNotPersisted => "vote_not_persisted",
             Bug::HlcUnfencedNext => "hlc_unfenced_next",
             Bug::LastCommitTsNosync => "last_commit_ts_nosync",
+            Bug::SkipGateDropsHlcLease => "skip_gate_drops_hlc_lease",
+            Bug::SelfBootstrapOnEmptyPeers => "self_bootstrap_on_empty_peers",
         }
     }
 
@@ -72,6 +80,8 @@ impl Bug {
             Bug::AckBeforeFsync | Bug::VoteNotPersisted => "a classic Raft mistake",
             Bug::HlcUnfencedNext => "F29, fixed by 08dea3e3",
             Bug::LastCommitTsNosync => "F35, fixed by 28808ed3",
+            Bug::SkipGateDropsHlcLease => "F32, fixed by 20f90a93",
+            Bug::SelfBootstrapOnEmptyPeers => "F39, fixed by 75353f1f",
         }
     }
 }

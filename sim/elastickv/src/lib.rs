@@ -4,6 +4,7 @@
 //! this project. Everything that a node learns or does goes through `Env`, so it lives in a simulated
 //! world and on a real machine alike.
 
+pub mod admin;
 pub mod bug;
 pub mod codec;
 pub mod env;

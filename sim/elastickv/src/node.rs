@@ -5,7 +5,7 @@
 
 use crate::bug::Bug;
 use crate::codec::{Reader, frame_at, frame_into};
-use crate::env::{Disk, Env, Fact, Port};
+use crate::env::{Disk, Env, Fact, NodeId, Port};
 use crate::files::{read_whole, write_whole};
 use crate::hlc::Hlc;
 use crate::identity;
@@ -30,8 +30,8 @@ pub async fn run<E: Env>(env: E, options: Options) -> io::Result<()> {
     let options = Rc::new(options);
     let disk = env.disk();
     identity::claim(&disk, env.id()).await?;
-    let boot = count_boot(&disk).await?;
-    let state = recover(&disk, &options).await?;
+    let boot = count_boot(&disk, options.joins).await?;
+    let state = recover(&disk, &options, env.id()).await?;
     env.observe(Fact::Recovered {
         boot,
         applied: state.fsm.applied(),
@@ -88,13 +88,17 @@ pub struct State<D> {
 /// Cold start (`wal_store.go`): store and log from disk. If the store is at least as new as the snapshot, only the
 /// snapshot's header is taken (the restart skip gate); and the ceilings of entries that the store already covers are replayed, since the
 /// store does not keep them.
-pub async fn recover<D: Disk + Clone>(disk: &D, options: &Options) -> io::Result<State<D>> {
+pub async fn recover<D: Disk + Clone>(
+    disk: &D,
+    options: &Options,
+    own: NodeId,
+) -> io::Result<State<D>> {
     let keep = match options.bugs.has(Bug::LastCommitTsNosync) {
         true => LastCommitTs::OwnFileUnsynced,
         false => LastCommitTs::InBatch,
     };
     let (mut journal, store) = Journal::open(disk.clone(), keep).await?;
-    let first = bootstrap(options);
+    let first = bootstrap(options, own);
     let (wal, log) = Wal::open(disk.clone(), &first).await?;
     let mut fsm = Fsm::new(store, Rc::new(Hlc::default()));
     let mut snapshot = None;
@@ -115,7 +119,9 @@ pub async fn recover<D: Disk + Clone>(disk: &D, options: &Options) -> io::Result
         );
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
-    for entry in log.entries.iter().take_while(|entry| entry.index <= applied) {
+    let forgets = options.bugs.has(Bug::SkipGateDropsHlcLease);
+    let covered = log.entries.iter().take_while(|entry| entry.index <= applied && !forgets);
+    for entry in covered {
         if let Some(payload) = payload_of(entry) {
             fsm.replay_volatile(payload);
         }
@@ -124,8 +130,12 @@ pub async fn recover<D: Disk + Clone>(disk: &D, options: &Options) -> io::Result
 }
 
 /// The node once more from the bytes on its disk: what recovery finds, then every entry that its log knows to be committed.
-pub async fn rebuild<D: Disk + Clone>(disk: &D, options: &Options) -> io::Result<Vec<Fact>> {
-    let state = recover(disk, options).await?;
+pub async fn rebuild<D: Disk + Clone>(
+    disk: &D,
+    options: &Options,
+    own: NodeId,
+) -> io::Result<Vec<Fact>> {
+    let state = recover(disk, options, own).await?;
     let (log, mut fsm) = (state.log, state.fsm);
     let mut facts = vec![Fact::Recovered {
         boot: 0,
@@ -143,15 +153,16 @@ pub async fn rebuild<D: Disk + Clone>(disk: &D, options: &Options) -> io::Result
     Ok(facts)
 }
 
-/// The number of this start, from 1; durable when this returns, so that no two starts share it.
-async fn count_boot<D: Disk>(disk: &D) -> io::Result<u32> {
+/// The number of this start, from 1; durable when this returns, so that no two starts share it. A node that has forgotten its starts
+/// with all else counts from a number that tells this life from those before.
+async fn count_boot<D: Disk>(disk: &D, joins: u16) -> io::Result<u32> {
     let broken =
         || io::Error::new(io::ErrorKind::InvalidData, format!("{BOOT_FILE} fails its checksum"));
     let last = match read_whole(disk, BOOT_FILE).await? {
         Some(file) => {
             frame_at(&file, 0).and_then(|(n, _)| Reader::new(n).u32().ok()).ok_or_else(broken)?
         }
-        None => not_started(disk).await?,
+        None => not_started(disk).await? + (u32::from(joins) << 16),
     };
     let boot = last + 1;
     let mut content = Vec::new();

@@ -40,8 +40,11 @@ impl FromStr for Wiring {
 /// Options of one node. The same on every node of a cluster, but for tests that say otherwise.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// All voters, this node among them.
+    /// The group's first voters. This node is one of them unless it joins.
     pub nodes: Vec<NodeId>,
+    /// How often this node has come back with nothing, to be added to a group that is there already (`--raftJoinMembers`); 0 for a
+    /// first member. It keeps the requests of its lives apart.
+    pub joins: u16,
     /// One Raft tick. Upstream: 10 ms.
     pub tick: Duration,
     /// Ticks between heartbeats. `main.go`: 20 (200 ms).
@@ -69,6 +72,7 @@ impl Options {
     pub fn new(nodes: Vec<NodeId>) -> Options {
         Options {
             nodes,
+            joins: 0,
             tick: Duration::from_millis(10),
             heartbeat_ticks: 20,
             election_ticks: 200,

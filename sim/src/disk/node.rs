@@ -46,6 +46,12 @@ impl NodeDisk {
         NodeDisk { volume: Volume::default(), rng, power_cuts: 0 }
     }
 
+    /// Nothing is on it, and no sync of before ends on it.
+    pub(crate) fn wipe(&mut self) {
+        self.power_cuts += 1;
+        self.volume = Volume::default();
+    }
+
     /// See [`Volume::power_cut`].
     pub(crate) fn power_cut(&mut self) -> u64 {
         self.power_cuts += 1;

@@ -40,6 +40,10 @@ impl Invariant for DurableBeforePromised {
         Ok(())
     }
 
+    fn wiped(&mut self, node: u16) {
+        self.logs.remove(&node);
+    }
+
     fn watches_sends(&self) -> bool {
         true
     }

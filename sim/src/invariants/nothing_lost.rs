@@ -43,6 +43,11 @@ impl Invariant for NothingLost {
     fn rebuilt(&mut self, node: u16, view: View, reached: u64) -> Result<(), String> {
         self.reaches(node, view, reached)
     }
+
+    fn wiped(&mut self, node: u16) {
+        self.acknowledged.remove(&node);
+        self.applied.remove(&node);
+    }
 }
 
 impl NothingLost {
@@ -88,6 +93,14 @@ mod tests {
         assert!(invariant.rebuilt(1, View::PowerCut, 6).is_err());
         assert!(invariant.rebuilt(1, View::Kill, 8).is_err());
         assert_eq!(invariant.rebuilt(2, View::Kill, 0), Ok(()), "another node said nothing");
+    }
+
+    #[test]
+    fn a_node_that_was_wiped_owes_nothing() {
+        let mut invariant = fed(&[Fact::Applied { index: 9, term: 1, state_hash: 0 }, acked(7)]);
+        invariant.wiped(1);
+        assert_eq!(invariant.observe(1, 2, &recovered(0)), Ok(()));
+        assert_eq!(invariant.rebuilt(1, View::Kill, 0), Ok(()));
     }
 
     #[test]

@@ -50,6 +50,10 @@ pub const MARKS: &[Mark] = &[
     Mark { name: "redis proxy", needs: &[] },
     Mark { name: "node rebuilt from its disk", needs: &[] },
     Mark { name: "power cut lost unsynced changes", needs: &[FaultKind::Power, FaultKind::Reboot] },
+    Mark { name: "member removed", needs: &[FaultKind::Membership] },
+    Mark { name: "learner added", needs: &[FaultKind::Membership] },
+    Mark { name: "voter added", needs: &[FaultKind::Membership] },
+    Mark { name: "leadership transfer begun", needs: &[FaultKind::Transfer] },
 ];
 
 /// Elections after a run's first: counted here, the nodes count elections.
@@ -139,7 +143,10 @@ impl Tally {
         };
         for mark in MARKS {
             let times = self.coverage.marks.get(mark.name).map_or(0, |reached| reached.times);
-            if times == 0 {
+            // What comes only of faults that are asked for by name is not missed by who did not.
+            let of_choice = |kind: &FaultKind| !FaultKind::STANDARD.contains(kind);
+            let unasked = !mark.needs.is_empty() && mark.needs.iter().all(of_choice);
+            if times == 0 && (!unasked || self.allows(mark.needs)) {
                 lack(mark.name.to_owned(), self.options.nodes > 1 && self.allows(mark.needs));
             }
         }
@@ -238,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_mark_that_no_run_reaches_makes_a_long_sweep_unknown() {
-        let case = case("partition,kill,power");
+        let case = case("partition,kill,power,membership,transfer");
         for mark in MARKS.iter().map(|mark| mark.name).filter(|name| *name != LEADER_CHANGES) {
             let record = full(&case, mark);
             let long = tally(&case, &record, RUNS_ENOUGH);
@@ -283,6 +290,13 @@ mod tests {
         let case = case("latency");
         let long = tally(&case, &full(&case, "forward"), RUNS_ENOUGH);
         assert_eq!(long.ending(), Ending::Unknown, "a slow leader is followed by another");
+    }
+
+    #[test]
+    fn what_comes_only_of_a_fault_that_nobody_asked_for_is_not_missed() {
+        let case = case("partition,kill");
+        let record = full(&case, "member removed");
+        assert!(tally(&case, &record, RUNS_ENOUGH).lacks().is_empty());
     }
 
     #[test]

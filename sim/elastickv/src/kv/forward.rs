@@ -1,15 +1,16 @@
 //! Forwarded transactions (`adapter/internal.go Forward`, `kv/leader_proxy.go`): one framed request, one framed answer, over
-//! a byte stream to the leader's internal port.
+//! a byte stream to the leader's internal port. What an operator asks ([`admin`]) comes in by the same port.
 //!
 //! The server answers in order. A call that fails on the way is answered with gRPC's words; whether the leader did it, nobody knows.
 
 use super::coordinator::Coordinator;
 use super::error::KvError;
 use super::request::{Payload, TxnRequest};
+use crate::admin;
 use crate::codec::{FRAME_HEADER, Malformed, Reader, Writer, frame_at, frame_into};
 use crate::env::{Env, Listener, NodeId, Port};
 use bytes::Bytes;
-use futures_util::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use futures_util::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
@@ -52,10 +53,8 @@ impl<E: Env> Forwarder<E> {
             Some(socket) => socket,
             None => self.env.connect(to, Port::INTERNAL).await.map_err(unavailable)?,
         };
-        let mut request = Vec::new();
-        frame_into(&mut request, &Payload::Txn(txn.clone()).encode());
-        socket.write_all(&request).await.map_err(unavailable)?;
-        socket.flush().await.map_err(unavailable)?;
+        let request = Payload::Txn(txn.clone()).encode();
+        write_frame(&mut socket, &request).await.map_err(unavailable)?;
         let answer = read_frame(&mut socket).await.map_err(unavailable)?;
         let mut idle = self.idle.borrow_mut();
         let pool = idle.entry(to).or_default();
@@ -82,17 +81,30 @@ pub async fn serve<E: Env>(env: E, coordinator: Coordinator<E>, mut listener: E:
 
 async fn serve_stream<E: Env>(coordinator: Coordinator<E>, mut socket: E::Socket) {
     while let Ok(frame) = read_frame(&mut socket).await {
-        let Ok(Payload::Txn(txn)) = Payload::decode(frame) else { return };
-        let answer = write_answer(&coordinator.commit_here(&txn).await);
-        let mut bytes = Vec::new();
-        frame_into(&mut bytes, &answer);
-        if socket.write_all(&bytes).await.is_err() || socket.flush().await.is_err() {
+        let answer = match Payload::decode(frame.clone()) {
+            Ok(Payload::Txn(txn)) => write_answer(&coordinator.commit_here(&txn).await),
+            Ok(Payload::HlcLease { .. }) => return,
+            Err(Malformed) => match admin::Request::decode(frame) {
+                Ok(request) => request.answer(coordinator.engine()),
+                Err(Malformed) => return,
+            },
+        };
+        if write_frame(&mut socket, &answer).await.is_err() {
             return;
         }
     }
 }
 
-async fn read_frame(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Bytes> {
+/// Sends one frame.
+pub async fn write_frame(socket: &mut (impl AsyncWrite + Unpin), payload: &[u8]) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    frame_into(&mut bytes, payload);
+    socket.write_all(&bytes).await?;
+    socket.flush().await
+}
+
+/// Receives one frame.
+pub async fn read_frame(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Bytes> {
     let mut bytes = vec![0; FRAME_HEADER];
     socket.read_exact(&mut bytes).await?;
     let len = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize;

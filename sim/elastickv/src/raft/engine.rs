@@ -10,16 +10,20 @@
 //! lends no vote to another for one election time-out, whatever term it has seen since: the lease that it granted may be in use.
 
 mod drain;
+mod membership;
 mod proposals;
 mod reads;
 
+pub use membership::{MemberChange, MemberError, Standing};
 pub use proposals::{ProposalId, payload_of};
 
 use super::message::{
-    CAMPAIGN_TRANSFER, ConfState, HardState, Message, MessageKind, Snapshot, SnapshotMeta,
+    CAMPAIGN_TRANSFER, ConfChange, ConfState, EntryKind, HardState, Message, MessageKind, Snapshot,
+    SnapshotMeta,
 };
 use super::wal::{Image, Wal};
 use super::{Config, InitialState, Raft};
+use crate::bug::Bug;
 use crate::env::{Draw, Env, Fact, Lane, NodeId};
 use crate::kv::error::KvError;
 use crate::kv::fsm::Fsm;
@@ -62,6 +66,8 @@ struct Inner<E: Env> {
     serves: Cell<bool>,
     /// Until then this voter is silent in elections: it may be part of a quorum that some leader reads by.
     silent_until: Cell<Duration>,
+    /// A conf change was applied at this index: who it added needs a snapshot that knows it.
+    conf_changed: Cell<u64>,
     snapshot_done: Cell<Option<Snapshot>>,
     snapshot_running: Cell<bool>,
 }
@@ -91,8 +97,24 @@ pub fn raft_id(node: NodeId) -> u64 {
     u64::from(node.0)
 }
 
-/// The configuration that every node starts with.
-pub fn bootstrap(options: &Options) -> SnapshotMeta {
+/// The configuration once so many entries are applied: the snapshot's, and what the log changed of it since.
+fn conf_at(log: &Image, applied: u64) -> ConfState {
+    let changes = log.entries.iter().take_while(|entry| entry.index <= applied);
+    let changes = changes.filter(|entry| entry.kind == EntryKind::ConfChange);
+    changes.fold(log.snapshot.conf.clone(), |conf, entry| match ConfChange::decode(&entry.data) {
+        Ok(change) => conf.after(&change),
+        Err(_) => conf,
+    })
+}
+
+/// What an empty log starts from: the configuration of the group's first members, or, on a node that is to be added, none.
+pub fn bootstrap(options: &Options, own: NodeId) -> SnapshotMeta {
+    if options.joins > 0 {
+        return match options.bugs.has(Bug::SelfBootstrapOnEmptyPeers) {
+            true => SnapshotMeta { index: 1, term: 1, conf: ConfState::voters([raft_id(own)]) },
+            false => SnapshotMeta::default(),
+        };
+    }
     let conf = ConfState::voters(options.nodes.iter().map(|n| raft_id(*n)).collect::<Vec<_>>());
     SnapshotMeta { index: 1, term: 1, conf }
 }
@@ -111,11 +133,12 @@ impl<E: Env> Engine<E> {
             max_committed_size_per_ready: 1 << 20,
             max_inflight: 1024,
             applied,
+            step_down_on_removal: true,
             ..Config::new(raft_id(env.id()))
         };
         // The disk's commit index may lag behind the state machine's: what is applied is committed.
         let hard_state = HardState { commit: log.hard_state.commit.max(applied), ..log.hard_state };
-        let conf = log.snapshot.conf.clone();
+        let conf = conf_at(&log, applied);
         let state = InitialState { hard_state, snapshot: log.snapshot, conf, entries: log.entries };
         let draws = env.clone();
         let draw = Box::new(move |n: u64| {
@@ -136,6 +159,7 @@ impl<E: Env> Engine<E> {
             wake: Signal::default(),
             leads: Cell::new(None),
             serves: Cell::new(false),
+            conf_changed: Cell::new(0),
             snapshot_done: Cell::new(None),
             snapshot_running: Cell::new(false),
             silent_until: Cell::new(silent_until),
@@ -197,7 +221,11 @@ impl<E: Env> Engine<E> {
 impl<E: Env> Inner<E> {
     /// Gives the core this node's time, which its next messages will carry and their answers echo.
     fn stamp(&self) {
-        self.raft.borrow_mut().set_stamp(self.env.monotonic().as_nanos() as u64);
+        self.raft_stamp(&mut self.raft.borrow_mut());
+    }
+
+    fn raft_stamp(&self, raft: &mut Raft) {
+        raft.set_stamp(self.env.monotonic().as_nanos() as u64);
     }
 
     fn step(&self, bytes: Bytes) {
@@ -207,6 +235,9 @@ impl<E: Env> Inner<E> {
         let asked_by_leader = message.context == CAMPAIGN_TRANSFER;
         if election && !asked_by_leader && self.env.monotonic() < self.silent_until.get() {
             return self.env.reached("vote withheld");
+        }
+        if election && self.knows_no_group() {
+            return self.env.reached("vote withheld by a node that knows no group");
         }
         self.stamp();
         let (from, term) = (message.from, message.term);
@@ -220,6 +251,11 @@ impl<E: Env> Inner<E> {
         if from_leader && (raft.leader_id(), raft.term()) == (from, term) {
             self.promise_lease();
         }
+    }
+
+    /// Whether this node waits to be added, with nothing in its log.
+    fn knows_no_group(&self) -> bool {
+        self.raft.borrow().conf_state().voters.is_empty()
     }
 
     /// What this node answers to a leader is a promise not to help elect another for an election time-out. The core keeps it only

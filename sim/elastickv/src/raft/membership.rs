@@ -105,6 +105,16 @@ impl Raft {
     }
 }
 
+impl ConfState {
+    /// The configuration after a change, which leaves it as it is if it does not fit.
+    #[must_use]
+    pub fn after(&self, change: &ConfChange) -> ConfState {
+        let fresh = Progress::new(1, false, 1);
+        let changed = Peers::new(self, 1, 1).changed(&change.into(), &fresh);
+        changed.map_or_else(|_| self.clone(), |peers| peers.conf())
+    }
+}
+
 impl Peers {
     fn changed(&self, change: &ConfChangeV2, fresh: &Progress) -> Result<Peers, ConfChangeError> {
         let mut peers = self.clone();

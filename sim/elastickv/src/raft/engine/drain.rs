@@ -6,7 +6,7 @@ use crate::env::{Env, Fact, Lane, NodeId};
 use crate::kv::fsm::{Effect, Response};
 use crate::mvcc::journal;
 use crate::raft::message::{
-    ConfChange, Entry, EntryKind, Message, MessageKind, Snapshot, SnapshotMeta,
+    ConfChange, ConfChangeKind, Entry, EntryKind, Message, MessageKind, Snapshot, SnapshotMeta,
 };
 use crate::raft::{Ready, snapshots};
 use bytes::Bytes;
@@ -143,9 +143,7 @@ impl<E: Env> Engine<E> {
             // Upstream refuses joint consensus, and nobody here proposes it.
             EntryKind::ConfChangeV2 => None,
             EntryKind::ConfChange => {
-                if let Ok(change) = ConfChange::decode(&entry.data) {
-                    inner.raft.borrow_mut().apply_conf_change(&change);
-                }
+                self.apply_conf_change(entry);
                 None
             }
         };
@@ -156,6 +154,22 @@ impl<E: Env> Engine<E> {
             inner.serves.set(inner.leads.get() == Some(entry.term));
         }
         opened.map(|(id, _)| (id, effect))
+    }
+
+    /// Every member that applies a change takes a snapshot then (`persistConfigState`): a node that was added installs only one
+    /// that knows it.
+    fn apply_conf_change(&self, entry: &Entry) {
+        let inner = &self.0;
+        let Ok(change) = ConfChange::decode(&entry.data) else { return };
+        let leads = inner.raft.borrow().is_leader();
+        inner.raft.borrow_mut().apply_conf_change(&change);
+        inner.conf_changed.set(entry.index);
+        inner.env.reached(match change.kind {
+            _ if !leads => "conf change applied by a follower",
+            ConfChangeKind::AddVoter => "voter added",
+            ConfChangeKind::AddLearner => "learner added",
+            ConfChangeKind::Remove => "member removed",
+        });
     }
 
     fn observe_effect(&self, entry: &Entry, effect: &Effect) {
@@ -188,7 +202,9 @@ impl<E: Env> Engine<E> {
             let raft = inner.raft.borrow();
             (raft.snapshot_index(), inner.fsm.borrow().applied())
         };
-        if inner.snapshot_running.get() || applied < covered + inner.options.snapshot_entries {
+        let due = applied >= covered + inner.options.snapshot_entries
+            || inner.conf_changed.get() > covered;
+        if inner.snapshot_running.get() || !due {
             return;
         }
         let (term, conf) = {

@@ -1,0 +1,58 @@
+//! What it means that members leave and join, and that leadership is handed over.
+
+use super::{BACK, connected, ensure, inject, serving, within};
+use crate::cluster::{Cluster, NodeId};
+use crate::fault::Fault;
+use crate::redis::resp::Reply;
+use std::time::Duration;
+
+pub(super) async fn removed(cluster: &dyn Cluster) -> Result<(), String> {
+    let [node, rest @ ..] = cluster.nodes() else { return Ok(()) };
+    if rest.len() < 2 {
+        return Ok(());
+    }
+    inject(cluster, Fault::Remove(*node)).await?;
+    let mut reached = Ok(());
+    for other in rest {
+        reached = reached.and(reads(cluster, *other).await);
+    }
+    inject(cluster, Fault::Wipe(*node)).await?;
+    inject(cluster, Fault::Join(*node)).await?;
+    reached?;
+    reads(cluster, *node).await
+}
+
+/// Waits until the node answers a read of the group's state, which one that is no member cannot do.
+async fn reads(cluster: &dyn Cluster, node: NodeId) -> Result<(), String> {
+    let clock = cluster.clock();
+    let limit = clock.now() + BACK;
+    loop {
+        let mut redis = connected(cluster, node).await?;
+        let ask = redis.ask(&[b"LRANGE", b"contract", b"0", b"-1"]);
+        let last = match within(cluster, Duration::from_secs(5), ask).await {
+            Some(Ok(Reply::Error(error))) => error,
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(error)) => error.to_string(),
+            None => "no answer in 5 s".to_owned(),
+        };
+        if clock.now() >= limit {
+            return Err(format!("{node} did not read within {BACK:?}: {last}"));
+        }
+        clock.sleep(Duration::from_millis(50)).await;
+    }
+}
+
+pub(super) async fn handed_over(cluster: &dyn Cluster) -> Result<(), String> {
+    let clock = cluster.clock();
+    let limit = clock.now() + BACK;
+    for to in cluster.nodes() {
+        // Between two leaders there may be none for a while.
+        while let Err(error) = inject(cluster, Fault::Transfer(*to)).await {
+            ensure(clock.now() < limit, || error)?;
+            clock.sleep(Duration::from_millis(200)).await;
+        }
+        let leaders = cluster.leaders().await;
+        ensure(leaders.contains(to), || format!("{to} was to lead, but {leaders:?} lead"))?;
+    }
+    serving(cluster).await
+}

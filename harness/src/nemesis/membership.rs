@@ -1,0 +1,41 @@
+//! Members leave the group and come back with nothing, as when a machine of a cluster is replaced.
+//!
+//! Jepsen's membership nemesis. No more than a minority is out at once, and two members always stay.
+
+use super::{ClusterView, Family, Timed};
+use crate::fault::Fault;
+use crate::seed::Draw;
+use rand_chacha::ChaCha8Rng;
+use std::time::Duration;
+
+/// One leaves and returns.
+#[derive(Clone, Debug, Default)]
+pub struct Membership;
+
+impl Family for Membership {
+    /// A leader in three cases of ten; back after 1 to 10 s. In two cases of three its disk is wiped on the way, and it waits.
+    fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
+        let mut nodes = view.which(|node| node.member);
+        rng.shuffle(&mut nodes);
+        if rng.chance(0.3)
+            && let Some(at) = nodes.iter().position(|id| view.leaders.contains(id))
+        {
+            nodes.swap(0, at);
+        }
+        let back = Duration::from_millis(rng.log_uniform(1_000, 10_000));
+        let wiped = rng.chance(0.67);
+        let empty = Duration::from_millis(rng.range(0, back.as_millis() as u64));
+        let out = view.nodes.len() - nodes.len();
+        match nodes.first().map(|node| (*node, Fault::Remove(*node))) {
+            Some((node, remove)) if out < view.minority() && view.can_act(&remove) => {
+                let mut timed = vec![Timed::now(remove)];
+                if wiped {
+                    timed.push(Timed::after(empty, Fault::Wipe(node)));
+                }
+                timed.push(Timed::after(back, Fault::Join(node)));
+                timed
+            }
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Members and leadership changed from outside, on machines: the operator sits where the tool runs. What it asks and when it
+//! is satisfied is [`elastickv::admin`]'s; its twin in simulation is `sim/src/operator.rs`.
+
+use elastickv::admin::Order;
+use elastickv::env::NodeId;
+use harness::fault::Fault;
+use std::io;
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
+use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
+
+/// A stream to a node's internal port.
+pub type Socket = Compat<TcpStream>;
+
+/// What a fault asks an operator for, if it does.
+pub fn order(fault: &Fault) -> Option<Order> {
+    match fault {
+        Fault::Remove(node) => Some(Order::Remove(NodeId(node.0))),
+        Fault::Wipe(node) => Some(Order::Wipe(NodeId(node.0))),
+        Fault::Join(node) => Some(Order::Join(NodeId(node.0))),
+        Fault::Transfer(node) => Some(Order::Transfer(NodeId(node.0))),
+        _ => None,
+    }
+}
+
+/// Opens one.
+pub async fn connect(to: SocketAddr) -> io::Result<Socket> {
+    let stream = TcpStream::connect(to).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream.compat())
+}

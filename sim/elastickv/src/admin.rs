@@ -1,0 +1,358 @@
+//! What an operator asks of a group (`internal/raftadmin`, `cmd/raftadmin`): one framed request and one framed answer, over a
+//! byte stream to a node's internal port. [`Operator`] is who asks: it finds the leader, asks, and looks until it is so.
+//!
+//! Promises: what comes back `Ok` is so by the applied configuration of a leader. Cannot see: whether a change that was not
+//! confirmed in time still comes.
+
+use crate::codec::{Malformed, Reader, Writer};
+use crate::env::{Env, NodeId};
+use crate::raft::engine::{Engine, MemberChange, Standing};
+use bytes::Bytes;
+use futures_util::future::{Either, join_all, select};
+use futures_util::io::{AsyncRead, AsyncWrite};
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+pub use crate::kv::forward::{read_frame, write_frame};
+
+const STATUS: u8 = 0x10;
+const ADD_VOTER: u8 = 0x11;
+const ADD_LEARNER: u8 = 0x12;
+const PROMOTE_LEARNER: u8 = 0x13;
+const REMOVE_SERVER: u8 = 0x14;
+const TRANSFER: u8 = 0x15;
+const DONE: u8 = 0;
+const REFUSED: u8 = 1;
+
+/// One question may take so long.
+const ASK_WITHIN: Duration = Duration::from_secs(1);
+/// Between two looks.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// What may be asked of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// `status`, `configuration`.
+    Status,
+    /// A change of membership.
+    Change(MemberChange),
+    /// `leadership_transfer_to_server`.
+    Transfer(NodeId),
+}
+
+impl Request {
+    /// As bytes. The first one is none of a forwarded transaction's.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::new();
+        match self {
+            Request::Status => w.u8(STATUS),
+            Request::Change(MemberChange::AddVoter(node)) => w.u8(ADD_VOTER).u16(node.0),
+            Request::Change(MemberChange::AddLearner(node)) => w.u8(ADD_LEARNER).u16(node.0),
+            Request::Change(MemberChange::PromoteLearner(node)) => {
+                w.u8(PROMOTE_LEARNER).u16(node.0)
+            }
+            Request::Change(MemberChange::RemoveServer(node)) => w.u8(REMOVE_SERVER).u16(node.0),
+            Request::Transfer(node) => w.u8(TRANSFER).u16(node.0),
+        };
+        w.finish()
+    }
+
+    /// From bytes.
+    pub fn decode(bytes: Bytes) -> Result<Request, Malformed> {
+        let mut r = Reader::new(bytes);
+        let kind = r.u8()?;
+        if kind == STATUS {
+            r.end()?;
+            return Ok(Request::Status);
+        }
+        let node = NodeId(r.u16()?);
+        r.end()?;
+        match kind {
+            ADD_VOTER => Ok(Request::Change(MemberChange::AddVoter(node))),
+            ADD_LEARNER => Ok(Request::Change(MemberChange::AddLearner(node))),
+            PROMOTE_LEARNER => Ok(Request::Change(MemberChange::PromoteLearner(node))),
+            REMOVE_SERVER => Ok(Request::Change(MemberChange::RemoveServer(node))),
+            TRANSFER => Ok(Request::Transfer(node)),
+            _ => Err(Malformed),
+        }
+    }
+
+    /// What the node answers, as bytes: where it stands after it, or why it did nothing.
+    pub fn answer<E: Env>(&self, engine: &Engine<E>) -> Vec<u8> {
+        let refused = match *self {
+            Request::Status => Ok(()),
+            Request::Change(change) => engine.change_members(change),
+            Request::Transfer(to) => engine.transfer_leadership(to),
+        };
+        let mut w = Writer::new();
+        match refused {
+            Ok(()) => write_standing(w.u8(DONE), &engine.standing()),
+            Err(error) => {
+                w.u8(REFUSED).bytes(error.to_string().as_bytes());
+            }
+        }
+        w.finish()
+    }
+}
+
+fn write_standing(w: &mut Writer, standing: &Standing) {
+    w.u64(standing.term).u8(u8::from(standing.leads)).u64(standing.applied);
+    for nodes in [&standing.voters, &standing.learners] {
+        w.u32(nodes.len() as u32);
+        for node in nodes {
+            w.u16(node.0);
+        }
+    }
+}
+
+fn read_answer(bytes: Bytes) -> Result<Result<Standing, String>, Malformed> {
+    let mut r = Reader::new(bytes);
+    let answer = match r.u8()? {
+        DONE => {
+            let (term, leads, applied) = (r.u64()?, r.u8()? == 1, r.u64()?);
+            let (voters, learners) = (read_nodes(&mut r)?, read_nodes(&mut r)?);
+            Ok(Standing { term, leads, applied, voters, learners })
+        }
+        REFUSED => Err(String::from_utf8_lossy(&r.bytes()?).into_owned()),
+        _ => return Err(Malformed),
+    };
+    r.end()?;
+    Ok(answer)
+}
+
+fn read_nodes(r: &mut Reader) -> Result<Vec<NodeId>, Malformed> {
+    (0..r.count(2)?).map(|_| r.u16().map(NodeId)).collect()
+}
+
+/// Whence an operator asks: somewhere from where all nodes can be reached.
+pub trait Desk {
+    /// A byte stream to a node.
+    type Socket: AsyncRead + AsyncWrite + Unpin;
+    /// Every node that there is, member or not.
+    fn nodes(&self) -> Vec<NodeId>;
+    /// Opens a stream to the node's internal port.
+    async fn connect(&self, to: NodeId) -> io::Result<Self::Socket>;
+    /// Lets time pass.
+    async fn sleep(&self, duration: Duration);
+    /// Since some time.
+    fn now(&self) -> Duration;
+    /// Whatever the node holds is gone, and it starts again as one that waits to be added.
+    async fn start_over(&self, node: NodeId) -> Result<(), String>;
+    /// Whether it has started over since it was last a voter.
+    fn is_empty(&self, node: NodeId) -> bool;
+    /// It is a voter: what it holds from now on counts.
+    fn joined(&self, node: NodeId);
+    /// Its process runs, if it did not.
+    async fn start(&self, node: NodeId) -> Result<(), String>;
+}
+
+/// What is to be brought about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The node is no member.
+    Remove(NodeId),
+    /// The node, which is no member, has nothing and runs.
+    Wipe(NodeId),
+    /// The node is a voter and runs.
+    Join(NodeId),
+    /// The node leads.
+    Transfer(NodeId),
+}
+
+impl Order {
+    /// How long it is tried; to hand over, as long as upstream's `raftadmin` waits for an answer.
+    pub fn limit(self) -> Duration {
+        match self {
+            Order::Transfer(_) => Duration::from_secs(5),
+            Order::Remove(_) | Order::Wipe(_) => Duration::from_secs(8),
+            Order::Join(_) => Duration::from_secs(15),
+        }
+    }
+}
+
+/// Brings it about. How many steps a leader had to take for it: none if it was so. `Err`: what did not come about, and why.
+pub async fn carry_out<D: Desk>(desk: &D, order: Order) -> Result<u64, String> {
+    let operator = Operator::new(desk, order.limit());
+    match order {
+        Order::Remove(node) => operator.remove(node).await,
+        Order::Wipe(node) => operator.wipe(node).await,
+        Order::Join(node) => operator.join(node).await,
+        Order::Transfer(node) => operator.transfer(node).await,
+    }
+}
+
+/// Changes a group, and does not rest until a leader says that it is so, or time is up.
+pub struct Operator<'a, D: Desk> {
+    desk: &'a D,
+    until: Duration,
+    limit: Duration,
+}
+
+impl<'a, D: Desk> Operator<'a, D> {
+    /// With so much time.
+    pub fn new(desk: &'a D, limit: Duration) -> Operator<'a, D> {
+        Operator { desk, until: desk.now() + limit, limit }
+    }
+
+    /// The node is no member. How many steps that took: none if it was none.
+    pub async fn remove(&self, node: NodeId) -> Result<u64, String> {
+        let mut steps = 0;
+        let mut said = String::new();
+        loop {
+            if let Some((leader, standing)) = self.leader().await {
+                if !standing.voters.contains(&node) && !standing.learners.contains(&node) {
+                    return Ok(steps);
+                }
+                let change = Request::Change(MemberChange::RemoveServer(node));
+                self.try_step(leader, change, &mut steps, &mut said).await;
+            }
+            self.rest(|| format!("{node} was not removed"), &said).await?;
+        }
+    }
+
+    /// The node is a voter and runs. One that is no member starts over with nothing, is added as a learner and promoted once
+    /// it has caught up.
+    pub async fn join(&self, node: NodeId) -> Result<u64, String> {
+        let mut steps = 0;
+        let mut said = String::new();
+        loop {
+            if let Some((leader, standing)) = self.leader().await {
+                if standing.voters.contains(&node) {
+                    self.desk.start(node).await?;
+                    self.desk.joined(node);
+                    return Ok(steps);
+                }
+                let change = if standing.learners.contains(&node) {
+                    self.desk.start(node).await?;
+                    MemberChange::PromoteLearner(node)
+                } else {
+                    // Only who is out by a leader's applied configuration may forget what it knew.
+                    match self.desk.is_empty(node) {
+                        true => self.desk.start(node).await?,
+                        false => self.desk.start_over(node).await?,
+                    }
+                    MemberChange::AddLearner(node)
+                };
+                self.try_step(leader, Request::Change(change), &mut steps, &mut said).await;
+            }
+            self.rest(|| format!("{node} did not join"), &said).await?;
+        }
+    }
+
+    /// The node has nothing: only if a leader says that it is no member.
+    pub async fn wipe(&self, node: NodeId) -> Result<u64, String> {
+        loop {
+            if let Some((leader, standing)) = self.leader().await {
+                if standing.voters.contains(&node) || standing.learners.contains(&node) {
+                    return Err(format!("{node} is not wiped: {leader} says that it is a member"));
+                }
+                self.desk.start_over(node).await?;
+                return Ok(1);
+            }
+            self.rest(|| format!("{node} was not wiped"), "").await?;
+        }
+    }
+
+    /// The node leads. Asked once; how many leaders were asked.
+    pub async fn transfer(&self, to: NodeId) -> Result<u64, String> {
+        let mut steps = 0;
+        let mut said = String::new();
+        loop {
+            if let Some((leader, _)) = self.leader().await {
+                if leader == to {
+                    return Ok(steps);
+                }
+                if steps == 0 {
+                    self.try_step(leader, Request::Transfer(to), &mut steps, &mut said).await;
+                }
+            }
+            self.rest(|| format!("{to} did not take over"), &said).await?;
+        }
+    }
+
+    async fn try_step(&self, leader: NodeId, ask: Request, steps: &mut u64, said: &mut String) {
+        match self.ask(leader, ask).await {
+            Ok(Ok(_)) => *steps += 1,
+            Ok(Err(refusal)) => *said = format!("{leader} says: {refusal}"),
+            Err(error) => *said = format!("{leader} gave no answer: {error}"),
+        }
+    }
+
+    async fn rest(&self, what: impl Fn() -> String, said: &str) -> Result<(), String> {
+        if self.desk.now() >= self.until {
+            let why = if said.is_empty() { "no node says that it leads" } else { said };
+            return Err(format!("{} within {:?}: {why}", what(), self.limit));
+        }
+        self.desk.sleep(AGAIN).await;
+        Ok(())
+    }
+
+    /// Of the nodes that say that they lead, the one of the highest term.
+    async fn leader(&self) -> Option<(NodeId, Standing)> {
+        let nodes = self.desk.nodes();
+        let asked = nodes.iter().map(|node| self.ask(*node, Request::Status));
+        let standings = nodes.iter().copied().zip(join_all(asked).await);
+        let leading = standings.filter_map(|(node, answer)| match answer {
+            Ok(Ok(standing)) if standing.leads => Some((node, standing)),
+            _ => None,
+        });
+        leading.max_by_key(|(_, standing)| standing.term)
+    }
+
+    async fn ask(&self, node: NodeId, request: Request) -> io::Result<Result<Standing, String>> {
+        let exchange = async {
+            let mut socket = self.desk.connect(node).await?;
+            write_frame(&mut socket, &request.encode()).await?;
+            let answer = read_frame(&mut socket).await?;
+            read_answer(answer)
+                .map_err(|Malformed| io::Error::new(io::ErrorKind::InvalidData, "malformed answer"))
+        };
+        match select(pin!(exchange), pin!(self.desk.sleep(ASK_WITHIN))).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_reads_back_and_is_no_transaction() {
+        let node = NodeId(3);
+        for request in [
+            Request::Status,
+            Request::Change(MemberChange::AddVoter(node)),
+            Request::Change(MemberChange::AddLearner(node)),
+            Request::Change(MemberChange::PromoteLearner(node)),
+            Request::Change(MemberChange::RemoveServer(node)),
+            Request::Transfer(node),
+        ] {
+            let bytes = Bytes::from(request.encode());
+            assert_eq!(Request::decode(bytes.clone()), Ok(request));
+            assert!(crate::kv::request::Payload::decode(bytes.clone()).is_err());
+            assert!(Request::decode(bytes.slice(..bytes.len() - 1)).is_err());
+        }
+    }
+
+    #[test]
+    fn an_answer_reads_back() {
+        let standing = Standing {
+            term: 4,
+            leads: true,
+            applied: 99,
+            voters: vec![NodeId(1), NodeId(2)],
+            learners: vec![NodeId(3)],
+        };
+        let mut w = Writer::new();
+        write_standing(w.u8(DONE), &standing);
+        let bytes = Bytes::from(w.finish());
+        assert_eq!(read_answer(bytes.clone()), Ok(Ok(standing)));
+        assert!(read_answer(bytes.slice(..bytes.len() - 1)).is_err());
+        let mut w = Writer::new();
+        w.u8(REFUSED).bytes(b"no");
+        assert_eq!(read_answer(w.finish().into()), Ok(Err("no".to_owned())));
+    }
+}
