@@ -78,6 +78,40 @@ fn redis_rs_speaks_every_type_to_whichever_node() {
 }
 
 #[test]
+fn redis_rs_waits_on_a_follower_for_what_another_client_writes() {
+    type Popped = Option<(String, String, f64)>;
+    let place = Place::new();
+    let nodes = place.cluster(3, &[]);
+    for node in &nodes {
+        let id = node.address.to_string();
+        let (zset, stream) = (format!("zset of {id}"), format!("stream of {id}"));
+        let (mut waits, mut writes) = (connection(node), connection(&nodes[0]));
+        let nothing: Popped =
+            redis::cmd("BZPOPMIN").arg(&[&zset, "0.05"]).query(&mut waits).unwrap();
+        assert_eq!(nothing, None);
+        let waiting = std::thread::spawn({
+            let (zset, stream) = (zset.clone(), stream.clone());
+            move || {
+                let mut popped = redis::cmd("BZPOPMIN");
+                let popped: Popped = popped.arg(&[&zset, "20"]).query(&mut waits).unwrap();
+                let mut read = redis::cmd("XREAD");
+                read.arg(&["BLOCK", "20000", "STREAMS", &stream, "0"]);
+                let read: Vec<(String, Vec<(String, Vec<String>)>)> =
+                    read.query(&mut waits).unwrap();
+                (popped, read)
+            }
+        });
+        assert_eq!(redis::cmd("ZADD").arg(&[&zset, "2", "m"]).query::<i64>(&mut writes), Ok(1));
+        let mut add = redis::cmd("XADD");
+        let added: String = add.arg(&[&stream, "*", "f", "v"]).query(&mut writes).unwrap();
+        let (popped, read) = waiting.join().unwrap();
+        assert_eq!(popped, Some((zset, "m".to_owned(), 2.0)));
+        let entry = (added, vec!["f".to_owned(), "v".to_owned()]);
+        assert_eq!(read, [(stream, vec![entry])]);
+    }
+}
+
+#[test]
 fn redis_rs_runs_a_transaction_on_every_node_of_a_cluster() {
     let place = Place::new();
     let nodes = place.cluster(3, &[]);

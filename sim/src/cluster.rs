@@ -55,8 +55,8 @@ pub trait Guest {
         ready(Err("this program has no operator".to_owned())).boxed_local()
     }
 
-    /// The node's disk is empty: when it starts, it waits to be added.
-    fn starts_over(&self, _node: u16) {}
+    /// The node's disk is empty: when it starts, it waits to be added, by a leader of this term or a later one.
+    fn starts_over(&self, _node: u16, _term: u64) {}
 }
 
 impl<F: Fn(SimEnv) -> LocalBoxFuture<'static, ()>> Guest for F {

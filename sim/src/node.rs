@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 /// Runs `elastickv::node` on every node of the cluster, with options that may differ from node to node.
 pub struct Elastickv {
     options: Box<dyn Fn(u16) -> Options>,
-    /// How often each node has started over.
-    joins: RefCell<BTreeMap<u16, u16>>,
+    /// How often each node has started over, and in which term last.
+    joins: RefCell<BTreeMap<u16, (u16, u64)>>,
 }
 
 impl Elastickv {
@@ -32,8 +32,8 @@ impl Elastickv {
     }
 
     fn options_of(&self, node: u16) -> Options {
-        let joins = self.joins.borrow().get(&node).copied().unwrap_or_default();
-        Options { joins, ..(self.options)(node) }
+        let (joins, join_term) = self.joins.borrow().get(&node).copied().unwrap_or_default();
+        Options { joins, join_term, ..(self.options)(node) }
     }
 }
 
@@ -61,7 +61,9 @@ impl Guest for Elastickv {
         async move { admin::carry_out(&desk, order).await }.boxed_local()
     }
 
-    fn starts_over(&self, node: u16) {
-        *self.joins.borrow_mut().entry(node).or_default() += 1;
+    fn starts_over(&self, node: u16, term: u64) {
+        let mut joins = self.joins.borrow_mut();
+        let (count, last) = joins.entry(node).or_default();
+        (*count, *last) = (*count + 1, term);
     }
 }

@@ -42,13 +42,13 @@ impl admin::Desk for Desk {
         self.0.hosts.borrow_mut()[usize::from(node.0)].empty = false;
     }
 
-    async fn start_over(&self, node: NodeId) -> Result<(), String> {
+    async fn start_over(&self, node: NodeId, term: u64) -> Result<(), String> {
         self.0.end(node.0).await;
         self.0.wipe(node.0);
         self.0.hosts.borrow_mut()[usize::from(node.0)].empty = true;
         let guest = self.0.guest.borrow().clone();
         if let Some(guest) = guest {
-            guest.starts_over(node.0);
+            guest.starts_over(node.0, term);
         }
         self.start(node).await
     }

@@ -29,8 +29,8 @@ pub struct ElastickvNode {
     pub args: Vec<String>,
     /// Whether it runs under the time shim.
     pub has_clock: bool,
-    /// How often each node has started over, to be added to the group again.
-    joins: RefCell<BTreeMap<NodeId, u16>>,
+    /// How often each node has started over, to be added to the group again, and in which term last.
+    joins: RefCell<BTreeMap<NodeId, (u16, u64)>>,
     /// Who has since it was last a voter.
     empty: RefCell<BTreeSet<NodeId>>,
 }
@@ -56,7 +56,9 @@ impl OneDaemon for ElastickvNode {
         let peers = sites.iter().filter(|peer| peer.node != at.node);
         words.extend(peers.map(|peer| format!("--peer={}={}", peer.node.0, peer.address)));
         words.extend(self.args.iter().cloned());
-        words.extend(self.joins.borrow().get(&at.node).map(|joins| format!("--join={joins}")));
+        if let Some((joins, term)) = self.joins.borrow().get(&at.node) {
+            words.extend([format!("--join={joins}"), format!("--join-term={term}")]);
+        }
         Daemon { folder: at.path("daemon"), log: at.path("log.txt"), words }
     }
 }
@@ -201,13 +203,14 @@ impl admin::Desk for Desk<'_> {
         self.db.empty.borrow_mut().remove(&NodeId(node.0));
     }
 
-    async fn start_over(&self, node: env::NodeId) -> Result<(), String> {
+    async fn start_over(&self, node: env::NodeId, term: u64) -> Result<(), String> {
         let at = self.site(node)?;
         let text = |error: DbError| error.to_string();
         Kill::kill(self.db, self.sites, at).await.map_err(text)?;
         let empty = Command::new("rm").args(["-rf", "--", &at.path("data")]);
         done(&*at.remote, &empty).await.map_err(|error| error.to_string())?;
-        *self.db.joins.borrow_mut().entry(at.node).or_default() += 1;
+        let (joins, last) = self.db.joins.borrow().get(&at.node).copied().unwrap_or_default();
+        self.db.joins.borrow_mut().insert(at.node, (joins + 1, term.max(last)));
         self.db.empty.borrow_mut().insert(at.node);
         self.start(node).await
     }

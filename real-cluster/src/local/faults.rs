@@ -149,9 +149,9 @@ impl admin::Desk for LocalCluster {
         }
     }
 
-    async fn start_over(&self, node: NodeId) -> Result<(), String> {
+    async fn start_over(&self, node: NodeId, term: u64) -> Result<(), String> {
         let seat = self.seat(harness(node)).map_err(|error| error.0)?;
-        seat.start_over().await.map_err(|error| error.to_string())?;
+        seat.start_over(term).await.map_err(|error| error.to_string())?;
         self.start(node).await
     }
 

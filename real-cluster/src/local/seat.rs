@@ -58,6 +58,8 @@ pub struct Seat {
     boots: Arc<AtomicU32>,
     /// How often it has started over.
     joins: Cell<u16>,
+    /// In which term last.
+    join_term: Cell<u64>,
     /// It has since it was last a voter.
     empty: Cell<bool>,
     sitting: RefCell<Option<Sitting>>,
@@ -77,6 +79,7 @@ impl Seat {
             recipe,
             boots: Arc::default(),
             joins: Cell::new(0),
+            join_term: Cell::new(0),
             empty: Cell::new(false),
             sitting: RefCell::default(),
         }
@@ -109,6 +112,7 @@ impl Seat {
         let mut words = self.recipe.args.clone();
         if self.joins.get() > 0 {
             words.push(format!("--join={}", self.joins.get()));
+            words.push(format!("--join-term={}", self.join_term.get()));
         }
         let process = Arc::new(Process::start(&self.recipe.program, &words, &self.recipe.log)?);
         self.boots.fetch_add(1, Ordering::Relaxed);
@@ -134,13 +138,14 @@ impl Seat {
     }
 
     /// Kills the process and empties its directory: from now on it starts as one that waits to be added.
-    pub async fn start_over(&self) -> io::Result<()> {
+    pub async fn start_over(&self, term: u64) -> io::Result<()> {
         self.kill().await;
         match std::fs::remove_dir_all(&self.recipe.data) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         self.joins.set(self.joins.get() + 1);
+        self.join_term.set(term);
         self.empty.set(true);
         Ok(())
     }

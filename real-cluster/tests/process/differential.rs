@@ -2,7 +2,8 @@
 //! [`alike`] lists. Where there is no server it says SKIP; with REDIS_SERVER_REQUIRED=1 that is a failure.
 //!
 //! What is not generated, since upstream's Elastickv does it otherwise and so do we: options that it lacks (LPOP's count, ZRANGE's
-//! BYSCORE), what its MULTI does not run, numbers with leading zeros, which Go reads and Redis refuses, and scores with more digits than
+//! BYSCORE, XADD's NOMKSTREAM and MINID, a COUNT of none, what is wrong
+//! with an identity or a bound where the key is of another type too), what its MULTI does not run, numbers with leading zeros, which Go reads and Redis refuses, and scores with more digits than
 //! both write alike.
 
 use crate::node::{Place, REDIS};
@@ -323,8 +324,62 @@ fn sorted_sets() -> Vec<BoxedStrategy<Words>> {
         options(command!("ZREVRANGEBYSCORE", key(), bound(), bound()), limits),
         command!("ZPOPMIN", key()),
         command!("ZPOPMIN", key(), -1i64..3),
+        then(command!("BZPOPMIN", key()), Just("0.01".to_owned()), 1..2),
+        command!("BZPOPMIN", key(), key(), Just("0.01")),
+        command!("BZPOPMIN", key(), Just("x")),
         command!("ZREMRANGEBYRANK", key(), index(), index()),
         command!("ZREMRANGEBYSCORE", key(), bound(), bound()),
+    ]
+}
+
+fn streams() -> Vec<BoxedStrategy<Words>> {
+    let id = || (0u64..6, 1u64..4).prop_map(|(ms, seq)| format!("{ms}-{seq}"));
+    let later = || (0u64..60, 1u64..4).prop_map(|(ms, seq)| format!("{ms}-{seq}"));
+    let field = || prop::sample::select(vec!["f", "g"]).prop_map(str::to_owned);
+    let bound = |whole: &'static str| {
+        prop_oneof![
+            3 => (0u64..60, 0u64..4).prop_map(|(ms, seq)| format!("{ms}-{seq}")),
+            2 => (0u64..60).prop_map(|ms| ms.to_string()),
+            2 => (1u64..60).prop_map(|ms| format!("({ms}")),
+            1 => (1u64..60, 0u64..4).prop_map(|(ms, seq)| format!("({ms}-{seq}")),
+            4 => Just(whole.to_owned()),
+        ]
+    };
+    let counts: &[&str] = &["COUNT 1", "COUNT 3"];
+    let after = || prop_oneof![3 => later(), 2 => Just("0".to_owned()), 1 => Just("$".to_owned())];
+    let limited = (key(), 0u64..5, later(), field(), value()).prop_map(|(key, limit, id, f, v)| {
+        let limit = limit.to_string();
+        ["XADD", &key, "MAXLEN", &limit, &id, &f, &v].map(str::to_owned).to_vec()
+    });
+    let of_two = (key(), key(), after(), after()).prop_map(|(a, b, after_a, after_b)| {
+        ["XREAD", "COUNT", "2", "STREAMS", &a, &b, &after_a, &after_b].map(str::to_owned).to_vec()
+    });
+    let of_one = (key(), after())
+        .prop_map(|(key, after)| ["XREAD", "STREAMS", &key, &after].map(str::to_owned).to_vec());
+    vec![
+        command!("XADD", key(), later(), field(), value()),
+        command!("XADD", key(), id(), field(), value()),
+        command!("XADD", key(), later(), field(), value(), field(), value()),
+        limited.boxed(),
+        command!("XLEN", key()),
+        options(command!("XRANGE", key(), bound("-"), bound("+")), counts),
+        options(command!("XREVRANGE", key(), bound("+"), bound("-")), counts),
+        of_one.boxed(),
+        of_two.boxed(),
+        command!("XTRIM", key(), Just("MAXLEN"), 0u64..5),
+        command!("XTRIM", key(), Just("MAXLEN"), Just("="), 0u64..5),
+    ]
+}
+
+/// HyperLogLogs of few elements, which Redis counts exactly too, under keys of their own: to Redis they are strings.
+fn hlls() -> Vec<BoxedStrategy<Words>> {
+    let key = || prop::sample::select(vec!["h", "i"]).prop_map(str::to_owned);
+    vec![
+        then(command!("PFADD", key(), value()), value(), 0..4),
+        then(command!("PFCOUNT", key()), key(), 0..2),
+        command!("DEL", key()),
+        command!("TYPE", key()),
+        command!("EXPIRE", key(), Just(1000)),
     ]
 }
 
@@ -359,6 +414,8 @@ fn stream() -> impl Strategy<Value = Vec<Words>> {
         3 => one(lists()),
         3 => one(hashes_and_sets()),
         4 => one(sorted_sets()),
+        4 => one(streams()),
+        1 => one(hlls()),
         1 => transaction(),
         1 => Just(vec![words("MULTI"), words("MULTI"), words("EXEC"), words("EXEC")]),
     ];

@@ -137,8 +137,8 @@ pub trait Desk {
     async fn sleep(&self, duration: Duration);
     /// Since some time.
     fn now(&self) -> Duration;
-    /// Whatever the node holds is gone, and it starts again as one that waits to be added.
-    async fn start_over(&self, node: NodeId) -> Result<(), String>;
+    /// Whatever the node holds is gone, and it starts again as one that waits to be added and hears no leader of an earlier term.
+    async fn start_over(&self, node: NodeId, term: u64) -> Result<(), String>;
     /// Whether it has started over since it was last a voter.
     fn is_empty(&self, node: NodeId) -> bool;
     /// It is a voter: what it holds from now on counts.
@@ -230,7 +230,7 @@ impl<'a, D: Desk> Operator<'a, D> {
                     // Only who is out by a leader's applied configuration may forget what it knew.
                     match self.desk.is_empty(node) {
                         true => self.desk.start(node).await?,
-                        false => self.desk.start_over(node).await?,
+                        false => self.desk.start_over(node, standing.term).await?,
                     }
                     MemberChange::AddLearner(node)
                 };
@@ -247,7 +247,7 @@ impl<'a, D: Desk> Operator<'a, D> {
                 if standing.voters.contains(&node) || standing.learners.contains(&node) {
                     return Err(format!("{node} is not wiped: {leader} says that it is a member"));
                 }
-                self.desk.start_over(node).await?;
+                self.desk.start_over(node, standing.term).await?;
                 return Ok(1);
             }
             self.rest(|| format!("{node} was not wiped"), "").await?;

@@ -45,6 +45,9 @@ pub struct Options {
     /// How often this node has come back with nothing, to be added to a group that is there already (`--raftJoinMembers`); 0 for a
     /// first member. It keeps the requests of its lives apart.
     pub joins: u16,
+    /// Of a node that joins: the term of the leader that said that it is no member. Who leads an earlier one may not know it yet, and
+    /// would count on what the node has forgotten.
+    pub join_term: u64,
     /// One Raft tick. Upstream: 10 ms.
     pub tick: Duration,
     /// Ticks between heartbeats. `main.go`: 20 (200 ms).
@@ -73,6 +76,7 @@ impl Options {
         Options {
             nodes,
             joins: 0,
+            join_term: 0,
             tick: Duration::from_millis(10),
             heartbeat_ticks: 20,
             election_ticks: 200,

@@ -231,6 +231,9 @@ impl<E: Env> Inner<E> {
     fn step(&self, bytes: Bytes) {
         // What does not decode was torn on the way; Raft bears a lost message.
         let Ok(message) = Message::decode(&bytes) else { return };
+        if self.is_of_an_earlier_life(&message) {
+            return self.env.reached("message to an earlier life ignored");
+        }
         let election = matches!(message.kind, MessageKind::Vote | MessageKind::PreVote);
         let asked_by_leader = message.context == CAMPAIGN_TRANSFER;
         if election && !asked_by_leader && self.env.monotonic() < self.silent_until.get() {
@@ -251,6 +254,14 @@ impl<E: Env> Inner<E> {
         if from_leader && (raft.leader_id(), raft.term()) == (from, term) {
             self.promise_lease();
         }
+    }
+
+    /// Whether the sender speaks to what this node was before its disk was wiped: it leads a term from before its removal, or counts on
+    /// entries that a node which waits to be added cannot have.
+    fn is_of_an_earlier_life(&self, message: &Message) -> bool {
+        let last = self.raft.borrow().last_index();
+        let beyond = message.kind == MessageKind::Heartbeat && message.commit > last;
+        message.term < self.options.join_term || (beyond && self.knows_no_group())
     }
 
     /// Whether this node waits to be added, with nothing in its log.

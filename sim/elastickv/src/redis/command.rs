@@ -4,10 +4,11 @@ use super::context::Context;
 use super::generic::Clock;
 use super::resp::Reply;
 use super::specs::{Keys, SPECS, Spec};
-use super::{generic, hashes, lists, sets, strings, zsets};
+use super::{generic, hashes, hlls, lists, sets, streams, strings, zsets};
 use crate::kv::error::KvError;
 use bytes::Bytes;
 use std::fmt;
+use std::time::Duration;
 
 pub use super::specs::Name;
 
@@ -55,6 +56,16 @@ pub enum CommandError {
     Unknown(&'static str, String),
     /// INCR at the end of the range.
     Overflow,
+    /// No identity of a stream's entry.
+    InvalidStreamId,
+    /// The identity that comes before all.
+    StreamIdZero,
+    /// Not after the last one.
+    StreamIdTooSmall,
+    /// After the last one that there can be.
+    StreamExhausted,
+    /// How long to wait was expected.
+    InvalidTimeout,
     /// A word that is no option.
     Syntax,
     /// The store holds bytes that no version of ours wrote.
@@ -88,6 +99,21 @@ impl fmt::Display for CommandError {
             CommandError::Incompatible(text) => f.write_str(text),
             CommandError::Unknown(what, word) => write!(f, "ERR {what} {word}"),
             CommandError::Overflow => f.write_str("ERR increment or decrement would overflow"),
+            CommandError::InvalidStreamId => {
+                f.write_str("ERR Invalid stream ID specified as stream command argument")
+            }
+            CommandError::StreamIdZero => {
+                f.write_str("ERR The ID specified in XADD must be greater than 0-0")
+            }
+            CommandError::StreamIdTooSmall => f.write_str(
+                "ERR The ID specified in XADD is equal or smaller than the target stream top item",
+            ),
+            CommandError::StreamExhausted => {
+                f.write_str("ERR The stream has exhausted the ID space")
+            }
+            CommandError::InvalidTimeout => {
+                f.write_str("ERR timeout is not a float or out of range")
+            }
             CommandError::Syntax => f.write_str("ERR syntax error"),
             CommandError::Corrupt => f.write_str("ERR invalid collection metadata"),
         }
@@ -125,6 +151,24 @@ impl Command {
         self.writes() && self.spec().keys == Keys::None
     }
 
+    /// How long it waits where it finds nothing; zero is for ever. `None`: it does not wait.
+    pub fn patience(&self) -> Option<Duration> {
+        match self.name {
+            Name::Xread => streams::patience(&self.args),
+            Name::Bzpopmin => zsets::patience(&self.args).ok(),
+            _ => None,
+        }
+    }
+
+    /// The same command as it is to be asked again while it waits.
+    pub fn pinned(&self, context: &mut Context<'_>) -> Result<Command, CommandError> {
+        let args = match self.name {
+            Name::Xread => streams::pinned(context, &self.args)?,
+            _ => self.args.clone(),
+        };
+        Ok(Command { name: self.name, args })
+    }
+
     /// The keys that it names.
     pub fn keys(&self) -> Vec<Bytes> {
         let all = self.args.iter().skip(1);
@@ -132,6 +176,7 @@ impl Command {
             Keys::None => Vec::new(),
             Keys::First => all.take(1).cloned().collect(),
             Keys::All => all.cloned().collect(),
+            Keys::AllButLast => all.take(self.args.len() - 2).cloned().collect(),
             Keys::Pairs => all.step_by(2).cloned().collect(),
         }
     }
@@ -247,6 +292,15 @@ impl Command {
             Name::Zpopmin => zsets::pop_min(context, args),
             Name::Zremrangebyrank => zsets::rem_by_rank(context, args),
             Name::Zremrangebyscore => zsets::rem_by_score(context, args),
+            Name::Bzpopmin => zsets::pop_first(context, args),
+            Name::Xadd => streams::add(context, args),
+            Name::Xlen => streams::len(context, &args[1]),
+            Name::Xrange => streams::range(context, args, false),
+            Name::Xrevrange => streams::range(context, args, true),
+            Name::Xread => streams::read(context, args),
+            Name::Xtrim => streams::trim(context, args),
+            Name::Pfadd => hlls::add(context, &args[1], &args[2..]),
+            Name::Pfcount => hlls::count(context, &args[1..]),
         }
     }
 }

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod lists;
+pub mod records;
 
 /// Deltas of one collection that a change folds into the base record. Upstream's DeltaCompactor does it in the background, from 64 on;
 /// and every read of the collection scans them.
@@ -45,6 +46,10 @@ pub enum Type {
     String,
     /// Members.
     Collection(Kind),
+    /// Entries by identity.
+    Stream,
+    /// What was added, to be counted.
+    Hll,
 }
 
 impl Type {
@@ -53,6 +58,8 @@ impl Type {
         match self {
             Type::String => "string",
             Type::Collection(kind) => kind.name(),
+            Type::Stream => "stream",
+            Type::Hll => "string",
         }
     }
 }
@@ -148,7 +155,11 @@ impl Context<'_> {
                 return Ok(Some(Type::Collection(kind)));
             }
         }
-        Ok(None)
+        match () {
+            () if self.live_record(&keys::stream(key), key) => Ok(Some(Type::Stream)),
+            () if self.live_record(&keys::hll(key), key) => Ok(Some(Type::Hll)),
+            () => Ok(None),
+        }
     }
 
     /// When the key expires; `None` if it never does or is not there.
@@ -156,7 +167,7 @@ impl Context<'_> {
         Ok(match self.type_of(key)? {
             None => None,
             Some(Type::String) => self.live_string(key).and_then(|(_, expires)| expires),
-            Some(Type::Collection(_)) => self.collection_expires(key),
+            Some(_) => self.collection_expires(key),
         })
     }
 
@@ -167,14 +178,15 @@ impl Context<'_> {
             Some(Type::String) => {
                 let value = self.live_string(key).map(|(value, _)| value).unwrap_or_default();
                 self.put(keys::string(key), keys::encode_string(&value, at_ms));
+                return Ok(true);
             }
-            Some(Type::Collection(kind)) => {
-                self.put(keys::fence(kind, key), Bytes::new());
-                match at_ms {
-                    Some(at) => self.put(keys::ttl(key), at.to_be_bytes().to_vec().into()),
-                    None => self.erase(keys::ttl(key)),
-                }
-            }
+            Some(Type::Collection(kind)) => self.put(keys::fence(kind, key), Bytes::new()),
+            Some(Type::Stream) => self.touch_record(keys::stream(key)),
+            Some(Type::Hll) => self.touch_record(keys::hll(key)),
+        }
+        match at_ms {
+            Some(at) => self.put(keys::ttl(key), at.to_be_bytes().to_vec().into()),
+            None => self.erase(keys::ttl(key)),
         }
         Ok(true)
     }
@@ -211,16 +223,30 @@ impl Context<'_> {
                 }
             }
         }
+        for (rest, _) in self.scan(keys::streams()) {
+            let key = rest.slice(4..);
+            if self.live_record(&keys::stream(&key), &key) {
+                all.push((key, Type::Stream));
+            }
+        }
+        for (key, _) in self.scan(keys::hlls()) {
+            if self.live_record(&keys::hll(&key), &key) {
+                all.push((key, Type::Hll));
+            }
+        }
         Ok(all)
     }
 
     /// Deletes every key, also what has expired: another node's clock may see it still.
     pub fn erase_everything(&mut self) -> Result<(), CommandError> {
         let kinds = Kind::ALL.map(keys::fences);
-        for prefix in [keys::strings()].into_iter().chain(kinds) {
+        for prefix in [keys::strings(), keys::hlls()].into_iter().chain(kinds) {
             for (key, _) in self.scan(prefix) {
                 self.erase_all(&key)?;
             }
+        }
+        for (rest, _) in self.scan(keys::streams()) {
+            self.erase_all(&rest[4..])?;
         }
         Ok(())
     }
@@ -232,6 +258,7 @@ impl Context<'_> {
         for kind in Kind::ALL {
             self.erase_collection(kind, key)?;
         }
+        self.erase_records(key);
         Ok(())
     }
 
@@ -246,7 +273,7 @@ impl Context<'_> {
     /// A string's bytes; an error if the key holds anything else.
     pub fn string(&mut self, key: &[u8]) -> Result<Option<Bytes>, CommandError> {
         match self.type_of(key)? {
-            Some(Type::Collection(_)) => Err(CommandError::WrongType),
+            Some(Type::Collection(_) | Type::Stream | Type::Hll) => Err(CommandError::WrongType),
             Some(Type::String) => Ok(self.live_string(key).map(|(value, _)| value)),
             None => Ok(None),
         }
@@ -262,6 +289,7 @@ impl Context<'_> {
         for kind in Kind::ALL {
             self.erase_collection(kind, key)?;
         }
+        self.erase_records(key);
         self.read_keys.insert(keys::string(key));
         self.put(keys::string(key), keys::encode_string(value, expires_ms));
         Ok(())

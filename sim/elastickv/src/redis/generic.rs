@@ -7,9 +7,11 @@
 //! is no serializable step among writers of new keys; and no more than fit into a transaction's read set.
 
 use super::command::{CommandError, integer, is};
+use super::context::records::fields;
 use super::context::{Context, Type};
 use super::keys::{Kind, Meta};
 use super::resp::Reply;
+use super::streams::StreamId;
 use bytes::Bytes;
 
 type Result = std::result::Result<Reply, CommandError>;
@@ -209,6 +211,17 @@ pub fn rename(context: &mut Context<'_>, from: &[u8], to: &[u8]) -> Result {
                 context.put_score(to, member, None, *score);
             }
             context.changed(Kind::Zset, to, Meta::grown(members.len() as i64))?;
+        }
+        Type::Stream => {
+            let meta = context.stream(from)?.unwrap_or_default();
+            for (id, stored) in context.entries(from, StreamId::MIN, StreamId::MAX) {
+                context.put_entry(to, id, &fields(stored)?);
+            }
+            context.put_stream(to, meta);
+        }
+        Type::Hll => {
+            let members = context.hll(from)?.unwrap_or_default();
+            context.put_hll(to, &members);
         }
         Type::Collection(kind) => {
             context.open(kind, from)?;

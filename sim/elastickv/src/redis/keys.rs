@@ -1,4 +1,4 @@
-//! How Redis values lie in the store (`adapter/redis_keys.go`, `store/{list,hash,set,zset}_helpers.go`).
+//! How Redis values lie in the store (`adapter/redis_keys.go`, `store/{list,hash,set,zset,stream}_helpers.go`).
 //!
 //! A collection is members under keys of their own, a base meta record, and one delta a change, whose key embeds the change's commit
 //! timestamp. Every writer of a collection also writes the collection's fence, so that writers of one key always conflict with each
@@ -7,6 +7,7 @@
 //! Differs from upstream: when a collection expires is kept beside it for every type (`!redis|ttl|`), where upstream has it in the meta
 //! records of lists and streams; no legacy encodings; popped list items leave no claim keys.
 
+use super::streams::StreamId;
 use crate::codec::{Malformed, Reader, Writer};
 use crate::kv::request::Elem;
 use bytes::Bytes;
@@ -14,6 +15,9 @@ use bytes::Bytes;
 const STRING: &[u8] = b"!redis|str|";
 const TTL: &[u8] = b"!redis|ttl|";
 const LIST_ITEM: &[u8] = b"!lst|itm|";
+const STREAM: &[u8] = b"!stream|meta|";
+const STREAM_ENTRY: &[u8] = b"!stream|entry|";
+const HLL: &[u8] = b"!redis|hll|";
 const ZSET_SCORE: &[u8] = b"!zs|scr|";
 /// Magic and version.
 const STRING_MAGIC: [u8; 2] = [0xff, 0x01];
@@ -130,6 +134,36 @@ pub fn ttl(key: &[u8]) -> Bytes {
     join(&[TTL, key])
 }
 
+/// The record of a stream.
+pub fn stream(key: &[u8]) -> Bytes {
+    join(&[STREAM, &len4(key), key])
+}
+
+/// What all streams' records begin with; four bytes of the key's length follow.
+pub fn streams() -> &'static [u8] {
+    STREAM
+}
+
+/// An entry of a stream; keys sort as identities do.
+pub fn entry(key: &[u8], id: StreamId) -> Bytes {
+    join(&[STREAM_ENTRY, &len4(key), key, &id.to_bytes()])
+}
+
+/// What all entries of a stream begin with.
+pub fn entries(key: &[u8]) -> Bytes {
+    join(&[STREAM_ENTRY, &len4(key), key])
+}
+
+/// The record of a HyperLogLog.
+pub fn hll(key: &[u8]) -> Bytes {
+    join(&[HLL, key])
+}
+
+/// What all HyperLogLogs' records begin with.
+pub fn hlls() -> &'static [u8] {
+    HLL
+}
+
 /// What every writer of a collection writes and every reader of it reads.
 pub fn fence(kind: Kind, key: &[u8]) -> Bytes {
     join(&[kind.fence(), key])
@@ -207,7 +241,7 @@ pub fn delta(kind: Kind, key: &[u8], seq_in_txn: u32, by: Meta) -> Elem {
 /// The user's key inside an internal one, for messages to people (`normalizeRetryableRedisTxnKey`).
 pub fn user_key(internal: &[u8]) -> &[u8] {
     let fences = Kind::ALL.map(Kind::fence);
-    for prefix in [STRING, TTL].into_iter().chain(fences) {
+    for prefix in [STRING, TTL, HLL].into_iter().chain(fences) {
         if let Some(key) = internal.strip_prefix(prefix) {
             return key;
         }
@@ -219,7 +253,7 @@ pub fn user_key(internal: &[u8]) -> &[u8] {
         Kind::List => [kind.delta()].to_vec(),
         _ => [kind.delta(), kind.meta(), kind.member()].to_vec(),
     });
-    for prefix in with_length.chain([ZSET_SCORE]) {
+    for prefix in with_length.chain([ZSET_SCORE, STREAM, STREAM_ENTRY]) {
         if let Some(rest) = internal.strip_prefix(prefix) {
             return counted(rest).unwrap_or(internal);
         }
@@ -302,6 +336,7 @@ mod tests {
     fn every_internal_key_gives_the_user_key_back() {
         let mut all =
             vec![string(b"k"), ttl(b"k"), list_item(b"k", 5), score_entry(b"k", 1.5, b"m")];
+        all.extend([stream(b"k"), entry(b"k", StreamId { ms: 1, seq: 2 }), hll(b"k")]);
         for kind in Kind::ALL {
             all.extend([
                 fence(kind, b"k"),

@@ -27,6 +27,9 @@ const ATTEMPTS: u32 = 50;
 const BACKOFF_MIN: Duration = Duration::from_millis(1);
 const BACKOFF_MAX: Duration = Duration::from_millis(10);
 
+/// Between two looks of a command that waits.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
 /// Serves Redis clients. Cheap to clone.
 pub struct Server<E: Env>(Rc<Inner<E>>);
 
@@ -164,6 +167,41 @@ impl<E: Env> Server<E> {
             let leader = self.leader()?;
             return inner.proxy.command(leader, &command.args).await;
         }
+        match command.patience() {
+            Some(patience) => self.wait_for(command, patience).await,
+            None => self.lead(command).await,
+        }
+    }
+
+    /// A command that waits asks again and again (upstream: woken by writes, and every tenth of a second). It gives up a little before
+    /// the dispatch would, also if it was to wait for ever.
+    async fn wait_for(&self, command: Command, patience: Duration) -> Result<Reply, KvError> {
+        let inner = &self.0;
+        let most = inner.options.dispatch_timeout * 9 / 10;
+        let patience = if patience.is_zero() { most } else { patience.min(most) };
+        let until = inner.env.monotonic() + patience;
+        let command = match self.pinned(command).await? {
+            Ok(command) => command,
+            Err(error) => return Ok(error_reply(error)),
+        };
+        loop {
+            let reply = self.lead(command.clone()).await?;
+            let left = until.saturating_sub(inner.env.monotonic());
+            if reply != Reply::NullArray || left.is_zero() {
+                return Ok(reply);
+            }
+            inner.env.sleep(left.min(ASK_AGAIN)).await;
+        }
+    }
+
+    async fn pinned(&self, command: Command) -> Result<Result<Command, CommandError>, KvError> {
+        let ts = self.fenced_ts().await?;
+        let fsm = self.0.coordinator.engine().fsm().borrow();
+        Ok(command.pinned(&mut Context::new(&fsm.store, ts, self.0.env.wall_ms())))
+    }
+
+    /// A command where this node leads.
+    async fn lead(&self, command: Command) -> Result<Reply, KvError> {
         if !command.writes() {
             let ts = self.fenced_ts().await?;
             return Ok(self.run(&[command], ts).replies.remove(0));

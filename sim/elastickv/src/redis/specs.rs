@@ -1,7 +1,7 @@
 //! The table of commands (`adapter/redis_command_specs.go`): names, arities, which words are keys.
 //!
 //! Beyond upstream's: APPEND, STRLEN, MGET, MSET, DECR, INCRBY, DECRBY, PSETEX, EXPIREAT, PEXPIREAT and PERSIST, as Redis has them.
-//! Not here: streams, HyperLogLog, Pub/Sub, Lua, BZPOPMIN.
+//! Not here: Pub/Sub, Lua.
 
 /// A command that this server knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +146,24 @@ pub enum Name {
     Zremrangebyrank,
     /// `ZREMRANGEBYSCORE key min max`
     Zremrangebyscore,
+    /// `BZPOPMIN key … timeout`
+    Bzpopmin,
+    /// `XADD key [MAXLEN [~] n] id field value …`
+    Xadd,
+    /// `XLEN key`
+    Xlen,
+    /// `XRANGE key start end [COUNT n]`
+    Xrange,
+    /// `XREVRANGE key end start [COUNT n]`
+    Xrevrange,
+    /// `XREAD [COUNT n] [BLOCK ms] STREAMS key … id …`
+    Xread,
+    /// `XTRIM key MAXLEN [= | ~] n`
+    Xtrim,
+    /// `PFADD key element …`
+    Pfadd,
+    /// `PFCOUNT key …`
+    Pfcount,
     /// `HELLO [2 [SETNAME name]]`
     Hello,
     /// `CLIENT subcommand …`
@@ -175,6 +193,8 @@ pub enum Keys {
     First,
     /// All after the name.
     All,
+    /// All after the name but the last.
+    AllButLast,
     /// Every other word.
     Pairs,
 }
@@ -202,7 +222,7 @@ const fn writes(word: &'static str, name: Name, arity: i32, keys: Keys) -> Spec 
 }
 
 /// All, in the order of [`Name`].
-pub const SPECS: [Spec; 79] = [
+pub const SPECS: [Spec; 88] = [
     reads("PING", Name::Ping, -1, Keys::None),
     writes("SET", Name::Set, -3, Keys::First),
     writes("SETEX", Name::Setex, 4, Keys::First),
@@ -273,6 +293,15 @@ pub const SPECS: [Spec; 79] = [
     writes("ZPOPMIN", Name::Zpopmin, -2, Keys::First),
     writes("ZREMRANGEBYRANK", Name::Zremrangebyrank, 4, Keys::First),
     writes("ZREMRANGEBYSCORE", Name::Zremrangebyscore, 4, Keys::First),
+    writes("BZPOPMIN", Name::Bzpopmin, -3, Keys::AllButLast),
+    writes("XADD", Name::Xadd, -5, Keys::First),
+    reads("XLEN", Name::Xlen, 2, Keys::First),
+    reads("XRANGE", Name::Xrange, -4, Keys::First),
+    reads("XREVRANGE", Name::Xrevrange, -4, Keys::First),
+    reads("XREAD", Name::Xread, -4, Keys::None),
+    writes("XTRIM", Name::Xtrim, -4, Keys::First),
+    writes("PFADD", Name::Pfadd, -3, Keys::First),
+    reads("PFCOUNT", Name::Pfcount, -2, Keys::All),
     reads("HELLO", Name::Hello, -1, Keys::None),
     reads("CLIENT", Name::Client, -2, Keys::None),
     reads("COMMAND", Name::Command, -1, Keys::None),
@@ -291,6 +320,7 @@ pub fn table() -> impl Iterator<Item = (String, i32, bool, [i64; 3])> {
             Keys::None => [0, 0, 0],
             Keys::First => [1, 1, 1],
             Keys::All => [1, -1, 1],
+            Keys::AllButLast => [1, -2, 1],
             Keys::Pairs => [1, -1, 2],
         };
         (spec.word.to_ascii_lowercase(), spec.arity, spec.writes, keys)

@@ -10,6 +10,7 @@ use super::keys::{Kind, Meta};
 use super::lists::clamp;
 use super::resp::Reply;
 use bytes::Bytes;
+use std::time::Duration;
 
 type Result = std::result::Result<Reply, CommandError>;
 type Members = Vec<(f64, Bytes)>;
@@ -212,6 +213,28 @@ pub fn pop_min(context: &mut Context<'_>, args: &[Bytes]) -> Result {
     let popped: Members = all(context, &args[1])?.into_iter().take(count).collect();
     take_out(context, &args[1], &popped)?;
     Ok(told(popped.into_iter(), true))
+}
+
+/// `BZPOPMIN key … timeout`: the first of the keys that holds anything, its lowest member and that one's score; a null array if none does.
+/// Waiting is the server's.
+pub fn pop_first(context: &mut Context<'_>, args: &[Bytes]) -> Result {
+    patience(args)?;
+    for key in &args[1..args.len() - 1] {
+        let popped: Members = all(context, key)?.into_iter().take(1).collect();
+        if !popped.is_empty() {
+            take_out(context, key, &popped)?;
+            let Reply::Array(told) = told(popped.into_iter(), true) else { continue };
+            return Ok(Reply::Array([vec![Reply::Bulk(key.clone())], told].concat()));
+        }
+    }
+    Ok(Reply::NullArray)
+}
+
+/// How long BZPOPMIN waits; zero is for ever.
+pub fn patience(args: &[Bytes]) -> std::result::Result<Duration, CommandError> {
+    let seconds = args.last().and_then(|word| std::str::from_utf8(word).ok()?.parse::<f64>().ok());
+    let seconds = seconds.ok_or(CommandError::InvalidTimeout)?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| CommandError::InvalidTimeout)
 }
 
 /// `ZREMRANGEBYRANK key start stop`

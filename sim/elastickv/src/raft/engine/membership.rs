@@ -4,7 +4,8 @@
 //! Differs from upstream: a leader that removes itself steps down at once, where upstream's goes on, without a vote and without
 //! taking proposals, for as long as its followers hear of it; and a node that waits to be added lends its vote to nobody, where
 //! upstream's answers whoever asks. A disk that was wiped forgets what it had voted for and what it had acknowledged, so who
-//! comes back with one must have caught up with its own return before it counts.
+//! comes back with one must have caught up with its own return before it counts; and until then it hears no leader of a term from
+//! before its removal, who would count on it.
 
 use super::{Engine, raft_id};
 use crate::env::{Env, NodeId};

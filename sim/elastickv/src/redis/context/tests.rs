@@ -230,12 +230,61 @@ fn writers_of_one_key_conflict_whatever_types_they_make_it() {
 #[test]
 fn a_flush_leaves_nothing_that_another_clock_would_see() {
     let mut redis = Solo { now_ms: 1_000, ..Solo::default() };
-    for maker in ["SET s v PX 10", "RPUSH l 1", "PEXPIRE l 10", "SADD m x"] {
+    let records = ["XADD x 1-1 f v", "PEXPIRE x 10", "PFADD h e"];
+    for maker in ["SET s v PX 10", "RPUSH l 1", "PEXPIRE l 10", "SADD m x"].iter().chain(&records) {
         redis.one(maker);
     }
     redis.now_ms = 2_000;
     assert_eq!(redis.one("FLUSHALL"), Reply::ok());
     redis.now_ms = 1_000;
     assert_eq!(redis.one("DBSIZE"), Reply::Integer(0));
-    assert_eq!(redis.one("EXISTS s l m"), Reply::Integer(0));
+    assert_eq!(redis.one("EXISTS s l m x h"), Reply::Integer(0));
+}
+
+#[test]
+fn identities_of_a_stream_grow_also_where_the_clock_goes_back() {
+    let mut redis = Solo { now_ms: 1_000, ..Solo::default() };
+    let mut given = Vec::new();
+    for now_ms in [1_000, 1_000, 400, 2_000] {
+        redis.now_ms = now_ms;
+        given.push(redis.one("XADD k * f v"));
+    }
+    let expected = ["1000-0", "1000-1", "1000-2", "2000-0"];
+    assert_eq!(given, expected.map(|id| Reply::Bulk(id.into())));
+    assert_eq!(redis.one("XTRIM k MAXLEN 0"), Reply::Integer(4));
+    assert_eq!(redis.one("TYPE k"), Reply::Simple("stream".into()), "an empty one stays");
+    redis.now_ms = 400;
+    assert_eq!(redis.one("XADD k * f v"), Reply::Bulk("2000-1".into()));
+    for (id, text) in [
+        ("2000-1", "equal or smaller than the target stream top item"),
+        ("0-0", "must be greater than 0-0"),
+        ("moth", "Invalid stream ID"),
+    ] {
+        match redis.one(&format!("XADD k {id} f v")) {
+            Reply::Error(error) => assert!(error.contains(text), "{error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    let last = format!("{}-{}", u64::MAX, u64::MAX);
+    redis.one(&format!("XADD k {last} f v"));
+    assert_eq!(
+        redis.one("XADD k * f v"),
+        Reply::Error("ERR The stream has exhausted the ID space".into())
+    );
+}
+
+#[test]
+fn a_read_that_waits_means_the_same_when_it_is_asked_again() {
+    let mut redis = Solo::default();
+    redis.one("XADD k 5-1 f v");
+    let args = "XREAD BLOCK 0 STREAMS k none $ $".split(' ');
+    let command = Command::parse(args.map(|w| Bytes::copy_from_slice(w.as_bytes())).collect());
+    let command = command.expect("it is one");
+    assert_eq!(command.patience(), Some(std::time::Duration::ZERO));
+    let pinned = command.pinned(&mut Context::new(&redis.store, redis.ts, 0)).expect("two streams");
+    assert_eq!(&pinned.args[4..], ["k", "none", "5-1", "0-0"].map(Bytes::from));
+    redis.one("XADD k 5-2 f v");
+    let again: Vec<String> =
+        pinned.args.iter().map(|w| String::from_utf8_lossy(w).into_owned()).collect();
+    assert!(matches!(redis.one(&again.join(" ")), Reply::Array(streams) if streams.len() == 1));
 }
