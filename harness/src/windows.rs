@@ -131,6 +131,11 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
         let in_force = injection.done.unwrap_or(from);
         let Some(kind) = fault.kind() else {
             close(&mut open, place, in_force);
+            // Who joins runs.
+            if let Fault::Join(node) = fault {
+                close(&mut open, Place::Process(*node), in_force);
+                close(&mut open, Place::Signals(*node), in_force);
+            }
             // True time is all of it.
             if let Fault::WallReset(node) = fault {
                 close(&mut open, Place::Strobe(*node), in_force);
@@ -148,6 +153,11 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
             | Fault::WallDrift { .. } => close(&mut open, place, in_force),
             // A dead process is not paused.
             Fault::Kill(node) | Fault::PowerOff(node) | Fault::Reboot(node) => {
+                close(&mut open, Place::Signals(*node), in_force);
+            }
+            // It starts again with nothing.
+            Fault::Wipe(node) => {
+                close(&mut open, Place::Process(*node), in_force);
                 close(&mut open, Place::Signals(*node), in_force);
             }
             _ => {}

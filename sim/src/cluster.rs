@@ -10,7 +10,7 @@ use crate::params::WorldParams;
 use crate::stream::Dial;
 use crate::timers::Timers;
 use crate::world::{self, World};
-use elastickv::admin::Order;
+use elastickv::admin::{Order, Since};
 use elastickv::env::{Fact, Port};
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, ready};
@@ -55,8 +55,8 @@ pub trait Guest {
         ready(Err("this program has no operator".to_owned())).boxed_local()
     }
 
-    /// The node's disk is empty: when it starts, it waits to be added, by a leader of this term or a later one.
-    fn starts_over(&self, _node: u16, _term: u64) {}
+    /// The node's disk is empty: when it starts, it waits to be added, and believes nothing that is older.
+    fn starts_over(&self, _node: u16, _since: Since) {}
 }
 
 impl<F: Fn(SimEnv) -> LocalBoxFuture<'static, ()>> Guest for F {

@@ -86,15 +86,14 @@ impl SimCluster {
     /// Acts as often as a leader had to be asked for a step.
     async fn order(&self, order: Order, injection: usize) -> Result<(), FaultError> {
         let Some(guest) = self.world.guest.borrow().clone() else { return Ok(()) };
+        if let Order::Remove(node) = order {
+            // Also if nobody hears that it came about.
+            self.world.hosts.borrow_mut()[usize::from(node.0)].out = true;
+        }
         let steps = guest.operate(Desk(self.world.clone()), order).await.map_err(FaultError)?;
         self.world.acted(injection, steps);
-        let member = match order {
-            Order::Remove(node) => Some((node, false)),
-            Order::Join(node) => Some((node, true)),
-            Order::Wipe(_) | Order::Transfer(_) => None,
-        };
-        if let Some((node, member)) = member {
-            self.world.hosts.borrow_mut()[usize::from(node.0)].out = !member;
+        if let Order::Join(node) = order {
+            self.world.hosts.borrow_mut()[usize::from(node.0)].out = false;
         }
         Ok(())
     }

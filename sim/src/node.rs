@@ -4,7 +4,7 @@ use crate::cluster::Guest;
 use crate::disk::DiskImage;
 use crate::env::SimEnv;
 use crate::operator::Desk;
-use elastickv::admin::{self, Order};
+use elastickv::admin::{self, Order, Since};
 use elastickv::env::{Fact, NodeId};
 use elastickv::node;
 use elastickv::options::Options;
@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 /// Runs `elastickv::node` on every node of the cluster, with options that may differ from node to node.
 pub struct Elastickv {
     options: Box<dyn Fn(u16) -> Options>,
-    /// How often each node has started over, and in which term last.
-    joins: RefCell<BTreeMap<u16, (u16, u64)>>,
+    /// How often each node has started over, and where the group stood then.
+    joins: RefCell<BTreeMap<u16, (u16, Since)>>,
 }
 
 impl Elastickv {
@@ -32,8 +32,8 @@ impl Elastickv {
     }
 
     fn options_of(&self, node: u16) -> Options {
-        let (joins, join_term) = self.joins.borrow().get(&node).copied().unwrap_or_default();
-        Options { joins, join_term, ..(self.options)(node) }
+        let (joins, since) = self.joins.borrow().get(&node).copied().unwrap_or_default();
+        Options { joins, join_term: since.term, join_index: since.index, ..(self.options)(node) }
     }
 }
 
@@ -61,9 +61,9 @@ impl Guest for Elastickv {
         async move { admin::carry_out(&desk, order).await }.boxed_local()
     }
 
-    fn starts_over(&self, node: u16, term: u64) {
+    fn starts_over(&self, node: u16, since: Since) {
         let mut joins = self.joins.borrow_mut();
         let (count, last) = joins.entry(node).or_default();
-        (*count, *last) = (*count + 1, term);
+        (*count, *last) = (*count + 1, since);
     }
 }

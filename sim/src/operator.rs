@@ -4,7 +4,7 @@
 use crate::cluster::CLIENTS;
 use crate::stream::{Dial, SimSocket};
 use crate::world::World;
-use elastickv::admin;
+use elastickv::admin::{self, Since};
 use elastickv::env::{NodeId, Port};
 use std::io;
 use std::rc::Rc;
@@ -42,13 +42,13 @@ impl admin::Desk for Desk {
         self.0.hosts.borrow_mut()[usize::from(node.0)].empty = false;
     }
 
-    async fn start_over(&self, node: NodeId, term: u64) -> Result<(), String> {
+    async fn start_over(&self, node: NodeId, since: Since) -> Result<(), String> {
         self.0.end(node.0).await;
         self.0.wipe(node.0);
         self.0.hosts.borrow_mut()[usize::from(node.0)].empty = true;
         let guest = self.0.guest.borrow().clone();
         if let Some(guest) = guest {
-            guest.starts_over(node.0, term);
+            guest.starts_over(node.0, since);
         }
         self.start(node).await
     }

@@ -229,7 +229,6 @@ fn list_names_every_test_and_every_bug() {
     assert!(bugs.iter().all(|bug| bug["found_by"].is_string() && bug["origin"].is_string()));
 }
 
-/// `run` or `replay` with these words, as its one object.
 #[test]
 fn raft_scripts_are_played_and_a_difference_is_told() {
     let room = room("raft_scripts");
@@ -254,6 +253,7 @@ fn raft_scripts_are_played_and_a_difference_is_told() {
     assert!(said.err.contains("third.txt: line 1: there is no command `dance`"), "{}", said.err);
 }
 
+/// `run` or `replay` with these words, as its one object.
 fn object(room: &Path, words: &[&str]) -> (i32, Value) {
     let said = say(room, words);
     let objects = said.objects();

@@ -10,7 +10,7 @@ use crate::operator;
 use crate::remote::{Command, done};
 use crate::scrape;
 use crate::site::{Site, Sites};
-use elastickv::admin::{self, Order};
+use elastickv::admin::{self, Order, Since};
 use elastickv::env;
 use futures_util::future::LocalBoxFuture;
 use harness::cluster::NodeId;
@@ -29,8 +29,8 @@ pub struct ElastickvNode {
     pub args: Vec<String>,
     /// Whether it runs under the time shim.
     pub has_clock: bool,
-    /// How often each node has started over, to be added to the group again, and in which term last.
-    joins: RefCell<BTreeMap<NodeId, (u16, u64)>>,
+    /// How often each node has started over, to be added to the group again, and where that stood then.
+    joins: RefCell<BTreeMap<NodeId, (u16, Since)>>,
     /// Who has since it was last a voter.
     empty: RefCell<BTreeSet<NodeId>>,
 }
@@ -56,8 +56,9 @@ impl OneDaemon for ElastickvNode {
         let peers = sites.iter().filter(|peer| peer.node != at.node);
         words.extend(peers.map(|peer| format!("--peer={}={}", peer.node.0, peer.address)));
         words.extend(self.args.iter().cloned());
-        if let Some((joins, term)) = self.joins.borrow().get(&at.node) {
-            words.extend([format!("--join={joins}"), format!("--join-term={term}")]);
+        if let Some((joins, Since { term, index })) = self.joins.borrow().get(&at.node) {
+            words.push(format!("--join={joins}"));
+            words.extend([format!("--join-term={term}"), format!("--join-index={index}")]);
         }
         Daemon { folder: at.path("daemon"), log: at.path("log.txt"), words }
     }
@@ -203,15 +204,16 @@ impl admin::Desk for Desk<'_> {
         self.db.empty.borrow_mut().remove(&NodeId(node.0));
     }
 
-    async fn start_over(&self, node: env::NodeId, term: u64) -> Result<(), String> {
+    async fn start_over(&self, node: env::NodeId, since: Since) -> Result<(), String> {
         let at = self.site(node)?;
         let text = |error: DbError| error.to_string();
         Kill::kill(self.db, self.sites, at).await.map_err(text)?;
+        // First of all: whoever starts it from here on starts one that waits.
+        let joins = self.db.joins.borrow().get(&at.node).map_or(0, |(joins, _)| *joins);
+        self.db.joins.borrow_mut().insert(at.node, (joins + 1, since));
+        self.db.empty.borrow_mut().insert(at.node);
         let empty = Command::new("rm").args(["-rf", "--", &at.path("data")]);
         done(&*at.remote, &empty).await.map_err(|error| error.to_string())?;
-        let (joins, last) = self.db.joins.borrow().get(&at.node).copied().unwrap_or_default();
-        self.db.joins.borrow_mut().insert(at.node, (joins + 1, term.max(last)));
-        self.db.empty.borrow_mut().insert(at.node);
         self.start(node).await
     }
 

@@ -8,7 +8,7 @@ use crate::local::cluster::LocalCluster;
 use crate::local::net::{Port, Slowness};
 use crate::local::seat::Seat;
 use crate::operator;
-use elastickv::admin;
+use elastickv::admin::{self, Since};
 use elastickv::env::NodeId;
 use harness::cluster::{Cluster, FaultError};
 use harness::fault::{Fault, FaultKind};
@@ -88,15 +88,18 @@ impl LocalCluster {
             Fault::WallDrift { .. } => return refused(FaultKind::Drift),
             Fault::Reboot(_) => return refused(FaultKind::Reboot),
             Fault::Rolling { ref nodes, down_ms, rest_ms } => {
+                let mut last = Ok(());
                 for (turn, node) in nodes.iter().enumerate() {
                     let rest = if turn == 0 { 0 } else { rest_ms };
                     sleep(Duration::from_millis(rest.into())).await;
                     let seat = self.seat(*node)?;
                     links.effects().acted(injection, u64::from(seat.kill().await));
                     sleep(Duration::from_millis(down_ms.into())).await;
+                    // One that cannot be started is told, and the others do not stay down for it.
                     let started = seat.start(links, self.seen(), self.began()).await;
-                    started.map_err(|error| FaultError(error.to_string()))?;
+                    last = last.and(started.map_err(|error| FaultError(error.to_string())));
                 }
+                last?;
             }
             Fault::Remove(_) | Fault::Wipe(_) | Fault::Join(_) | Fault::Transfer(_) => {
                 let Some(order) = operator::order(fault) else { return Ok(()) };
@@ -149,9 +152,9 @@ impl admin::Desk for LocalCluster {
         }
     }
 
-    async fn start_over(&self, node: NodeId, term: u64) -> Result<(), String> {
+    async fn start_over(&self, node: NodeId, since: Since) -> Result<(), String> {
         let seat = self.seat(harness(node)).map_err(|error| error.0)?;
-        seat.start_over(term).await.map_err(|error| error.to_string())?;
+        seat.start_over(since).await.map_err(|error| error.to_string())?;
         self.start(node).await
     }
 

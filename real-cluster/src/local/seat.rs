@@ -6,6 +6,7 @@
 
 use crate::local::net::Links;
 use crate::local::process::{Asked, Process};
+use elastickv::admin::Since;
 use harness::cluster::{Finding, NodeId};
 use nix::sys::signal::Signal;
 use std::cell::{Cell, RefCell};
@@ -58,8 +59,8 @@ pub struct Seat {
     boots: Arc<AtomicU32>,
     /// How often it has started over.
     joins: Cell<u16>,
-    /// In which term last.
-    join_term: Cell<u64>,
+    /// Where the group stood when it did so last.
+    since: Cell<Since>,
     /// It has since it was last a voter.
     empty: Cell<bool>,
     sitting: RefCell<Option<Sitting>>,
@@ -79,7 +80,7 @@ impl Seat {
             recipe,
             boots: Arc::default(),
             joins: Cell::new(0),
-            join_term: Cell::new(0),
+            since: Cell::default(),
             empty: Cell::new(false),
             sitting: RefCell::default(),
         }
@@ -112,7 +113,8 @@ impl Seat {
         let mut words = self.recipe.args.clone();
         if self.joins.get() > 0 {
             words.push(format!("--join={}", self.joins.get()));
-            words.push(format!("--join-term={}", self.join_term.get()));
+            let Since { term, index } = self.since.get();
+            words.extend([format!("--join-term={term}"), format!("--join-index={index}")]);
         }
         let process = Arc::new(Process::start(&self.recipe.program, &words, &self.recipe.log)?);
         self.boots.fetch_add(1, Ordering::Relaxed);
@@ -138,14 +140,14 @@ impl Seat {
     }
 
     /// Kills the process and empties its directory: from now on it starts as one that waits to be added.
-    pub async fn start_over(&self, term: u64) -> io::Result<()> {
+    pub async fn start_over(&self, since: Since) -> io::Result<()> {
         self.kill().await;
         match std::fs::remove_dir_all(&self.recipe.data) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         self.joins.set(self.joins.get() + 1);
-        self.join_term.set(term);
+        self.since.set(since);
         self.empty.set(true);
         Ok(())
     }

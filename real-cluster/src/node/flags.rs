@@ -55,6 +55,9 @@ pub(super) struct Flags {
     /// With --join: the term of the leader that said that this node is no member; earlier leaders are not heard.
     #[arg(long, value_name = "TERM", default_value_t = 0)]
     join_term: u64,
+    /// With --join: how far that leader had applied its log; an older snapshot is refused.
+    #[arg(long, value_name = "INDEX", default_value_t = 0)]
+    join_index: u64,
     /// Be killed when the process that started this one ends; with PID, only start if that is the one.
     #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
     die_with_parent: Option<i32>,
@@ -133,7 +136,7 @@ impl Flags {
             Wired::Direct => Wiring::Direct,
         };
         options.joins = self.join;
-        options.join_term = self.join_term;
+        (options.join_term, options.join_index) = (self.join_term, self.join_index);
         options.snapshot_entries = self.snapshot_entries.unwrap_or(options.snapshot_entries);
         options
     }
@@ -189,6 +192,7 @@ mod tests {
         assert_eq!(options.joins, 0);
         assert_eq!(read("--id 1 --join 3").unwrap().options().joins, 3);
         assert_eq!(read("--id 1 --join 3 --join-term 9").unwrap().options().join_term, 9);
+        assert_eq!(read("--id 1 --join 3 --join-index 8").unwrap().options().join_index, 8);
     }
 
     #[test]

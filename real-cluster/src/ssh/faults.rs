@@ -104,15 +104,17 @@ impl SshCluster {
             Fault::Kill(node) => self.kill(node, injection).await,
             Fault::Restart(node) => self.start(node).await,
             Fault::Rolling { ref nodes, down_ms, rest_ms } => {
+                let mut last = Ok(());
                 for (turn, node) in nodes.iter().enumerate() {
                     let rest = if turn == 0 { 0 } else { rest_ms };
                     sleep(Duration::from_millis(rest.into())).await;
-                    self.kill(*node, injection).await?;
+                    last = last.and(self.kill(*node, injection).await);
                     sleep(Duration::from_millis(down_ms.into())).await;
-                    // Nobody knows which of them to start if this fails.
-                    Box::pin(self.mend(&Fault::Restart(*node), injection)).await?;
+                    // Also where nobody answered whether it was killed: it may be down.
+                    let started = Box::pin(self.mend(&Fault::Restart(*node), injection)).await;
+                    last = last.and(started);
                 }
-                Ok(())
+                last
             }
             Fault::Pause(node) => {
                 let pause = self.db.pause().ok_or("the database has no `pause`")?;

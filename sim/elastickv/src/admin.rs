@@ -98,6 +98,7 @@ impl Request {
 
 fn write_standing(w: &mut Writer, standing: &Standing) {
     w.u64(standing.term).u8(u8::from(standing.leads)).u64(standing.applied);
+    w.u8(u8::from(standing.changing));
     for nodes in [&standing.voters, &standing.learners] {
         w.u32(nodes.len() as u32);
         for node in nodes {
@@ -111,8 +112,9 @@ fn read_answer(bytes: Bytes) -> Result<Result<Standing, String>, Malformed> {
     let answer = match r.u8()? {
         DONE => {
             let (term, leads, applied) = (r.u64()?, r.u8()? == 1, r.u64()?);
+            let changing = r.u8()? == 1;
             let (voters, learners) = (read_nodes(&mut r)?, read_nodes(&mut r)?);
-            Ok(Standing { term, leads, applied, voters, learners })
+            Ok(Standing { term, leads, applied, voters, learners, changing })
         }
         REFUSED => Err(String::from_utf8_lossy(&r.bytes()?).into_owned()),
         _ => return Err(Malformed),
@@ -123,6 +125,15 @@ fn read_answer(bytes: Bytes) -> Result<Result<Standing, String>, Malformed> {
 
 fn read_nodes(r: &mut Reader) -> Result<Vec<NodeId>, Malformed> {
     (0..r.count(2)?).map(|_| r.u16().map(NodeId)).collect()
+}
+
+/// Where the leader stood that said of a node that it is no member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Since {
+    /// Its term.
+    pub term: u64,
+    /// What it had applied, the removal with it.
+    pub index: u64,
 }
 
 /// Whence an operator asks: somewhere from where all nodes can be reached.
@@ -137,8 +148,8 @@ pub trait Desk {
     async fn sleep(&self, duration: Duration);
     /// Since some time.
     fn now(&self) -> Duration;
-    /// Whatever the node holds is gone, and it starts again as one that waits to be added and hears no leader of an earlier term.
-    async fn start_over(&self, node: NodeId, term: u64) -> Result<(), String>;
+    /// Whatever the node holds is gone, and it starts again as one that waits to be added and believes nothing that is older.
+    async fn start_over(&self, node: NodeId, since: Since) -> Result<(), String>;
     /// Whether it has started over since it was last a voter.
     fn is_empty(&self, node: NodeId) -> bool;
     /// It is a voter: what it holds from now on counts.
@@ -230,7 +241,7 @@ impl<'a, D: Desk> Operator<'a, D> {
                     // Only who is out by a leader's applied configuration may forget what it knew.
                     match self.desk.is_empty(node) {
                         true => self.desk.start(node).await?,
-                        false => self.desk.start_over(node, standing.term).await?,
+                        false => self.desk.start_over(node, since(&standing)).await?,
                     }
                     MemberChange::AddLearner(node)
                 };
@@ -247,7 +258,7 @@ impl<'a, D: Desk> Operator<'a, D> {
                 if standing.voters.contains(&node) || standing.learners.contains(&node) {
                     return Err(format!("{node} is not wiped: {leader} says that it is a member"));
                 }
-                self.desk.start_over(node, standing.term).await?;
+                self.desk.start_over(node, since(&standing)).await?;
                 return Ok(1);
             }
             self.rest(|| format!("{node} was not wiped"), "").await?;
@@ -273,7 +284,10 @@ impl<'a, D: Desk> Operator<'a, D> {
 
     async fn try_step(&self, leader: NodeId, ask: Request, steps: &mut u64, said: &mut String) {
         match self.ask(leader, ask).await {
-            Ok(Ok(_)) => *steps += 1,
+            Ok(Ok(_)) => {
+                *steps += 1;
+                *said = format!("{leader} was asked to, and it did not come about");
+            }
             Ok(Err(refusal)) => *said = format!("{leader} says: {refusal}"),
             Err(error) => *said = format!("{leader} gave no answer: {error}"),
         }
@@ -288,7 +302,7 @@ impl<'a, D: Desk> Operator<'a, D> {
         Ok(())
     }
 
-    /// Of the nodes that say that they lead, the one of the highest term.
+    /// Of the nodes that say that they lead, the one of the highest term, if its members are settled.
     async fn leader(&self) -> Option<(NodeId, Standing)> {
         let nodes = self.desk.nodes();
         let asked = nodes.iter().map(|node| self.ask(*node, Request::Status));
@@ -297,7 +311,8 @@ impl<'a, D: Desk> Operator<'a, D> {
             Ok(Ok(standing)) if standing.leads => Some((node, standing)),
             _ => None,
         });
-        leading.max_by_key(|(_, standing)| standing.term)
+        // While its members change, what it says of them may be over when it is heard.
+        leading.max_by_key(|(_, standing)| standing.term).filter(|(_, leader)| !leader.changing)
     }
 
     async fn ask(&self, node: NodeId, request: Request) -> io::Result<Result<Standing, String>> {
@@ -313,6 +328,10 @@ impl<'a, D: Desk> Operator<'a, D> {
             Either::Right(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
         }
     }
+}
+
+fn since(standing: &Standing) -> Since {
+    Since { term: standing.term, index: standing.applied }
 }
 
 #[cfg(test)]
@@ -345,6 +364,7 @@ mod tests {
             applied: 99,
             voters: vec![NodeId(1), NodeId(2)],
             learners: vec![NodeId(3)],
+            changing: true,
         };
         let mut w = Writer::new();
         write_standing(w.u8(DONE), &standing);

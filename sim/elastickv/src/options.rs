@@ -48,6 +48,9 @@ pub struct Options {
     /// Of a node that joins: the term of the leader that said that it is no member. Who leads an earlier one may not know it yet, and
     /// would count on what the node has forgotten.
     pub join_term: u64,
+    /// How far that leader had applied the log then. An older snapshot may know this node from before its removal, and what is
+    /// committed since is not in it.
+    pub join_index: u64,
     /// One Raft tick. Upstream: 10 ms.
     pub tick: Duration,
     /// Ticks between heartbeats. `main.go`: 20 (200 ms).
@@ -77,6 +80,7 @@ impl Options {
             nodes,
             joins: 0,
             join_term: 0,
+            join_index: 0,
             tick: Duration::from_millis(10),
             heartbeat_ticks: 20,
             election_ticks: 200,

@@ -139,6 +139,7 @@ impl<E: Env> Engine<E> {
         // The disk's commit index may lag behind the state machine's: what is applied is committed.
         let hard_state = HardState { commit: log.hard_state.commit.max(applied), ..log.hard_state };
         let conf = conf_at(&log, applied);
+        let conf_changed = if conf == log.snapshot.conf { 0 } else { applied };
         let state = InitialState { hard_state, snapshot: log.snapshot, conf, entries: log.entries };
         let draws = env.clone();
         let draw = Box::new(move |n: u64| {
@@ -159,7 +160,8 @@ impl<E: Env> Engine<E> {
             wake: Signal::default(),
             leads: Cell::new(None),
             serves: Cell::new(false),
-            conf_changed: Cell::new(0),
+            // A snapshot that was due for it when the node stopped is due still.
+            conf_changed: Cell::new(conf_changed),
             snapshot_done: Cell::new(None),
             snapshot_running: Cell::new(false),
             silent_until: Cell::new(silent_until),
@@ -239,8 +241,8 @@ impl<E: Env> Inner<E> {
         if election && !asked_by_leader && self.env.monotonic() < self.silent_until.get() {
             return self.env.reached("vote withheld");
         }
-        if election && self.knows_no_group() {
-            return self.env.reached("vote withheld by a node that knows no group");
+        if election && self.waits_to_be_added() {
+            return self.env.reached("vote withheld by a node that waits to be added");
         }
         self.stamp();
         let (from, term) = (message.from, message.term);
@@ -256,17 +258,19 @@ impl<E: Env> Inner<E> {
         }
     }
 
-    /// Whether the sender speaks to what this node was before its disk was wiped: it leads a term from before its removal, or counts on
-    /// entries that a node which waits to be added cannot have.
+    /// Whether the sender speaks to what this node was before its disk was wiped: it leads a term from before its removal, counts on
+    /// entries that a node which waits to be added cannot have, or sends a state from before its removal.
     fn is_of_an_earlier_life(&self, message: &Message) -> bool {
         let last = self.raft.borrow().last_index();
         let beyond = message.kind == MessageKind::Heartbeat && message.commit > last;
-        message.term < self.options.join_term || (beyond && self.knows_no_group())
+        let old = |snapshot: &Snapshot| snapshot.meta.index < self.options.join_index;
+        let misses = beyond || message.snapshot.as_ref().is_some_and(old);
+        message.term < self.options.join_term || (misses && self.waits_to_be_added())
     }
 
-    /// Whether this node waits to be added, with nothing in its log.
-    fn knows_no_group(&self) -> bool {
-        self.raft.borrow().conf_state().voters.is_empty()
+    /// Whether this node has come back with nothing and has not got all that was committed when it was wiped.
+    fn waits_to_be_added(&self) -> bool {
+        self.raft.borrow().snapshot_index() < self.options.join_index
     }
 
     /// What this node answers to a leader is a promise not to help elect another for an election time-out. The core keeps it only

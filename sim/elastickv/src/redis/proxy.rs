@@ -33,10 +33,16 @@ impl<E: Env> Proxy<E> {
     }
 
     /// One command; status replies come back as bulk strings (`writeGoRedisValue`).
-    pub async fn command(&self, to: NodeId, args: &[Bytes]) -> Result<Reply, KvError> {
+    /// Of one that waits, the leader may take so much longer.
+    pub async fn command(
+        &self,
+        to: NodeId,
+        args: &[Bytes],
+        patience: Duration,
+    ) -> Result<Reply, KvError> {
         let mut request = Vec::new();
         write_command(&mut request, args);
-        let reply = self.exchange(to, request, 1).await?;
+        let reply = self.exchange(to, request, 1, READ_TIMEOUT + patience).await?;
         Ok(match reply.strip_prefix(b"+") {
             Some(status) => Reply::Bulk(Bytes::copy_from_slice(status.trim_ascii_end())),
             None => Reply::Verbatim(reply),
@@ -51,7 +57,7 @@ impl<E: Env> Proxy<E> {
             write_command(&mut request, args);
         }
         write_command(&mut request, &[Bytes::from_static(b"EXEC")]);
-        self.exchange(to, request, queue.len() + 2).await.map(Reply::Verbatim)
+        self.exchange(to, request, queue.len() + 2, READ_TIMEOUT).await.map(Reply::Verbatim)
     }
 
     /// Sends a request and returns the last of so many replies.
@@ -60,6 +66,7 @@ impl<E: Env> Proxy<E> {
         to: NodeId,
         request: Vec<u8>,
         replies: usize,
+        read_within: Duration,
     ) -> Result<Bytes, KvError> {
         self.env.reached("redis proxy");
         let me = self.env.id();
@@ -78,7 +85,7 @@ impl<E: Env> Proxy<E> {
             socket.flush().await?;
             read_replies(&mut socket, replies).await
         };
-        let answers = self.within(READ_TIMEOUT, work).await.map_err(broken)?;
+        let answers = self.within(read_within, work).await.map_err(broken)?;
         let mut idle = self.idle.borrow_mut();
         let pool = idle.entry(to).or_default();
         if pool.len() < POOL {

@@ -165,7 +165,8 @@ impl<E: Env> Server<E> {
                 return Ok(self.run(&[command], self.read_ts()).replies.remove(0));
             }
             let leader = self.leader()?;
-            return inner.proxy.command(leader, &command.args).await;
+            let patience = command.patience().map_or(Duration::ZERO, |time| self.at_most(time));
+            return inner.proxy.command(leader, &command.args, patience).await;
         }
         match command.patience() {
             Some(patience) => self.wait_for(command, patience).await,
@@ -177,9 +178,7 @@ impl<E: Env> Server<E> {
     /// the dispatch would, also if it was to wait for ever.
     async fn wait_for(&self, command: Command, patience: Duration) -> Result<Reply, KvError> {
         let inner = &self.0;
-        let most = inner.options.dispatch_timeout * 9 / 10;
-        let patience = if patience.is_zero() { most } else { patience.min(most) };
-        let until = inner.env.monotonic() + patience;
+        let until = inner.env.monotonic() + self.at_most(patience);
         let command = match self.pinned(command).await? {
             Ok(command) => command,
             Err(error) => return Ok(error_reply(error)),
@@ -192,6 +191,12 @@ impl<E: Env> Server<E> {
             }
             inner.env.sleep(left.min(ASK_AGAIN)).await;
         }
+    }
+
+    /// Zero is for ever, which nobody waits.
+    fn at_most(&self, patience: Duration) -> Duration {
+        let most = self.0.options.dispatch_timeout * 4 / 5;
+        if patience.is_zero() { most } else { patience.min(most) }
     }
 
     async fn pinned(&self, command: Command) -> Result<Result<Command, CommandError>, KvError> {

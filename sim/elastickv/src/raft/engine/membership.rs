@@ -4,8 +4,8 @@
 //! Differs from upstream: a leader that removes itself steps down at once, where upstream's goes on, without a vote and without
 //! taking proposals, for as long as its followers hear of it; and a node that waits to be added lends its vote to nobody, where
 //! upstream's answers whoever asks. A disk that was wiped forgets what it had voted for and what it had acknowledged, so who
-//! comes back with one must have caught up with its own return before it counts; and until then it hears no leader of a term from
-//! before its removal, who would count on it.
+//! comes back with one must have got all that was committed when its disk was wiped before it counts; and it hears no leader of a term from before its
+//! removal, who would count on it.
 
 use super::{Engine, raft_id};
 use crate::env::{Env, NodeId};
@@ -93,6 +93,8 @@ pub struct Standing {
     pub voters: Vec<NodeId>,
     /// Who receives the log only.
     pub learners: Vec<NodeId>,
+    /// Its log has a change of them that is not applied: they may be others soon.
+    pub changing: bool,
 }
 
 impl<E: Env> Engine<E> {
@@ -108,6 +110,7 @@ impl<E: Env> Engine<E> {
             applied: self.0.fsm.borrow().applied(),
             voters: nodes(&conf.voters),
             learners: nodes(&conf.learners),
+            changing: raft.unapplied().any(|entry| entry.kind.is_conf_change()),
         }
     }
 
@@ -172,8 +175,10 @@ impl<E: Env> Engine<E> {
             }
         }
         drop(raft);
-        inner.env.reached("leadership transfer begun");
-        inner.wake.notify();
+        if to != inner.env.id() {
+            inner.env.reached("leadership transfer begun");
+            inner.wake.notify();
+        }
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! Streams and HyperLogLogs: records that know how much they hold, and a stream's entries under keys of their own
 //! (`store/stream_helpers.go`, `adapter/redis_stream_cmds.go`).
 //!
-//! Whoever makes such a key writes the string's record, too, as a tombstone: every transaction that found no key has read that one,
-//! and conflicts. Who changes it writes its own record.
+//! Whoever makes such a key or deletes it writes the string's record, too, as a tombstone: every transaction that asked what the key
+//! holds has read that one, and conflicts. Who changes it writes its own record.
 //!
 //! Differs from upstream: it expires as collections do; no cursor behind which trimmed entries are skipped.
 
@@ -101,8 +101,11 @@ impl Context<'_> {
             self.erase(keys::hll(key));
             erased = true;
         }
-        if erased && self.peek(&keys::ttl(key)).is_some() {
-            self.erase(keys::ttl(key));
+        if erased {
+            self.erase(keys::string(key));
+            if self.peek(&keys::ttl(key)).is_some() {
+                self.erase(keys::ttl(key));
+            }
         }
     }
 }

@@ -288,3 +288,32 @@ fn a_read_that_waits_means_the_same_when_it_is_asked_again() {
         pinned.args.iter().map(|w| String::from_utf8_lossy(w).into_owned()).collect();
     assert!(matches!(redis.one(&again.join(" ")), Reply::Array(streams) if streams.len() == 1));
 }
+
+#[test]
+fn who_asked_what_a_key_holds_conflicts_with_who_deletes_it() {
+    for maker in [
+        "SET k v",
+        "RPUSH k 1",
+        "HSET k f v",
+        "SADD k m",
+        "ZADD k 1 m",
+        "XADD k 1-1 f v",
+        "PFADD k e",
+    ] {
+        let mut redis = Solo::default();
+        redis.one(maker);
+        let ts = redis.ts;
+        let reads = {
+            let mut context = Context::new(&redis.store, ts, 0);
+            for line in ["EXISTS k", "SET a 1"] {
+                let args = line.split(' ').map(|w| Bytes::copy_from_slice(w.as_bytes())).collect();
+                let command = Command::parse(args).expect("it is one");
+                command.apply(&mut context).expect("nothing is in the way");
+            }
+            context.into_txn(RequestId::default(), ts).read_keys
+        };
+        assert!(redis.store.check(reads.iter(), ts).is_ok(), "{maker}: nothing has changed yet");
+        redis.one("DEL k");
+        assert!(redis.store.check(reads.iter(), ts).is_err(), "{maker}: it is gone");
+    }
+}
