@@ -71,14 +71,10 @@ impl SimCluster {
                     world.restart(node.0).await;
                 }
             }
-            Fault::Remove(node) => {
-                self.order(Order::Remove(env::NodeId(node.0)), injection).await?
-            }
-            Fault::Wipe(node) => self.order(Order::Wipe(env::NodeId(node.0)), injection).await?,
-            Fault::Join(node) => self.order(Order::Join(env::NodeId(node.0)), injection).await?,
-            Fault::Transfer(node) => {
-                self.order(Order::Transfer(env::NodeId(node.0)), injection).await?
-            }
+            Fault::Remove(node) => self.order(Order::Remove(named(node)), injection).await?,
+            Fault::Wipe(node) => self.order(Order::Wipe(named(node)), injection).await?,
+            Fault::Join(node) => self.order(Order::Join(named(node)), injection).await?,
+            Fault::Transfer(node) => self.order(Order::Transfer(named(node)), injection).await?,
         }
         Ok(())
     }
@@ -105,6 +101,11 @@ impl SimCluster {
             None => Ok(()),
         }
     }
+}
+
+/// The node as the layers name it.
+fn named(node: NodeId) -> env::NodeId {
+    env::NodeId(node.0)
 }
 
 /// The fault as numbers: its place in the enum and its values.

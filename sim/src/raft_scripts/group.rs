@@ -342,7 +342,7 @@ impl Group {
             self.print("no append work to perform");
             return;
         };
-        node.store(work.hard_state, &work.entries, work.snapshot.as_ref());
+        node.store(&work.entries, work.snapshot.as_ref());
         let mut lines = vec!["Processing:".to_owned(), describe::append_work(own, &work)];
         lines.push("Responses:".to_owned());
         lines.extend(describe::append_answers("", own, &work));

@@ -21,7 +21,6 @@ pub(super) struct Node {
     /// The durable log.
     first_after: u64,
     log: Vec<Entry>,
-    hard_state: HardState,
     /// The state after each entry applied, the snapshot at the start first.
     history: Vec<Snapshot>,
     pub append_work: VecDeque<AppendWork>,
@@ -45,7 +44,6 @@ impl Node {
             config,
             first_after: snapshot.meta.index,
             log: Vec::new(),
-            hard_state,
             history: vec![snapshot.clone()],
             append_work: VecDeque::new(),
             apply_work: VecDeque::new(),
@@ -63,19 +61,14 @@ impl Node {
             self.append_work.extend(ready.append);
             self.apply_work.extend(ready.apply);
         } else {
-            self.store(ready.hard_state, &ready.entries, ready.snapshot.as_ref());
+            self.store(&ready.entries, ready.snapshot.as_ref());
             self.apply(&ready.committed, told);
             self.raft.advance();
         }
         messages.into_iter().map(Delivery::Peer).collect()
     }
 
-    pub fn store(
-        &mut self,
-        hard_state: Option<HardState>,
-        entries: &[Entry],
-        snapshot: Option<&Snapshot>,
-    ) {
+    pub fn store(&mut self, entries: &[Entry], snapshot: Option<&Snapshot>) {
         if let Some(snapshot) = snapshot {
             self.first_after = snapshot.meta.index;
             self.log.clear();
@@ -85,7 +78,6 @@ impl Node {
             self.log.truncate(keep as usize);
             self.log.extend_from_slice(entries);
         }
-        self.hard_state = hard_state.unwrap_or(self.hard_state);
     }
 
     pub fn apply(&mut self, committed: &[Entry], told: &mut Vec<String>) {

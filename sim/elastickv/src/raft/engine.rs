@@ -223,17 +223,13 @@ impl<E: Env> Engine<E> {
 impl<E: Env> Inner<E> {
     /// Gives the core this node's time, which its next messages will carry and their answers echo.
     fn stamp(&self) {
-        self.raft_stamp(&mut self.raft.borrow_mut());
-    }
-
-    fn raft_stamp(&self, raft: &mut Raft) {
-        raft.set_stamp(self.env.monotonic().as_nanos() as u64);
+        self.raft.borrow_mut().set_stamp(self.env.monotonic().as_nanos() as u64);
     }
 
     fn step(&self, bytes: Bytes) {
         // What does not decode was torn on the way; Raft bears a lost message.
         let Ok(message) = Message::decode(&bytes) else { return };
-        if self.is_of_an_earlier_life(&message) {
+        if is_of_an_earlier_life(&message, &self.options, &self.raft.borrow()) {
             return self.env.reached("message to an earlier life ignored");
         }
         let election = matches!(message.kind, MessageKind::Vote | MessageKind::PreVote);
@@ -241,7 +237,7 @@ impl<E: Env> Inner<E> {
         if election && !asked_by_leader && self.env.monotonic() < self.silent_until.get() {
             return self.env.reached("vote withheld");
         }
-        if election && self.waits_to_be_added() {
+        if election && waits_to_be_added(&self.options, &self.raft.borrow()) {
             return self.env.reached("vote withheld by a node that waits to be added");
         }
         self.stamp();
@@ -256,21 +252,6 @@ impl<E: Env> Inner<E> {
         if from_leader && (raft.leader_id(), raft.term()) == (from, term) {
             self.promise_lease();
         }
-    }
-
-    /// Whether the sender speaks to what this node was before its disk was wiped: it leads a term from before its removal, counts on
-    /// entries that a node which waits to be added cannot have, or sends a state from before its removal.
-    fn is_of_an_earlier_life(&self, message: &Message) -> bool {
-        let last = self.raft.borrow().last_index();
-        let beyond = message.kind == MessageKind::Heartbeat && message.commit > last;
-        let old = |snapshot: &Snapshot| snapshot.meta.index < self.options.join_index;
-        let misses = beyond || message.snapshot.as_ref().is_some_and(old);
-        message.term < self.options.join_term || (misses && self.waits_to_be_added())
-    }
-
-    /// Whether this node has come back with nothing and has not got all that was committed when it was wiped.
-    fn waits_to_be_added(&self) -> bool {
-        self.raft.borrow().snapshot_index() < self.options.join_index
     }
 
     /// What this node answers to a leader is a promise not to help elect another for an election time-out. The core keeps it only
@@ -334,6 +315,20 @@ impl<E: Env> Inner<E> {
     }
 }
 
+/// Whether the sender speaks to what a node was before its disk was wiped: it leads a term from before its removal, counts on entries
+/// that a node which waits to be added cannot have, or sends a state from before its removal.
+fn is_of_an_earlier_life(message: &Message, options: &Options, raft: &Raft) -> bool {
+    let beyond = message.kind == MessageKind::Heartbeat && message.commit > raft.last_index();
+    let old = |snapshot: &Snapshot| snapshot.meta.index < options.join_index;
+    let misses = beyond || message.snapshot.as_ref().is_some_and(old);
+    message.term < options.join_term || (misses && waits_to_be_added(options, raft))
+}
+
+/// Whether a node has come back with nothing and has not got all that was committed when it was wiped.
+fn waits_to_be_added(options: &Options, raft: &Raft) -> bool {
+    raft.snapshot_index() < options.join_index
+}
+
 /// Wakes the engine's task when something was asked of it.
 #[derive(Default)]
 struct Signal {
@@ -358,5 +353,54 @@ impl Signal {
             Poll::Pending
         })
         .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node that was wiped when its group's leader had applied entry 100 in term 7, with a log up to here.
+    fn wiped(up_to: u64) -> (Options, Raft) {
+        let nodes = vec![NodeId(1), NodeId(2), NodeId(3)];
+        let options = Options { joins: 1, join_term: 7, join_index: 100, ..Options::new(nodes) };
+        let conf = ConfState::voters(if up_to == 0 { vec![] } else { vec![1, 2, 3] });
+        let snapshot = SnapshotMeta { index: up_to, term: up_to.min(7), conf: conf.clone() };
+        let state = InitialState { snapshot, conf, ..InitialState::default() };
+        let config = Config { applied: up_to, ..Config::new(3) };
+        (options, Raft::new(config, state, Box::new(|_| 0)))
+    }
+
+    fn message(kind: MessageKind, term: u64) -> Message {
+        Message { term, from: 1, ..Message::new(kind, 3) }
+    }
+
+    fn snapshot(index: u64) -> Message {
+        let meta = SnapshotMeta { index, term: 7, conf: ConfState::voters([1, 2, 3]) };
+        let snapshot = Some(Snapshot { meta, data: Bytes::new() });
+        Message { snapshot, ..message(MessageKind::Snap, 7) }
+    }
+
+    #[test]
+    fn who_waits_to_be_added_believes_nothing_from_before_its_removal() {
+        let (options, raft) = wiped(0);
+        assert!(waits_to_be_added(&options, &raft));
+        let old = |message| is_of_an_earlier_life(&message, &options, &raft);
+        assert!(old(message(MessageKind::App, 6)) && !old(message(MessageKind::App, 7)));
+        assert!(old(snapshot(99)) && !old(snapshot(100)));
+        assert!(old(Message { commit: 1, ..message(MessageKind::Heartbeat, 7) }));
+        assert!(!old(message(MessageKind::Heartbeat, 7)), "of a leader that expects nothing of it");
+    }
+
+    #[test]
+    fn who_was_added_again_is_told_of_entries_that_it_lost() {
+        let (options, raft) = wiped(100);
+        assert!(!waits_to_be_added(&options, &raft));
+        let lost = Message { commit: 101, ..message(MessageKind::Heartbeat, 7) };
+        assert!(!is_of_an_earlier_life(&lost, &options, &raft));
+        let member = Options::new(vec![NodeId(1)]);
+        assert!(
+            !waits_to_be_added(&member, &raft) && !is_of_an_earlier_life(&lost, &member, &raft)
+        );
     }
 }

@@ -251,6 +251,21 @@ mod tests {
     }
 
     #[test]
+    fn a_joint_configuration_and_its_end_come_back() {
+        let joint = ConfState {
+            voters_outgoing: vec![1, 2],
+            learners_next: vec![2],
+            auto_leave: true,
+            ..ConfState::new([1, 3], [4])
+        };
+        let meta = SnapshotMeta { index: 2, term: 1, conf: joint };
+        let leave = Entry { kind: EntryKind::ConfChangeV2, data: Bytes::new(), ..entry(3, 1) };
+        let image =
+            image_of(&[snapshot_record(&meta), entries_record(std::slice::from_ref(&leave))]);
+        assert_eq!((image.snapshot, image.entries), (meta, vec![leave]));
+    }
+
+    #[test]
     fn a_gap_is_malformed() {
         let mut image = Image::default();
         assert_eq!(image.take(Bytes::from(entries_record(&[entry(2, 1)]))), Err(Malformed));

@@ -4,8 +4,8 @@
 //! Differs from upstream: a leader that removes itself steps down at once, where upstream's goes on, without a vote and without
 //! taking proposals, for as long as its followers hear of it; and a node that waits to be added lends its vote to nobody, where
 //! upstream's answers whoever asks. A disk that was wiped forgets what it had voted for and what it had acknowledged, so who
-//! comes back with one must have got all that was committed when its disk was wiped before it counts; and it hears no leader of a term from before its
-//! removal, who would count on it.
+//! comes back with one must have got all that was committed when its disk was wiped before it counts; and it hears no leader of a term
+//! from before its removal, who would count on it.
 
 use super::{Engine, raft_id};
 use crate::env::{Env, NodeId};
@@ -160,25 +160,22 @@ impl<E: Env> Engine<E> {
     /// Asks the voter to take over; it does as soon as it holds the whole log, or not at all.
     pub fn transfer_leadership(&self, to: NodeId) -> Result<(), MemberError> {
         let inner = &self.0;
+        inner.stamp();
         let mut raft = inner.raft.borrow_mut();
-        if !raft.is_leader() {
-            return Err(MemberError::NotLeader);
-        }
-        if raft.transferee() != 0 && raft.transferee() != raft_id(to) {
-            return Err(MemberError::TransferInProgress);
-        }
-        if to != inner.env.id() {
-            inner.raft_stamp(&mut raft);
-            raft.transfer_leader(raft_id(to));
-            if raft.transferee() != raft_id(to) {
-                return Err(MemberError::TransferRejected(to));
+        match raft.transferee() {
+            _ if !raft.is_leader() => return Err(MemberError::NotLeader),
+            under_way if under_way != 0 && under_way != raft_id(to) => {
+                return Err(MemberError::TransferInProgress);
             }
+            _ if to == inner.env.id() => return Ok(()),
+            _ => raft.transfer_leader(raft_id(to)),
+        }
+        if raft.transferee() != raft_id(to) {
+            return Err(MemberError::TransferRejected(to));
         }
         drop(raft);
-        if to != inner.env.id() {
-            inner.env.reached("leadership transfer begun");
-            inner.wake.notify();
-        }
+        inner.env.reached("leadership transfer begun");
+        inner.wake.notify();
         Ok(())
     }
 }
