@@ -43,7 +43,7 @@ pub fn all() -> Vec<Clause> {
     let clause = |name, needs, check| Clause { name, needs, check };
     use FaultKind::{
         Clock, Drift, Flaky, Kill, Latency, Membership, Partition, Pause, Power, Reboot, Rolling,
-        Strobe, Throttle, Transfer,
+        Split, Strobe, Throttle, Transfer,
     };
     vec![
         clause("the clock moves and a sleep is never short", None, |c| Box::pin(time(c))),
@@ -102,6 +102,9 @@ pub fn all() -> Vec<Clause> {
         ),
         clause("who is handed leadership leads", Some(Transfer), |c| {
             Box::pin(members::handed_over(c))
+        }),
+        clause("a range that is split serves its keys on both sides", Some(Split), |c| {
+            Box::pin(members::split(c))
         }),
         clause("a fault injected twice is injected once", None, |c| Box::pin(twice(c))),
     ]

@@ -113,6 +113,11 @@ pub enum Fault {
     /// A removed node has nothing on its disk, and its process runs: it waits to be added. Refused of a member, who may be the
     /// last to hold what it would forget.
     Wipe(NodeId),
+    /// From now on a range of keys begins here, in the group that held the key. Returns when that is committed. Nothing undoes it.
+    Split {
+        /// The range's first key.
+        at: String,
+    },
 }
 
 /// A family of faults: what `--faults` names, what a cluster supports, what a summary counts.
@@ -148,11 +153,13 @@ pub enum FaultKind {
     Transfer,
     /// Nodes restarted one after another.
     Rolling,
+    /// Ranges of keys split.
+    Split,
 }
 
 impl FaultKind {
     /// Every kind, in the order in which they are listed to people.
-    pub const ALL: [FaultKind; 14] = [
+    pub const ALL: [FaultKind; 15] = [
         FaultKind::Partition,
         FaultKind::Kill,
         FaultKind::Power,
@@ -167,6 +174,7 @@ impl FaultKind {
         FaultKind::Membership,
         FaultKind::Transfer,
         FaultKind::Rolling,
+        FaultKind::Split,
     ];
 
     /// What a test breaks unless it is told otherwise. Its remembered seeds draw from these: a kind that is new does not
@@ -197,6 +205,7 @@ impl FaultKind {
             FaultKind::Membership => "membership",
             FaultKind::Transfer => "transfer",
             FaultKind::Rolling => "rolling",
+            FaultKind::Split => "split",
         }
     }
 }
@@ -236,6 +245,7 @@ impl Fault {
             Fault::Remove(_) | Fault::Wipe(_) => Some(FaultKind::Membership),
             Fault::Transfer(_) => Some(FaultKind::Transfer),
             Fault::Rolling { .. } => Some(FaultKind::Rolling),
+            Fault::Split { .. } => Some(FaultKind::Split),
             Fault::Join(_)
             | Fault::HealNetwork
             | Fault::Restart(_)
@@ -272,7 +282,8 @@ impl Fault {
             | Fault::Remove(_)
             | Fault::Wipe(_)
             | Fault::Transfer(_)
-            | Fault::Rolling { .. } => &[],
+            | Fault::Rolling { .. }
+            | Fault::Split { .. } => &[],
         }
     }
 }
@@ -286,7 +297,11 @@ impl Fault {
             | Fault::Flaky { nodes, .. }
             | Fault::Throttle { nodes, .. }
             | Fault::Rolling { nodes, .. } => nodes.clone(),
-            Fault::HealNetwork | Fault::Fast | Fault::Reliable | Fault::Unthrottle => Vec::new(),
+            Fault::HealNetwork
+            | Fault::Fast
+            | Fault::Reliable
+            | Fault::Unthrottle
+            | Fault::Split { .. } => Vec::new(),
             Fault::Kill(node)
             | Fault::PowerOff(node)
             | Fault::Restart(node)
@@ -349,6 +364,7 @@ impl fmt::Display for Fault {
             Fault::Join(node) => write!(f, "join {node}"),
             Fault::Wipe(node) => write!(f, "wipe {node}"),
             Fault::Transfer(node) => write!(f, "transfer leadership to {node}"),
+            Fault::Split { at } => write!(f, "split at {at}"),
             Fault::Rolling { nodes, down_ms, rest_ms } => {
                 let nodes = Spaced(nodes);
                 write!(f, "rolling restart{nodes}: {down_ms} ms down, {rest_ms} ms between")
@@ -378,7 +394,7 @@ mod tests {
             assert_eq!(kept, format!("\"{kind}\""));
         }
         let sentence = "slowness".parse::<FaultKind>().unwrap_err();
-        assert!(sentence.ends_with("membership, transfer, rolling"), "{sentence}");
+        assert!(sentence.ends_with("membership, transfer, rolling, split"), "{sentence}");
     }
 
     #[test]
@@ -416,6 +432,7 @@ mod tests {
             (Fault::Join(node), "join n2"),
             (Fault::Wipe(node), "wipe n2"),
             (Fault::Transfer(node), "transfer leadership to n2"),
+            (Fault::Split { at: "47".to_owned() }, "split at 47"),
             (
                 Fault::Rolling { nodes: nodes(&[2, 1]), down_ms: 500, rest_ms: 100 },
                 "rolling restart n2 n1: 500 ms down, 100 ms between",
@@ -443,6 +460,7 @@ mod tests {
             (Fault::Join(node), None, vec![node]),
             (Fault::Wipe(node), Some(FaultKind::Membership), vec![node]),
             (Fault::Transfer(node), Some(FaultKind::Transfer), vec![node]),
+            (Fault::Split { at: "47".to_owned() }, Some(FaultKind::Split), Vec::new()),
             (Fault::Reliable, None, Vec::new()),
             (Fault::Unthrottle, None, Vec::new()),
         ] {

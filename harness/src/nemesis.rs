@@ -24,6 +24,7 @@ pub mod process;
 pub mod rolling;
 pub mod senders;
 pub mod skew;
+pub mod split;
 pub mod strobe;
 pub mod throttle;
 pub mod transfer;
@@ -145,7 +146,7 @@ impl ClusterView {
                     node.paused = false;
                 });
             }
-            Fault::Transfer(_) | Fault::Rolling { .. } => {}
+            Fault::Transfer(_) | Fault::Rolling { .. } | Fault::Split { .. } => {}
         }
     }
 
@@ -203,6 +204,7 @@ impl ClusterView {
                 let members = self.which(|node| node.member);
                 members.contains(id) && members.len() >= 3 && self.leads_majority().is_some()
             }
+            Fault::Split { .. } => self.leads_majority().is_some(),
             Fault::Join(id) => is(id, |node| !node.member),
             Fault::Wipe(id) => is(id, |node| !node.member) && self.leads_majority().is_some(),
             // Somebody else has to lead, to hand it over, and the two have to reach each other.

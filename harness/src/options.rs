@@ -14,6 +14,9 @@ use std::time::Duration;
 /// Raft groups are small, and every pair of nodes takes room.
 pub const NODES_MAX: u16 = 64;
 
+/// Each group is a Raft log of every node.
+pub const GROUPS_MAX: u16 = 16;
+
 /// The size, length and shape of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
@@ -39,6 +42,16 @@ pub struct Options {
     pub serve_limit: Duration,
     /// How long the final reads may take.
     pub final_limit: Duration,
+    /// Raft groups that the store parts its keys among.
+    #[serde(default = "one")]
+    pub groups: u16,
+    /// Applied entries between two snapshots of the store; 0: what the seed of a simulation or the store itself makes it.
+    #[serde(default)]
+    pub snapshot_entries: u64,
+}
+
+fn one() -> u16 {
+    1
 }
 
 impl Default for Options {
@@ -56,6 +69,8 @@ impl Default for Options {
             append: AppendOptions::default(),
             serve_limit: seconds(30),
             final_limit: seconds(60),
+            groups: 1,
+            snapshot_entries: 0,
         }
     }
 }
@@ -90,6 +105,8 @@ impl Options {
             "distribution" => self.append.distribution = value.parse()?,
             "serve-limit" => self.serve_limit = seconds(word, value)?,
             "final-limit" => self.final_limit = seconds(word, value)?,
+            "groups" => self.groups = groups(value)?,
+            "snapshot-entries" => self.snapshot_entries = whole(word, value)?,
             _ => {
                 let words = Options::words().join(", ");
                 return Err(format!("there is no option `{word}`: the options are {words}"));
@@ -127,6 +144,8 @@ impl Options {
             ("distribution", self.append.distribution.name().to_owned()),
             ("serve-limit", decimal(self.serve_limit)),
             ("final-limit", decimal(self.final_limit)),
+            ("groups", self.groups.to_string()),
+            ("snapshot-entries", self.snapshot_entries.to_string()),
         ]
     }
 }
@@ -135,6 +154,19 @@ fn at_least_one<N: FromStr + Default + PartialEq>(word: &str, value: &str) -> Re
     value.parse().ok().filter(|number| *number != N::default()).ok_or_else(|| {
         format!("`{value}` does not fit --{word}: a whole number above 0, such as 5")
     })
+}
+
+fn groups(value: &str) -> Result<u16, String> {
+    let number = value.parse().ok().filter(|number| (1..=GROUPS_MAX).contains(number));
+    number.ok_or_else(|| {
+        format!("`{value}` does not fit --groups: a whole number from 1 to {GROUPS_MAX}")
+    })
+}
+
+fn whole(word: &str, value: &str) -> Result<u64, String> {
+    value
+        .parse()
+        .map_err(|_| format!("`{value}` does not fit --{word}: a whole number, such as 64"))
 }
 
 fn percent(word: &str, value: &str) -> Result<u8, String> {
@@ -221,6 +253,8 @@ mod tests {
             ("distribution", "exponential"),
             ("serve-limit", "1.000000001"),
             ("final-limit", "2"),
+            ("groups", "3"),
+            ("snapshot-entries", "64"),
         ] {
             options.set(word, value)?;
         }
@@ -263,6 +297,8 @@ mod tests {
             ("faults", "fire", "partition, kill"),
             ("interval", "8-3", "the smaller"),
             ("read-percent", "101", "0 to 100"),
+            ("groups", "17", "1 to 16"),
+            ("snapshot-entries", "-1", "a whole number"),
             ("colour", "red", "the options are nodes"),
         ] {
             let sentence = options.set(word, value).unwrap_err();

@@ -88,6 +88,7 @@ enum Place {
     Drift(NodeId),
     Membership(NodeId),
     Leadership,
+    Routes,
     Turns,
 }
 
@@ -106,6 +107,7 @@ fn place(fault: &Fault) -> Place {
         Fault::WallDrift { node, .. } => Place::Drift(*node),
         Fault::Remove(node) | Fault::Wipe(node) | Fault::Join(node) => Place::Membership(*node),
         Fault::Transfer(_) => Place::Leadership,
+        Fault::Split { .. } => Place::Routes,
         Fault::Rolling { .. } => Place::Turns,
     }
 }
@@ -166,7 +168,7 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
         let window = Window { kind, fault, from, to: from, ops: Counts::default() };
         open.entry(place).or_insert(window);
         // Over when it has happened.
-        if let Fault::Transfer(_) | Fault::Rolling { .. } = injection.fault {
+        if let Fault::Transfer(_) | Fault::Rolling { .. } | Fault::Split { .. } = injection.fault {
             close(&mut open, place, in_force);
         }
     }

@@ -211,6 +211,11 @@ pub trait Primary {
 pub trait Members {
     /// Brings it about, and returns when a leader says that it is so: how many steps that took, none if it was so.
     fn carry_out<'a>(&'a self, sites: &'a Sites, order: Order) -> Step<'a, u64>;
+
+    /// Whether it parts its keys among several groups, so that ranges can be split.
+    fn is_sharded(&self) -> bool {
+        false
+    }
 }
 
 /// Logs.

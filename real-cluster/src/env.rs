@@ -8,7 +8,7 @@ use crate::disk::TokioDisk;
 use crate::metrics::Metrics;
 use crate::transport::Transport;
 use bytes::Bytes;
-use elastickv::env::{Draw, Env, Fact, Lane, Listener, NodeId, Port};
+use elastickv::env::{Draw, Env, Fact, GroupId, Lane, Listener, NodeId, Port};
 use nix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -165,8 +165,8 @@ impl Env for TokioEnv {
         self.0.disk.clone()
     }
 
-    fn observe(&self, fact: Fact) {
-        self.0.metrics.observe(&fact);
+    fn observe(&self, group: GroupId, fact: Fact) {
+        self.0.metrics.observe(group, &fact);
         match &fact {
             Fact::Recovered { boot, applied, .. } => {
                 tracing::info!("boot {boot}, entries up to {applied} are in the store");

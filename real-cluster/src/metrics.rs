@@ -9,7 +9,7 @@ mod server;
 pub use server::serve;
 
 use crate::transport::LANES;
-use elastickv::env::{Fact, Lane};
+use elastickv::env::{Fact, GroupId, Lane};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -164,9 +164,17 @@ impl Metrics {
         text
     }
 
-    /// Takes what a fact says.
-    pub fn observe(&self, fact: &Fact) {
+    /// Takes what a fact of a group says. The default group's are the node's; of the others only what is counted.
+    pub fn observe(&self, group: GroupId, fact: &Fact) {
         match fact {
+            Fact::Recovered { .. }
+            | Fact::Leads { .. }
+            | Fact::Follows { .. }
+            | Fact::Applied { .. }
+                if group != GroupId::DEFAULT => {}
+            Fact::Installed { .. } if group != GroupId::DEFAULT => {
+                self.installed.inc();
+            }
             Fact::Recovered { boot, applied, .. } => {
                 self.boot.set(i64::from(*boot));
                 self.applied.set(*applied as i64);

@@ -1,8 +1,8 @@
 //! Members and leadership changed from outside, on machines: the operator sits where the tool runs. What it asks and when it
 //! is satisfied is [`elastickv::admin`]'s; its twin in simulation is `sim/src/operator.rs`.
 
-use elastickv::admin::Order;
-use elastickv::env::NodeId;
+use elastickv::admin::{Order, SinceByGroup};
+use elastickv::env::{GroupId, NodeId};
 use harness::fault::Fault;
 use std::io;
 use std::net::SocketAddr;
@@ -19,8 +19,22 @@ pub fn order(fault: &Fault) -> Option<Order> {
         Fault::Wipe(node) => Some(Order::Wipe(NodeId(node.0))),
         Fault::Join(node) => Some(Order::Join(NodeId(node.0))),
         Fault::Transfer(node) => Some(Order::Transfer(NodeId(node.0))),
+        Fault::Split { at } => Some(Order::Split(at.clone().into())),
         _ => None,
     }
+}
+
+/// The words that tell a node that has started over where its groups stood then.
+pub fn since_words(joins: u16, since: &SinceByGroup) -> Vec<String> {
+    let since = since
+        .iter()
+        .map(|(group, since)| format!("--join-since={}:{}:{}", group.0, since.term, since.index));
+    std::iter::once(format!("--join={joins}")).chain(since).collect()
+}
+
+/// So many groups, the default group first.
+pub fn groups(count: u16) -> Vec<GroupId> {
+    (1..=count).map(GroupId).collect()
 }
 
 /// Opens one.

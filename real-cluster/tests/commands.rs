@@ -67,7 +67,11 @@ fn faults() -> Vec<Fault> {
             | Fault::WallReset(_)
             | Fault::Rolling { .. } => {}
             // Asked of nodes, over the network.
-            Fault::Remove(_) | Fault::Wipe(_) | Fault::Join(_) | Fault::Transfer(_) => {}
+            Fault::Remove(_)
+            | Fault::Wipe(_)
+            | Fault::Join(_)
+            | Fault::Transfer(_)
+            | Fault::Split { .. } => {}
         }
     }
     all
@@ -112,7 +116,7 @@ fn every_fault_takes_exactly_these_commands() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let text = LocalSet::new().block_on(&runtime.expect("a runtime"), async {
         let (sites, remotes) = hosts();
-        let db = |has_clock| Rc::new(ElastickvNode::new(Vec::new(), has_clock)) as Rc<dyn Db>;
+        let db = |has_clock| Rc::new(ElastickvNode::new(Vec::new(), 1, has_clock)) as Rc<dyn Db>;
         let cluster = SshCluster::connect_all(SshConfig::new(sites, agent()), db).await;
         let cluster = cluster.expect("every command succeeds");
         remotes.iter().for_each(|remote| drop(remote.lines()));

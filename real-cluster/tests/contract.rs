@@ -16,6 +16,7 @@ fn the_local_cluster_keeps_the_contract() {
         nodes: 3,
         program: PathBuf::from(env!("CARGO_BIN_EXE_elastickv-node")),
         node_args: Vec::new(),
+        groups: 2,
         folder,
     };
     let cluster = LocalCluster::start(config).expect("addresses and ports are free");

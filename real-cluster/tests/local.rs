@@ -32,6 +32,7 @@ fn config(test: &str, nodes: u16) -> LocalConfig {
         nodes,
         program: PathBuf::from(env!("CARGO_BIN_EXE_elastickv-node")),
         node_args: Vec::new(),
+        groups: 1,
         folder: folder(test),
     }
 }

@@ -10,8 +10,8 @@ use crate::params::WorldParams;
 use crate::stream::Dial;
 use crate::timers::Timers;
 use crate::world::{self, World};
-use elastickv::admin::{Order, Since};
-use elastickv::env::{Fact, Port};
+use elastickv::admin::{Order, SinceByGroup};
+use elastickv::env::{Fact, GroupId, Port};
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, ready};
 use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, NodeId};
@@ -34,6 +34,9 @@ const CONVERGES_WITHIN_NS: u64 = 20_000_000_000;
 /// The clients' machine, and the operator's: one process that never dies.
 pub(crate) const CLIENTS: SimEnv = SimEnv { node: 0, boot: 1 };
 
+/// What each group's facts are when a node is read back from its disk.
+pub type PostMortem = Vec<(GroupId, Vec<Fact>)>;
+
 /// A program that runs on every node.
 pub trait Guest {
     /// The main function of one boot. When it returns, the process exits and the tasks it spawned with it.
@@ -41,8 +44,13 @@ pub trait Guest {
 
     /// What a node's disk still says when the run is over, as facts that the invariants are told. `Err`: the disk
     /// cannot be read back, which is a finding.
-    fn post_mortem(&self, _node: u16, _disk: DiskImage) -> Result<Vec<Fact>, String> {
+    fn post_mortem(&self, _node: u16, _disk: DiskImage) -> Result<PostMortem, String> {
         Ok(Vec::new())
+    }
+
+    /// The Raft groups that it has; every node is a member of each.
+    fn groups(&self) -> Vec<GroupId> {
+        vec![GroupId::DEFAULT]
     }
 
     /// Whether its group's members and leader can be changed from outside.
@@ -56,7 +64,7 @@ pub trait Guest {
     }
 
     /// The node's disk is empty: when it starts, it waits to be added, and believes nothing that is older.
-    fn starts_over(&self, _node: u16, _since: Since) {}
+    fn starts_over(&self, _node: u16, _since: SinceByGroup) {}
 }
 
 impl<F: Fn(SimEnv) -> LocalBoxFuture<'static, ()>> Guest for F {
@@ -78,8 +86,11 @@ impl SimCluster {
     /// A cluster watched by the invariants of [`invariants::all`]. Must be made inside a madsim runtime, on a thread
     /// that has no world; [`crate::simulate`] does both.
     pub fn new(seed: Seed, params: WorldParams, nodes: u16, guest: Rc<dyn Guest>) -> SimCluster {
+        let groups = guest.groups();
         let world = Rc::new(World::new(seed, params, nodes, guest));
-        invariants::all().into_iter().for_each(|invariant| world.register(invariant));
+        for group in groups {
+            invariants::all().into_iter().for_each(|one| world.register_of(group, one));
+        }
         world::enter(&world);
         world.hosts.borrow_mut()[0].start();
         let driver = madsim::task::spawn_local(Timers::drive(world.clone()));
@@ -166,15 +177,21 @@ impl SimCluster {
                 );
             }
         };
-        let mut reached = None;
-        for fact in &facts {
-            world.observe(node, 0, fact);
-            if let Fact::Applied { index, .. } | Fact::Recovered { applied: index, .. } = *fact {
-                reached = reached.max(Some(index));
+        for (group, facts) in &facts {
+            let mut reached = 0;
+            for fact in facts {
+                world.observe(node, 0, *group, fact);
+                if let Fact::Applied { index, .. } | Fact::Recovered { applied: index, .. } = *fact
+                {
+                    reached = reached.max(index);
+                }
             }
+            world.watch_of(|of, invariant| match of == *group {
+                true => invariant.rebuilt(node, view, reached),
+                false => Ok(()),
+            });
         }
-        if let Some(reached) = reached {
-            world.watch(|invariant| invariant.rebuilt(node, view, reached));
+        if !facts.is_empty() {
             world.count("node rebuilt from its disk");
         }
     }
@@ -256,6 +273,10 @@ impl Cluster for SimCluster {
             FaultKind::Membership | FaultKind::Transfer => {
                 self.world.guest.borrow().as_ref().is_some_and(|guest| guest.has_operator())
             }
+            FaultKind::Split => {
+                let guest = self.world.guest.borrow();
+                guest.as_ref().is_some_and(|guest| guest.has_operator() && guest.groups().len() > 1)
+            }
         }
     }
 
@@ -284,7 +305,7 @@ impl Cluster for SimCluster {
             let hosts = self.world.hosts.borrow();
             let leads = |node: &NodeId| {
                 let host = &hosts[usize::from(node.0)];
-                host.up && host.leads
+                host.up && !host.leads.is_empty()
             };
             self.nodes.iter().copied().filter(leads).collect()
         }

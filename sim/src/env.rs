@@ -10,7 +10,7 @@ use crate::stream::{Dial, SimListener, SimSocket, listen};
 use crate::timers::Sleep;
 use crate::world::{self, World};
 use bytes::Bytes;
-use elastickv::env::{Draw, Env, Fact, Lane, NodeId, Port};
+use elastickv::env::{Draw, Env, Fact, GroupId, Lane, NodeId, Port};
 use futures_util::FutureExt;
 use std::any::Any;
 use std::future::{Future, pending, poll_fn};
@@ -172,9 +172,9 @@ impl Env for SimEnv {
         SimDisk(*self)
     }
 
-    fn observe(&self, fact: Fact) {
+    fn observe(&self, group: GroupId, fact: Fact) {
         if let Some(world) = self.world() {
-            world.observe(self.node, self.boot, &fact);
+            world.observe(self.node, self.boot, group, &fact);
         }
     }
 

@@ -7,6 +7,7 @@ use crate::run::{on_fresh_thread, simulate_here};
 use crate::trace::{self, Window};
 use elastickv::bug::{self, BUG, Bug, Bugs, WIRING};
 use elastickv::env::NodeId;
+use elastickv::kv::routes::Shards;
 use elastickv::options::{Options as NodeOptions, Wiring};
 use harness::catalog;
 use harness::judge::{Judgement, judge};
@@ -81,8 +82,13 @@ impl Case {
     /// What the options of a node are in this case.
     pub fn node_options(&self, world: &WorldParams) -> NodeOptions {
         let nodes = (1..=self.options.nodes).map(NodeId).collect();
+        let snapshot_entries = match self.options.snapshot_entries {
+            0 => world.snapshot_entries,
+            said => said,
+        };
         NodeOptions {
-            snapshot_entries: world.snapshot_entries,
+            shards: Shards::among(self.options.groups),
+            snapshot_entries,
             wiring: self.wiring,
             bugs: self.bug.into_iter().fold(Bugs::NONE, Bugs::with),
             ..NodeOptions::new(nodes)

@@ -7,7 +7,7 @@ use crate::cluster::SimCluster;
 use crate::env::yield_now;
 use crate::host::Down;
 use crate::operator::Desk;
-use crate::trace::{Kind, digest};
+use crate::trace::{Kind, digest, digest_bytes};
 use crate::world::World;
 use elastickv::admin::Order;
 use elastickv::env;
@@ -75,6 +75,9 @@ impl SimCluster {
             Fault::Wipe(node) => self.order(Order::Wipe(named(node)), injection).await?,
             Fault::Join(node) => self.order(Order::Join(named(node)), injection).await?,
             Fault::Transfer(node) => self.order(Order::Transfer(named(node)), injection).await?,
+            Fault::Split { ref at } => {
+                self.order(Order::Split(at.clone().into()), injection).await?;
+            }
         }
         Ok(())
     }
@@ -82,13 +85,14 @@ impl SimCluster {
     /// Acts as often as a leader had to be asked for a step.
     async fn order(&self, order: Order, injection: usize) -> Result<(), FaultError> {
         let Some(guest) = self.world.guest.borrow().clone() else { return Ok(()) };
-        if let Order::Remove(node) = order {
+        if let Order::Remove(node) = &order {
             // Also if nobody hears that it came about.
             self.world.hosts.borrow_mut()[usize::from(node.0)].out = true;
         }
+        let joins = if let Order::Join(node) = order { Some(node) } else { None };
         let steps = guest.operate(Desk(self.world.clone()), order).await.map_err(FaultError)?;
         self.world.acted(injection, steps);
-        if let Order::Join(node) = order {
+        if let Some(node) = joins {
             self.world.hosts.borrow_mut()[usize::from(node.0)].out = false;
         }
         Ok(())
@@ -145,6 +149,7 @@ fn fingerprint(fault: &Fault) -> [u64; 3] {
         Fault::Join(node) => [20, u64::from(node.0), 0],
         Fault::Transfer(node) => [21, u64::from(node.0), 0],
         Fault::Wipe(node) => [23, u64::from(node.0), 0],
+        Fault::Split { at } => [24, digest_bytes(0, at.as_bytes()), 0],
         Fault::Rolling { nodes, down_ms, rest_ms } => {
             [22, names(nodes), u64::from(*down_ms) << 32 | u64::from(*rest_ms)]
         }

@@ -2,9 +2,9 @@
 //! its files in [`crate::disk`].
 
 use bytes::Bytes;
-use elastickv::env::Lane;
+use elastickv::env::{GroupId, Lane};
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -32,8 +32,8 @@ pub(crate) struct Host {
     pub(crate) out: bool,
     /// It has started over since it was last a voter.
     pub(crate) empty: bool,
-    /// Latest of `Leads` and `Follows`.
-    pub(crate) leads: bool,
+    /// The groups of which the latest of `Leads` and `Follows` was that it leads.
+    pub(crate) leads: BTreeSet<GroupId>,
     pub(crate) lanes: [Inbox; 3],
     pub(crate) ports: BTreeMap<u16, Port>,
     /// Tasks of all boots that still exist.
@@ -62,7 +62,7 @@ impl Host {
         self.up = true;
         self.powered = true;
         self.paused = false;
-        self.leads = false;
+        self.leads.clear();
         self.boot
     }
 
@@ -70,7 +70,7 @@ impl Host {
     pub(crate) fn stop(&mut self, how: Down) {
         self.up = false;
         self.paused = false;
-        self.leads = false;
+        self.leads.clear();
         self.powered &= how == Down::Process;
         self.lanes = Default::default();
         self.ports.clear();

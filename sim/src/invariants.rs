@@ -22,7 +22,8 @@ pub use restart_timestamps::RestartTimestamps;
 
 use crate::disk::Volume;
 use bytes::Bytes;
-use elastickv::env::{Fact, Lane};
+use elastickv::env::{Fact, GroupId, Lane};
+use elastickv::group::folder;
 use std::fmt;
 
 /// Something that holds in every run of a correct system. `Err` is one sentence with the values.
@@ -32,6 +33,11 @@ pub trait Invariant {
 
     /// A node says something of itself, in the same poll as the act.
     fn observe(&mut self, node: u16, boot: u64, fact: &Fact) -> Result<(), String>;
+
+    /// A node says something of another group than the one that is watched.
+    fn observe_beside(&mut self, _node: u16, _fact: &Fact) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Whether [`Invariant::sent`] is to be called. Asked once.
     fn watches_sends(&self) -> bool {
@@ -91,23 +97,35 @@ pub struct Sent<'a> {
     pub disk: DiskView<'a>,
 }
 
-/// A node's files, to look at.
+/// A group's files on a node, to look at.
 #[derive(Clone, Copy)]
-pub struct DiskView<'a>(pub &'a Volume);
+pub struct DiskView<'a> {
+    volume: &'a Volume,
+    group: GroupId,
+}
 
 impl<'a> DiskView<'a> {
+    /// The group's folder of a disk.
+    pub fn of(volume: &'a Volume, group: GroupId) -> DiskView<'a> {
+        DiskView { volume, group }
+    }
+
     /// The names that no power cut can take.
     pub fn synced_paths(&self) -> impl Iterator<Item = &'a str> + 'a {
-        self.0.synced_paths()
+        let folder = folder(self.group);
+        self.volume.synced_paths().filter_map(move |path| path.strip_prefix(&folder))
     }
 
     /// The bytes of a file that no power cut can take; `None` if the name itself can be lost.
     pub fn synced_image(&self, path: &str) -> Option<&'a [u8]> {
-        self.0.synced_image(path)
+        match self.group {
+            GroupId::DEFAULT => self.volume.synced_image(path),
+            group => self.volume.synced_image(&format!("{}{path}", folder(group))),
+        }
     }
 }
 
-/// Every invariant that a run is watched by.
+/// Every invariant that a group is watched by in a run.
 pub fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(NothingLost::default()),

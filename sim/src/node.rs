@@ -1,11 +1,11 @@
 //! Elastickv as the guest of a simulated node.
 
-use crate::cluster::Guest;
+use crate::cluster::{Guest, PostMortem};
 use crate::disk::DiskImage;
 use crate::env::SimEnv;
 use crate::operator::Desk;
-use elastickv::admin::{self, Order, Since};
-use elastickv::env::{Fact, NodeId};
+use elastickv::admin::{self, Order, SinceByGroup};
+use elastickv::env::{GroupId, NodeId};
 use elastickv::node;
 use elastickv::options::Options;
 use futures_util::FutureExt;
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 pub struct Elastickv {
     options: Box<dyn Fn(u16) -> Options>,
     /// How often each node has started over, and where the group stood then.
-    joins: RefCell<BTreeMap<u16, (u16, Since)>>,
+    joins: RefCell<BTreeMap<u16, (u16, SinceByGroup)>>,
 }
 
 impl Elastickv {
@@ -32,8 +32,8 @@ impl Elastickv {
     }
 
     fn options_of(&self, node: u16) -> Options {
-        let (joins, since) = self.joins.borrow().get(&node).copied().unwrap_or_default();
-        Options { joins, join_term: since.term, join_index: since.index, ..(self.options)(node) }
+        let (joins, since) = self.joins.borrow().get(&node).cloned().unwrap_or_default();
+        Options { joins, since, ..(self.options)(node) }
     }
 }
 
@@ -48,7 +48,11 @@ impl Guest for Elastickv {
         .boxed_local()
     }
 
-    fn post_mortem(&self, node: u16, disk: DiskImage) -> Result<Vec<Fact>, String> {
+    fn groups(&self) -> Vec<GroupId> {
+        (self.options)(1).shards.groups()
+    }
+
+    fn post_mortem(&self, node: u16, disk: DiskImage) -> Result<PostMortem, String> {
         let rebuilt = node::rebuild(&disk, &self.options_of(node), NodeId(node)).now_or_never();
         rebuilt.expect("a disk in memory answers at once").map_err(|error| error.to_string())
     }
@@ -61,7 +65,7 @@ impl Guest for Elastickv {
         async move { admin::carry_out(&desk, order).await }.boxed_local()
     }
 
-    fn starts_over(&self, node: u16, since: Since) {
+    fn starts_over(&self, node: u16, since: SinceByGroup) {
         let mut joins = self.joins.borrow_mut();
         let (count, last) = joins.entry(node).or_default();
         (*count, *last) = (*count + 1, since);

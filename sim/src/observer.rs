@@ -2,10 +2,16 @@
 //! order in which they are declared; a list is folded into one number.
 
 use crate::trace::digest;
-use elastickv::env::{Fact, RequestId};
+use elastickv::env::{Fact, GroupId, RequestId};
 
-/// The fact's tag and fields; unused places are 0.
-pub(crate) fn words(fact: &Fact) -> [u64; 7] {
+/// The fact's tag, with the group above it where it is not the default group, and fields; unused places are 0.
+pub(crate) fn words(group: GroupId, fact: &Fact) -> [u64; 7] {
+    let mut words = plain(fact);
+    words[0] |= u64::from(group.0 - GroupId::DEFAULT.0) << 32;
+    words
+}
+
+fn plain(fact: &Fact) -> [u64; 7] {
     match *fact {
         Fact::Recovered { boot, applied, state_hash, last_commit_ts, newest_version } => {
             [1, u64::from(boot), applied, state_hash, last_commit_ts, newest_version, 0]
@@ -39,6 +45,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_same_fact_of_another_group_has_other_numbers() {
+        let fact = Fact::Leads { term: 3 };
+        assert_eq!(words(GroupId::DEFAULT, &fact), plain(&fact));
+        assert_ne!(words(GroupId(2), &fact), words(GroupId(3), &fact));
+    }
+
+    #[test]
     fn facts_that_differ_have_different_numbers() {
         let committed = |counter, keys: &[u64]| Fact::Committed {
             index: 1,
@@ -57,7 +70,7 @@ mod tests {
         ];
         for (i, a) in all.iter().enumerate() {
             for (j, b) in all.iter().enumerate() {
-                assert_eq!(words(a) == words(b), i == j, "{a:?} {b:?}");
+                assert_eq!(words(GroupId(1), a) == words(GroupId(1), b), i == j, "{a:?} {b:?}");
             }
         }
     }

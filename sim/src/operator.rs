@@ -4,8 +4,8 @@
 use crate::cluster::CLIENTS;
 use crate::stream::{Dial, SimSocket};
 use crate::world::World;
-use elastickv::admin::{self, Since};
-use elastickv::env::{NodeId, Port};
+use elastickv::admin::{self, SinceByGroup};
+use elastickv::env::{GroupId, NodeId, Port};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,6 +20,11 @@ impl admin::Desk for Desk {
     fn nodes(&self) -> Vec<NodeId> {
         let hosts = self.0.hosts.borrow().len() as u16;
         (1..hosts).map(NodeId).collect()
+    }
+
+    fn groups(&self) -> Vec<GroupId> {
+        let guest = self.0.guest.borrow();
+        guest.as_ref().map(|guest| guest.groups()).unwrap_or_default()
     }
 
     async fn connect(&self, to: NodeId) -> io::Result<SimSocket> {
@@ -42,7 +47,7 @@ impl admin::Desk for Desk {
         self.0.hosts.borrow_mut()[usize::from(node.0)].empty = false;
     }
 
-    async fn start_over(&self, node: NodeId, since: Since) -> Result<(), String> {
+    async fn start_over(&self, node: NodeId, since: SinceByGroup) -> Result<(), String> {
         self.0.end(node.0).await;
         self.0.wipe(node.0);
         self.0.hosts.borrow_mut()[usize::from(node.0)].empty = true;

@@ -18,7 +18,8 @@ use crate::stream::Streams;
 use crate::timers::{Event, Sleep, Timers};
 use crate::trace::{Kind, Trace};
 use bytes::Bytes;
-use elastickv::env::{Draw, Fact, Lane};
+use elastickv::env::{Draw, Fact, GroupId, Lane};
+use elastickv::group;
 use harness::cluster::Finding;
 use harness::seed::{Seed, Stream};
 use rand_chacha::ChaCha8Rng;
@@ -77,6 +78,8 @@ pub struct World {
     effects: RefCell<Vec<u64>>,
     set_up_at: Cell<u64>,
     spawns: Cell<u64>,
+    /// Nodes have several groups, so a message says which it is for.
+    is_sharded: bool,
 }
 
 /// The streams of one node.
@@ -87,6 +90,7 @@ struct NodeDraws {
 }
 
 struct Watch {
+    group: GroupId,
     invariant: Box<dyn Invariant>,
     broken: bool,
 }
@@ -95,6 +99,7 @@ impl World {
     pub(crate) fn new(seed: Seed, params: WorldParams, nodes: u16, guest: Rc<dyn Guest>) -> World {
         World {
             seed,
+            is_sharded: guest.groups().len() > 1,
             guest: RefCell::new(Some(guest)),
             timers: Timers::new(),
             hosts: RefCell::new((0..=nodes).map(|_| Host::default()).collect()),
@@ -265,24 +270,31 @@ impl World {
     }
 
     /// A node says something of itself.
-    pub(crate) fn observe(&self, node: u16, boot: u64, fact: &Fact) {
-        self.event(node, Kind::Fact, &observer::words(fact), &[]);
-        let leads = match fact {
-            Fact::Leads { .. } => Some(true),
-            Fact::Follows { .. } => Some(false),
-            _ => None,
-        };
-        if let Some(leads) = leads {
-            self.hosts.borrow_mut()[usize::from(node)].leads = leads;
+    pub(crate) fn observe(&self, node: u16, boot: u64, group: GroupId, fact: &Fact) {
+        self.event(node, Kind::Fact, &observer::words(group, fact), &[]);
+        if let Fact::Leads { .. } | Fact::Follows { .. } = fact {
+            let leads = &mut self.hosts.borrow_mut()[usize::from(node)].leads;
+            leads.remove(&group);
+            if matches!(fact, Fact::Leads { .. }) {
+                leads.insert(group);
+            }
         }
-        self.progress.borrow_mut().observe(node, boot, fact);
-        self.watch(|invariant| invariant.observe(node, boot, fact));
+        self.progress.borrow_mut().observe(node, boot, group, fact);
+        self.watch_of(|of, invariant| match of == group {
+            true => invariant.observe(node, boot, fact),
+            false => invariant.observe_beside(node, fact),
+        });
     }
 
-    /// One more invariant watches this run, from now on.
+    /// One more invariant watches the default group in this run, from now on.
     pub fn register(&self, invariant: Box<dyn Invariant>) {
+        self.register_of(GroupId::DEFAULT, invariant);
+    }
+
+    /// One more invariant watches a group.
+    pub(crate) fn register_of(&self, group: GroupId, invariant: Box<dyn Invariant>) {
         self.watches_sends.set(self.watches_sends.get() || invariant.watches_sends());
-        self.invariants.borrow_mut().push(Watch { invariant, broken: false });
+        self.invariants.borrow_mut().push(Watch { group, invariant, broken: false });
     }
 
     /// A datagram is about to leave a node: nothing of it has reached anyone.
@@ -292,8 +304,16 @@ impl World {
         }
         let boot = self.hosts.borrow()[usize::from(node)].boot;
         let disk = self.disks[usize::from(node)].borrow();
-        let sent = Sent { node, boot, to, lane, message, disk: DiskView(&disk.volume) };
-        self.watch(|i| if i.watches_sends() { i.sent(&sent) } else { Ok(()) });
+        let parted = match self.is_sharded {
+            false => Some((GroupId::DEFAULT, message.clone())),
+            true => group::addressee(message.clone()),
+        };
+        let Some((group, message)) = parted else { return };
+        let disk = DiskView::of(&disk.volume, group);
+        let sent = Sent { node, boot, to, lane, message: &message, disk };
+        self.watch_of(
+            |of, i| if of == group && i.watches_sends() { i.sent(&sent) } else { Ok(()) },
+        );
     }
 
     /// The run is over: what can only be judged now.
@@ -303,9 +323,19 @@ impl World {
 
     /// Asks every invariant that still holds.
     pub(crate) fn watch(&self, mut ask: impl FnMut(&mut dyn Invariant) -> Result<(), String>) {
+        self.watch_of(|_, invariant| ask(invariant));
+    }
+
+    /// The same, by group.
+    pub(crate) fn watch_of(
+        &self,
+        mut ask: impl FnMut(GroupId, &mut dyn Invariant) -> Result<(), String>,
+    ) {
+        let is_sharded = self.is_sharded;
         for watch in self.invariants.borrow_mut().iter_mut().filter(|watch| !watch.broken) {
-            if let Err(text) = ask(watch.invariant.as_mut()) {
+            if let Err(text) = ask(watch.group, watch.invariant.as_mut()) {
                 watch.broken = true;
+                let text = if is_sharded { format!("{}: {text}", watch.group) } else { text };
                 self.found(watch.invariant.name(), text);
             }
         }

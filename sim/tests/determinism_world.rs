@@ -2,7 +2,7 @@
 #![cfg(madsim)]
 
 use bytes::Bytes;
-use elastickv::env::{Disk, Draw, Env, Fact, Lane, Listener, NodeId, Port};
+use elastickv::env::{Disk, Draw, Env, Fact, GroupId, Lane, Listener, NodeId, Port};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use futures_util::{AsyncReadExt, AsyncWriteExt, select_biased};
 use harness::cluster::{self, Artifacts, Cluster};
@@ -31,7 +31,7 @@ impl Guest for Chatty {
 
 async fn chat(env: SimEnv) {
     let heard = Rc::new(Cell::new(0));
-    env.observe(Fact::Leads { term: 10 * env.boot + u64::from(env.node) });
+    env.observe(GroupId::DEFAULT, Fact::Leads { term: 10 * env.boot + u64::from(env.node) });
     env.spawn(gossip(env, heard.clone()));
     let mut listener = env.listen(Port::REDIS).await.expect("nobody else listens");
     while let Ok(socket) = listener.accept().await {

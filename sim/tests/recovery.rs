@@ -2,7 +2,8 @@
 //! bytes are not its own.
 
 use elastickv::codec::frame_at;
-use elastickv::env::{Disk, NodeId as Name};
+use elastickv::env::{Disk, GroupId, NodeId as Name};
+use elastickv::group::Folder;
 use elastickv::node::recover;
 use elastickv::options::Options;
 use futures_util::FutureExt;
@@ -47,7 +48,7 @@ fn written() -> Files {
 /// (last log index, applied index) of the node on these files.
 fn recovered(files: Files) -> Result<(u64, u64), String> {
     let disk = DiskImage::of(files);
-    let state = recover(&disk, &options(), Name(1))
+    let state = recover(&Folder::of(disk, GroupId::DEFAULT), &options(), Name(1), &Rc::default())
         .now_or_never()
         .expect("a disk in memory answers at once");
     state

@@ -1,5 +1,6 @@
 //! The options that every command which runs something shares: those of a run, and a planted bug.
 
+use crate::fault::FaultKind;
 use crate::options::{NODES_MAX, Options};
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
@@ -12,7 +13,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     (
         "faults",
         "KINDS",
-        "What is broken: partition,kill,power,pause,clock,latency,flaky,rate,strobe,drift,reboot,membership,transfer,rolling or none",
+        "What is broken: partition,kill,power,pause,clock,latency,flaky,rate,strobe,drift,reboot,membership,transfer,rolling,split or none",
     ),
     ("interval", "MIN-MAX", "Seconds between faults"),
     ("deadline", "SECONDS", "Of one operation"),
@@ -28,6 +29,12 @@ const WORDS: &[(&str, &str, &str)] = &[
         "How long the cluster may take to serve after it was started or healed",
     ),
     ("final-limit", "SECONDS", "How long the final reads may take"),
+    ("groups", "N", "Raft groups that the store parts its keys among, up to 16"),
+    (
+        "snapshot-entries",
+        "N",
+        "Applied entries between snapshots of the store; 0: as a simulation's seed or the store has it",
+    ),
 ];
 
 /// What the command line says of a run beside its test and seed.
@@ -74,6 +81,9 @@ impl Setup {
                 "`{nodes}` does not fit --nodes: a whole number from 1 to {NODES_MAX}"
             ));
         }
+        if options.groups == 1 && options.faults.contains(&FaultKind::Split) {
+            return Err("split needs keys that are parted: give --groups 2 or more".to_owned());
+        }
         Ok(())
     }
 }
@@ -113,7 +123,6 @@ impl FromArgMatches for Setup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::FaultKind;
 
     #[test]
     fn every_option_of_a_run_is_on_the_command_line() {
@@ -133,6 +142,14 @@ mod tests {
             assert!(sentence.contains(value) && !sentence.contains('\n'), "{sentence}");
             assert!(!sentence.starts_with("error") && !sentence.ends_with('.'), "{sentence}");
         }
+    }
+
+    #[test]
+    fn a_split_needs_several_groups() {
+        let applied =
+            |words| Setup::from_words(words).and_then(|s| s.apply(&mut Options::default()));
+        assert!(applied("--faults split").is_err_and(|sentence| sentence.contains("--groups 2")));
+        assert_eq!(applied("--faults split --groups 2"), Ok(()));
     }
 
     #[test]

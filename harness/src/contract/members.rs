@@ -1,4 +1,4 @@
-//! What it means that members leave and join, and that leadership is handed over.
+//! What it means that members leave and join, that leadership is handed over, and that a range is split.
 
 use super::{BACK, connected, ensure, inject, serving, within};
 use crate::cluster::{Cluster, NodeId};
@@ -24,11 +24,16 @@ pub(super) async fn removed(cluster: &dyn Cluster) -> Result<(), String> {
 
 /// Waits until the node answers a read of the group's state, which one that is no member cannot do.
 async fn reads(cluster: &dyn Cluster, node: NodeId) -> Result<(), String> {
+    answers(cluster, node, b"contract").await
+}
+
+async fn answers(cluster: &dyn Cluster, node: NodeId, key: &[u8]) -> Result<(), String> {
     let clock = cluster.clock();
     let limit = clock.now() + BACK;
     loop {
         let mut redis = connected(cluster, node).await?;
-        let ask = redis.ask(&[b"LRANGE", b"contract", b"0", b"-1"]);
+        let words: [&[u8]; 4] = [b"LRANGE", key, b"0", b"-1"];
+        let ask = redis.ask(&words);
         let last = match within(cluster, Duration::from_secs(5), ask).await {
             Some(Ok(Reply::Error(error))) => error,
             Some(Ok(_)) => return Ok(()),
@@ -53,6 +58,24 @@ pub(super) async fn handed_over(cluster: &dyn Cluster) -> Result<(), String> {
         }
         let leaders = cluster.leaders().await;
         ensure(leaders.contains(to), || format!("{to} was to lead, but {leaders:?} lead"))?;
+    }
+    serving(cluster).await
+}
+
+pub(super) async fn split(cluster: &dyn Cluster) -> Result<(), String> {
+    let clock = cluster.clock();
+    let limit = clock.now() + BACK;
+    // The second time there is nothing left to do.
+    for _ in 0..2 {
+        while let Err(error) = inject(cluster, Fault::Split { at: "contract".to_owned() }).await {
+            ensure(clock.now() < limit, || error)?;
+            clock.sleep(Duration::from_millis(200)).await;
+        }
+    }
+    for node in cluster.nodes() {
+        for key in [&b"contracs"[..], b"contract", b"contracu"] {
+            answers(cluster, *node, key).await?;
+        }
     }
     serving(cluster).await
 }

@@ -14,6 +14,7 @@ use super::pause::Pauses;
 use super::process::{End, Processes, Target};
 use super::rolling::Rolling;
 use super::senders::Senders;
+use super::split::Splits;
 use super::strobe::Strobes;
 use super::throttle::Throttle;
 use super::transfer::Transfers;
@@ -238,6 +239,7 @@ fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
         FaultKind::Membership => Box::new(Membership),
         FaultKind::Transfer => Box::new(Transfers),
         FaultKind::Rolling => Box::new(Rolling),
+        FaultKind::Split => Box::new(Splits),
     }
 }
 

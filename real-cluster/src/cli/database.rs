@@ -89,10 +89,16 @@ impl Database {
         }
     }
 
-    /// What is set up. `args` are for nodes of ours; `has_clock` says whether hosts have the time shim.
-    pub fn made(&self, named: Named, args: Vec<String>, has_clock: bool) -> Rc<dyn Db> {
+    /// What is set up. `args` and `groups` are for nodes of ours; `has_clock` says whether hosts have the time shim.
+    pub fn made(
+        &self,
+        named: Named,
+        args: Vec<String>,
+        groups: u16,
+        has_clock: bool,
+    ) -> Rc<dyn Db> {
         let db: Rc<dyn Db> = match named {
-            Named::ElastickvNode => Rc::new(ElastickvNode::new(args, has_clock)),
+            Named::ElastickvNode => Rc::new(ElastickvNode::new(args, groups, has_clock)),
             Named::Redis { replicas } => {
                 Rc::new(RedisServer { replicas, has_clock, ..RedisServer::default() })
             }

@@ -114,7 +114,8 @@ impl Run {
             ..SshConfig::new(sites.clone(), self.words.hosts.agent().to_owned())
         };
         let args = task.node_args();
-        let db = |has_clock| self.words.database.made(named.clone(), args, has_clock);
+        let groups = task.options.groups;
+        let db = |has_clock| self.words.database.made(named.clone(), args, groups, has_clock);
         let cluster = SshCluster::connect_all(config, db).await?;
         if task.by_name {
             offered(&task.options.faults, "these hosts", |kind| cluster.supported(kind))
@@ -197,6 +198,7 @@ async fn perform(task: &Task, stage: &Stage, growing: &Growing) -> anyhow::Resul
                 nodes: task.options.nodes,
                 program: PathBuf::from(THIS_PROGRAM),
                 node_args: task.node_args(),
+                groups: task.options.groups,
                 folder: growing.folder(),
             })?;
             let Some(outcome) = walk(task, &cluster, growing).await? else {

@@ -65,6 +65,12 @@ pub enum Place {
     Hosts(Sites, Named, String),
 }
 
+impl Place {
+    fn is_elastickv_node(&self) -> bool {
+        matches!(self, Place::Local | Place::Hosts(_, Named::ElastickvNode, _))
+    }
+}
+
 impl Task {
     /// Reads all words.
     pub fn read(words: &Words) -> Result<Task, String> {
@@ -102,6 +108,13 @@ impl Task {
         let mut setup = words.setup.clone();
         setup.take("nodes");
         setup.apply(&mut options).map_err(|why| why.replace("--nodes", "--local"))?;
+        for (word, is_said) in
+            [("groups", options.groups > 1), ("snapshot-entries", options.snapshot_entries > 0)]
+        {
+            if is_said && !place.is_elastickv_node() {
+                return Err(format!("--{word} is for elastickv-node alone: leave it or --db out"));
+            }
+        }
         let by_name = setup.says("faults");
         if by_name && matches!(place, Place::Local) {
             offered(&options.faults, "--local", |kind| supports(kind).map_err(str::to_owned))?;
@@ -157,7 +170,10 @@ impl Task {
     pub fn node_args(&self) -> Vec<String> {
         let wiring = self.wiring.map(|wiring| ["--wiring", wiring.name()].map(str::to_owned));
         let bug = self.bug.map(|bug| ["--bug", bug.name()].map(str::to_owned));
-        bug.into_iter().chain(wiring).flatten().collect()
+        let entries = self.options.snapshot_entries;
+        let snapshots =
+            (entries > 0).then(|| ["--snapshot-entries".to_owned(), entries.to_string()]);
+        bug.into_iter().chain(wiring).chain(snapshots).flatten().collect()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::operator;
 use crate::remote::{Command, done};
 use crate::scrape;
 use crate::site::{Site, Sites};
-use elastickv::admin::{self, Order, Since};
+use elastickv::admin::{self, Order, SinceByGroup};
 use elastickv::env;
 use futures_util::future::LocalBoxFuture;
 use harness::cluster::NodeId;
@@ -27,18 +27,21 @@ const PORTS: [(&str, u16); 4] =
 pub struct ElastickvNode {
     /// Words for every node besides who and where it is.
     pub args: Vec<String>,
+    /// Raft groups of every node.
+    pub groups: u16,
     /// Whether it runs under the time shim.
     pub has_clock: bool,
     /// How often each node has started over, to be added to the group again, and where that stood then.
-    joins: RefCell<BTreeMap<NodeId, (u16, Since)>>,
+    joins: RefCell<BTreeMap<NodeId, (u16, SinceByGroup)>>,
     /// Who has since it was last a voter.
     empty: RefCell<BTreeSet<NodeId>>,
 }
 
 impl ElastickvNode {
     /// With these words for every node.
-    pub fn new(args: Vec<String>, has_clock: bool) -> ElastickvNode {
-        ElastickvNode { args, has_clock, joins: RefCell::default(), empty: RefCell::default() }
+    pub fn new(args: Vec<String>, groups: u16, has_clock: bool) -> ElastickvNode {
+        let (joins, empty) = (RefCell::default(), RefCell::default());
+        ElastickvNode { args, groups, has_clock, joins, empty }
     }
 }
 
@@ -56,9 +59,11 @@ impl OneDaemon for ElastickvNode {
         let peers = sites.iter().filter(|peer| peer.node != at.node);
         words.extend(peers.map(|peer| format!("--peer={}={}", peer.node.0, peer.address)));
         words.extend(self.args.iter().cloned());
-        if let Some((joins, Since { term, index })) = self.joins.borrow().get(&at.node) {
-            words.push(format!("--join={joins}"));
-            words.extend([format!("--join-term={term}"), format!("--join-index={index}")]);
+        if self.groups > 1 {
+            words.push(format!("--groups={}", self.groups));
+        }
+        if let Some((joins, since)) = self.joins.borrow().get(&at.node) {
+            words.extend(operator::since_words(*joins, since));
         }
         Daemon { folder: at.path("daemon"), log: at.path("log.txt"), words }
     }
@@ -160,6 +165,10 @@ impl Members for ElastickvNode {
             admin::carry_out(&desk, order).await.map_err(|why| io::Error::other(why).into())
         })
     }
+
+    fn is_sharded(&self) -> bool {
+        self.groups > 1
+    }
 }
 
 /// The operator, where the tool runs.
@@ -183,6 +192,10 @@ impl admin::Desk for Desk<'_> {
         self.sites.iter().map(|at| env::NodeId(at.node.0)).collect()
     }
 
+    fn groups(&self) -> Vec<env::GroupId> {
+        operator::groups(self.db.groups)
+    }
+
     async fn connect(&self, to: env::NodeId) -> io::Result<operator::Socket> {
         let at = self.site(to).map_err(io::Error::other)?;
         operator::connect(at.socket(at.port("internal", 50051))).await
@@ -204,7 +217,7 @@ impl admin::Desk for Desk<'_> {
         self.db.empty.borrow_mut().remove(&NodeId(node.0));
     }
 
-    async fn start_over(&self, node: env::NodeId, since: Since) -> Result<(), String> {
+    async fn start_over(&self, node: env::NodeId, since: SinceByGroup) -> Result<(), String> {
         let at = self.site(node)?;
         let text = |error: DbError| error.to_string();
         Kill::kill(self.db, self.sites, at).await.map_err(text)?;

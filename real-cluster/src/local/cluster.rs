@@ -44,6 +44,8 @@ pub struct LocalConfig {
     pub program: PathBuf,
     /// Words for every node, besides who and where it is.
     pub node_args: Vec<String>,
+    /// Raft groups of every node.
+    pub groups: u16,
     /// Where nodes keep what they keep.
     pub folder: PathBuf,
 }
@@ -64,6 +66,11 @@ pub struct LocalCluster {
 }
 
 impl LocalCluster {
+    /// What it is made of.
+    pub(crate) fn config(&self) -> &LocalConfig {
+        &self.config
+    }
+
     /// Claims addresses and ports and makes the nodes' folders; [`Cluster::set_up`] starts the nodes.
     pub fn start(config: LocalConfig) -> io::Result<LocalCluster> {
         // Whoever looks at a process' command line sees whose it is.
@@ -204,7 +211,7 @@ impl Cluster for LocalCluster {
     }
 
     fn supports(&self, kind: FaultKind) -> bool {
-        supports(kind).is_ok()
+        supports(kind).is_ok() && (kind != FaultKind::Split || self.config.groups > 1)
     }
 
     fn set_up(&self, seed: Seed) -> LocalBoxFuture<'_, io::Result<()>> {
@@ -278,6 +285,9 @@ fn words(config: &LocalConfig, block: &Block, node: NodeId, folder: &Path) -> Ve
             .filter(|peer| *peer != node)
             .map(|peer| format!("--peer={}={}", peer.0, block.as_seen_by(Party::Node(node), peer))),
     );
+    if config.groups > 1 {
+        words.push(format!("--groups={}", config.groups));
+    }
     words.extend(config.node_args.iter().cloned());
     words
 }

@@ -8,8 +8,8 @@ use crate::local::cluster::LocalCluster;
 use crate::local::net::{Port, Slowness};
 use crate::local::seat::Seat;
 use crate::operator;
-use elastickv::admin::{self, Since};
-use elastickv::env::NodeId;
+use elastickv::admin::{self, SinceByGroup};
+use elastickv::env::{GroupId, NodeId};
 use harness::cluster::{Cluster, FaultError};
 use harness::fault::{Fault, FaultKind};
 use std::io;
@@ -25,7 +25,8 @@ pub fn supports(kind: FaultKind) -> Result<(), &'static str> {
         | FaultKind::Latency
         | FaultKind::Membership
         | FaultKind::Transfer
-        | FaultKind::Rolling => Ok(()),
+        | FaultKind::Rolling
+        | FaultKind::Split => Ok(()),
         FaultKind::Power => Err(
             "a process cannot lose its machine's power: what it wrote stays in the page cache (use kill)",
         ),
@@ -101,7 +102,11 @@ impl LocalCluster {
                 }
                 last?;
             }
-            Fault::Remove(_) | Fault::Wipe(_) | Fault::Join(_) | Fault::Transfer(_) => {
+            Fault::Remove(_)
+            | Fault::Wipe(_)
+            | Fault::Join(_)
+            | Fault::Transfer(_)
+            | Fault::Split { .. } => {
                 let Some(order) = operator::order(fault) else { return Ok(()) };
                 let steps = admin::carry_out(self, order).await.map_err(FaultError)?;
                 links.effects().acted(injection, steps);
@@ -130,6 +135,10 @@ impl admin::Desk for LocalCluster {
         Cluster::nodes(self).iter().map(|node| NodeId(node.0)).collect()
     }
 
+    fn groups(&self) -> Vec<GroupId> {
+        operator::groups(self.config().groups)
+    }
+
     async fn connect(&self, to: NodeId) -> io::Result<operator::Socket> {
         operator::connect(self.links()?.block().target(harness(to), Port::Internal)).await
     }
@@ -152,7 +161,7 @@ impl admin::Desk for LocalCluster {
         }
     }
 
-    async fn start_over(&self, node: NodeId, since: Since) -> Result<(), String> {
+    async fn start_over(&self, node: NodeId, since: SinceByGroup) -> Result<(), String> {
         let seat = self.seat(harness(node)).map_err(|error| error.0)?;
         seat.start_over(since).await.map_err(|error| error.to_string())?;
         self.start(node).await

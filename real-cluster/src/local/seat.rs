@@ -6,7 +6,8 @@
 
 use crate::local::net::Links;
 use crate::local::process::{Asked, Process};
-use elastickv::admin::Since;
+use crate::operator::since_words;
+use elastickv::admin::SinceByGroup;
 use harness::cluster::{Finding, NodeId};
 use nix::sys::signal::Signal;
 use std::cell::{Cell, RefCell};
@@ -60,7 +61,7 @@ pub struct Seat {
     /// How often it has started over.
     joins: Cell<u16>,
     /// Where the group stood when it did so last.
-    since: Cell<Since>,
+    since: RefCell<SinceByGroup>,
     /// It has since it was last a voter.
     empty: Cell<bool>,
     sitting: RefCell<Option<Sitting>>,
@@ -80,7 +81,7 @@ impl Seat {
             recipe,
             boots: Arc::default(),
             joins: Cell::new(0),
-            since: Cell::default(),
+            since: RefCell::default(),
             empty: Cell::new(false),
             sitting: RefCell::default(),
         }
@@ -112,9 +113,7 @@ impl Seat {
         self.leave().await;
         let mut words = self.recipe.args.clone();
         if self.joins.get() > 0 {
-            words.push(format!("--join={}", self.joins.get()));
-            let Since { term, index } = self.since.get();
-            words.extend([format!("--join-term={term}"), format!("--join-index={index}")]);
+            words.extend(since_words(self.joins.get(), &self.since.borrow()));
         }
         let process = Arc::new(Process::start(&self.recipe.program, &words, &self.recipe.log)?);
         self.boots.fetch_add(1, Ordering::Relaxed);
@@ -140,14 +139,14 @@ impl Seat {
     }
 
     /// Kills the process and empties its directory: from now on it starts as one that waits to be added.
-    pub async fn start_over(&self, since: Since) -> io::Result<()> {
+    pub async fn start_over(&self, since: SinceByGroup) -> io::Result<()> {
         self.kill().await;
         match std::fs::remove_dir_all(&self.recipe.data) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         self.joins.set(self.joins.get() + 1);
-        self.since.set(since);
+        *self.since.borrow_mut() = since;
         self.empty.set(true);
         Ok(())
     }

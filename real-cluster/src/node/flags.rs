@@ -4,8 +4,10 @@ use super::parent::Parent;
 use crate::env::{Place, Ports};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
+use elastickv::admin::Since;
 use elastickv::bug::{Bug, Bugs};
-use elastickv::env::NodeId;
+use elastickv::env::{GroupId, NodeId};
+use elastickv::kv::routes::Shards;
 use elastickv::options::{Options, Wiring};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -52,12 +54,16 @@ pub(super) struct Flags {
     /// Start with nothing and wait to be added to the group that the peers are; N counts how often this node has.
     #[arg(long, value_name = "N", default_value_t = 0)]
     join: u16,
-    /// With --join: the term of the leader that said that this node is no member; earlier leaders are not heard.
-    #[arg(long, value_name = "TERM", default_value_t = 0)]
-    join_term: u64,
-    /// With --join: how far that leader had applied its log; an older snapshot is refused.
-    #[arg(long, value_name = "INDEX", default_value_t = 0)]
-    join_index: u64,
+    /// With --join, once for each group: the term of the leader that said that this node is no member, and how far it had applied
+    /// its log. Earlier leaders are not heard, older snapshots are refused.
+    #[arg(long = "join-since", value_name = "GROUP:TERM:INDEX", value_parser = since)]
+    join_since: Vec<(GroupId, Since)>,
+    /// Raft groups, among which keys are parted by the first two digits of a number; the same on every node.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16), default_value_t = 1)]
+    groups: u16,
+    /// The ranges that each group holds at first, in place of --groups: `:m=1,m:=2`; the same on every node.
+    #[arg(long, value_name = "RANGES", conflicts_with = "groups")]
+    shard_ranges: Option<Shards>,
     /// Be killed when the process that started this one ends; with PID, only start if that is the one.
     #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
     die_with_parent: Option<i32>,
@@ -74,6 +80,18 @@ fn peer(text: &str) -> Result<(NodeId, String), String> {
     match parts {
         Some((id, host)) if id > 0 && !host.is_empty() => Ok((NodeId(id), host.to_owned())),
         _ => Err(format!("`{text}` is not a peer: write `2=127.0.0.2` or `2=host.name`")),
+    }
+}
+
+fn since(text: &str) -> Result<(GroupId, Since), String> {
+    let numbers: Option<Vec<u64>> = text.split(':').map(|number| number.parse().ok()).collect();
+    match numbers.as_deref() {
+        Some(&[group, term, index]) if (1..=16).contains(&group) => {
+            Ok((GroupId(group as u16), Since { term, index }))
+        }
+        _ => Err(format!(
+            "`{text}` is no place of a group: write GROUP:TERM:INDEX, such as `1:7:120`"
+        )),
     }
 }
 
@@ -136,7 +154,8 @@ impl Flags {
             Wired::Direct => Wiring::Direct,
         };
         options.joins = self.join;
-        (options.join_term, options.join_index) = (self.join_term, self.join_index);
+        options.since = self.join_since.iter().copied().collect();
+        options.shards = self.shard_ranges.clone().unwrap_or_else(|| Shards::among(self.groups));
         options.snapshot_entries = self.snapshot_entries.unwrap_or(options.snapshot_entries);
         options
     }
@@ -191,8 +210,10 @@ mod tests {
         assert_eq!((options.wiring, options.snapshot_entries), (Wiring::Direct, 7));
         assert_eq!(options.joins, 0);
         assert_eq!(read("--id 1 --join 3").unwrap().options().joins, 3);
-        assert_eq!(read("--id 1 --join 3 --join-term 9").unwrap().options().join_term, 9);
-        assert_eq!(read("--id 1 --join 3 --join-index 8").unwrap().options().join_index, 8);
+        let joins =
+            read("--id 1 --join 3 --join-since 1:9:8 --join-since 2:3:4").unwrap().options();
+        assert_eq!(joins.since[&GroupId(2)], Since { term: 3, index: 4 });
+        assert!(read("--id 1 --join 3 --join-since 1:9").is_err());
     }
 
     #[test]

@@ -144,7 +144,11 @@ impl SshCluster {
             }
             Fault::Reboot(node) => self.reboot(self.site(node)?, injection).await,
             Fault::PowerOff(_) => self.supported(FaultKind::Power),
-            Fault::Remove(_) | Fault::Wipe(_) | Fault::Join(_) | Fault::Transfer(_) => {
+            Fault::Remove(_)
+            | Fault::Wipe(_)
+            | Fault::Join(_)
+            | Fault::Transfer(_)
+            | Fault::Split { .. } => {
                 let members = self.db.members().ok_or("the database has no `members`")?;
                 let Some(order) = operator::order(fault) else { return Ok(()) };
                 if let Fault::Wipe(node) | Fault::Join(node) = *fault {

@@ -2,7 +2,7 @@
 
 use super::hosts::{self, Facts};
 use super::probes::Refusals;
-use crate::db::Db;
+use crate::db::{Db, Members};
 use crate::site::Site;
 use harness::fault::FaultKind;
 use std::collections::BTreeMap;
@@ -54,6 +54,9 @@ impl Grounds<'_> {
             },
             FaultKind::Membership | FaultKind::Transfer => {
                 self.capability(self.db.members().is_some(), "members")
+            }
+            FaultKind::Split => {
+                self.capability(self.db.members().is_some_and(Members::is_sharded), "groups")
             }
             FaultKind::Power => possible(kind).map_err(str::to_owned),
         }

@@ -213,7 +213,7 @@ fn within<T>(limit: Duration, asked: impl Future<Output = T>) -> Option<T> {
 fn nobody_leads_where_all_are_down_and_that_is_known_soon() {
     let base = base("all down");
     let sites = cluster(3, 53, &base, |node| Rc::new(Here::named(format!("n{node}"))));
-    let node = ElastickvNode::new(Vec::new(), false);
+    let node = ElastickvNode::new(Vec::new(), 1, false);
     let databases: [&dyn Db; 2] = [&node, &RedisServer::default()];
     for db in databases {
         let primary = db.primary().expect("it knows");

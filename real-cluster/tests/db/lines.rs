@@ -31,7 +31,7 @@ fn started<D: Db + Kill>(db: &D) -> String {
 
 #[test]
 fn our_own_node_is_started_so() {
-    let db = ElastickvNode::new(vec!["--bug=x".to_owned()], true);
+    let db = ElastickvNode::new(vec!["--bug=x".to_owned()], 1, true);
     assert_eq!(
         started(&db),
         "daemon start /opt/rc/n2/daemon /opt/rc/n2/log.txt /opt/rc/bin/time-shim run --control /opt/rc/n2/clock -- \

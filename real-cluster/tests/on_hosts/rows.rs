@@ -84,7 +84,7 @@ fn all_nodes_killed_ten_times_under_load_lose_nothing_and_metrics_and_captures_s
     let run = LocalSet::new().block_on(&runtime, async {
         let agent = PathBuf::from(env!("CARGO_BIN_EXE_real-cluster"));
         let db = |has_clock| {
-            let node = Rc::new(ElastickvNode::new(Vec::new(), has_clock));
+            let node = Rc::new(ElastickvNode::new(Vec::new(), 1, has_clock));
             let capture = Tcpdump { filter: Some("not port 22".to_owned()), ..Tcpdump::default() };
             Rc::new(Compose::new(vec![node, Rc::new(capture)])) as Rc<dyn Db>
         };

@@ -1,15 +1,20 @@
-//! What an operator asks of a group (`internal/raftadmin`, `cmd/raftadmin`): one framed request and one framed answer, over a
-//! byte stream to a node's internal port. [`Operator`] is who asks: it finds the leader, asks, and looks until it is so.
+//! What an operator asks of a group (`internal/raftadmin`, `cmd/raftadmin`, `cmd/elastickv-split`): one framed request and one framed
+//! answer, over a byte stream to a node's internal port. [`Operator`] is who asks: it finds the leader, asks, and looks until it is so.
+//!
+//! A node is a member of every group or of none: what is asked of it is brought about in each.
 //!
 //! Promises: what comes back `Ok` is so by the applied configuration of a leader. Cannot see: whether a change that was not
 //! confirmed in time still comes.
 
 use crate::codec::{Malformed, Reader, Writer};
-use crate::env::{Env, NodeId};
+use crate::env::{Env, GroupId, NodeId};
+use crate::kv::coordinator::Coordinator;
+use crate::kv::forward::Call;
 use crate::raft::engine::{Engine, MemberChange, Standing};
 use bytes::Bytes;
 use futures_util::future::{Either, join_all, select};
 use futures_util::io::{AsyncRead, AsyncWrite};
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
@@ -22,8 +27,11 @@ const ADD_LEARNER: u8 = 0x12;
 const PROMOTE_LEARNER: u8 = 0x13;
 const REMOVE_SERVER: u8 = 0x14;
 const TRANSFER: u8 = 0x15;
+const SPLIT: u8 = 0x16;
 const DONE: u8 = 0;
 const REFUSED: u8 = 1;
+/// It was so already.
+const NOTHING_TO_DO: u8 = 2;
 
 /// One question may take so long.
 const ASK_WITHIN: Duration = Duration::from_secs(1);
@@ -31,7 +39,7 @@ const ASK_WITHIN: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(100);
 
 /// What may be asked of one node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// `status`, `configuration`.
     Status,
@@ -39,6 +47,8 @@ pub enum Request {
     Change(MemberChange),
     /// `leadership_transfer_to_server`.
     Transfer(NodeId),
+    /// `elastickv-split`: a range begins at this key.
+    Split(Bytes),
 }
 
 impl Request {
@@ -54,6 +64,7 @@ impl Request {
             }
             Request::Change(MemberChange::RemoveServer(node)) => w.u8(REMOVE_SERVER).u16(node.0),
             Request::Transfer(node) => w.u8(TRANSFER).u16(node.0),
+            Request::Split(at) => w.u8(SPLIT).bytes(at),
         };
         w.finish()
     }
@@ -65,6 +76,11 @@ impl Request {
         if kind == STATUS {
             r.end()?;
             return Ok(Request::Status);
+        }
+        if kind == SPLIT {
+            let at = r.bytes()?;
+            r.end()?;
+            return Ok(Request::Split(at));
         }
         let node = NodeId(r.u16()?);
         r.end()?;
@@ -78,18 +94,32 @@ impl Request {
         }
     }
 
-    /// What the node answers, as bytes: where it stands after it, or why it did nothing.
-    pub fn answer<E: Env>(&self, engine: &Engine<E>) -> Vec<u8> {
-        let refused = match *self {
-            Request::Status => Ok(()),
-            Request::Change(change) => engine.change_members(change),
-            Request::Transfer(to) => engine.transfer_leadership(to),
+    /// What the node answers, as bytes: where it stands in the group after it, or why it did nothing.
+    pub async fn answer<E: Env>(
+        &self,
+        coordinator: &Coordinator<E>,
+        engine: &Engine<E>,
+    ) -> Vec<u8> {
+        let done = match self {
+            Request::Status => Ok(true),
+            Request::Change(change) => {
+                engine.change_members(*change).map(|()| true).map_err(|error| error.to_string())
+            }
+            Request::Transfer(to) => {
+                engine.transfer_leadership(*to).map(|()| true).map_err(|error| error.to_string())
+            }
+            Request::Split(at) => {
+                coordinator.split_range(at).await.map_err(|error| error.to_string())
+            }
         };
         let mut w = Writer::new();
-        match refused {
-            Ok(()) => write_standing(w.u8(DONE), &engine.standing()),
+        match done {
+            Ok(done) => {
+                let word = if done { DONE } else { NOTHING_TO_DO };
+                write_standing(w.u8(word), &engine.standing());
+            }
             Err(error) => {
-                w.u8(REFUSED).bytes(error.to_string().as_bytes());
+                w.u8(REFUSED).bytes(error.as_bytes());
             }
         }
         w.finish()
@@ -107,14 +137,17 @@ fn write_standing(w: &mut Writer, standing: &Standing) {
     }
 }
 
-fn read_answer(bytes: Bytes) -> Result<Result<Standing, String>, Malformed> {
+/// Where a node stands after it did what it was asked for, and whether there was anything to do; or why it did nothing.
+type Answer = Result<(Standing, bool), String>;
+
+fn read_answer(bytes: Bytes) -> Result<Answer, Malformed> {
     let mut r = Reader::new(bytes);
     let answer = match r.u8()? {
-        DONE => {
+        word @ (DONE | NOTHING_TO_DO) => {
             let (term, leads, applied) = (r.u64()?, r.u8()? == 1, r.u64()?);
             let changing = r.u8()? == 1;
             let (voters, learners) = (read_nodes(&mut r)?, read_nodes(&mut r)?);
-            Ok(Standing { term, leads, applied, voters, learners, changing })
+            Ok((Standing { term, leads, applied, voters, learners, changing }, word == DONE))
         }
         REFUSED => Err(String::from_utf8_lossy(&r.bytes()?).into_owned()),
         _ => return Err(Malformed),
@@ -136,12 +169,17 @@ pub struct Since {
     pub index: u64,
 }
 
+/// The same of every group.
+pub type SinceByGroup = BTreeMap<GroupId, Since>;
+
 /// Whence an operator asks: somewhere from where all nodes can be reached.
 pub trait Desk {
     /// A byte stream to a node.
     type Socket: AsyncRead + AsyncWrite + Unpin;
     /// Every node that there is, member or not.
     fn nodes(&self) -> Vec<NodeId>;
+    /// Every group that there is.
+    fn groups(&self) -> Vec<GroupId>;
     /// Opens a stream to the node's internal port.
     async fn connect(&self, to: NodeId) -> io::Result<Self::Socket>;
     /// Lets time pass.
@@ -149,7 +187,7 @@ pub trait Desk {
     /// Since some time.
     fn now(&self) -> Duration;
     /// Whatever the node holds is gone, and it starts again as one that waits to be added and believes nothing that is older.
-    async fn start_over(&self, node: NodeId, since: Since) -> Result<(), String>;
+    async fn start_over(&self, node: NodeId, since: SinceByGroup) -> Result<(), String>;
     /// Whether it has started over since it was last a voter.
     fn is_empty(&self, node: NodeId) -> bool;
     /// It is a voter: what it holds from now on counts.
@@ -159,7 +197,7 @@ pub trait Desk {
 }
 
 /// What is to be brought about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// The node is no member.
     Remove(NodeId),
@@ -169,13 +207,15 @@ pub enum Order {
     Join(NodeId),
     /// The node leads.
     Transfer(NodeId),
+    /// A range begins at this key.
+    Split(Bytes),
 }
 
 impl Order {
     /// How long it is tried; to hand over, as long as upstream's `raftadmin` waits for an answer.
-    pub fn limit(self) -> Duration {
+    pub fn limit(&self) -> Duration {
         match self {
-            Order::Transfer(_) => Duration::from_secs(5),
+            Order::Transfer(_) | Order::Split(_) => Duration::from_secs(5),
             Order::Remove(_) | Order::Wipe(_) => Duration::from_secs(8),
             Order::Join(_) => Duration::from_secs(15),
         }
@@ -190,6 +230,7 @@ pub async fn carry_out<D: Desk>(desk: &D, order: Order) -> Result<u64, String> {
         Order::Wipe(node) => operator.wipe(node).await,
         Order::Join(node) => operator.join(node).await,
         Order::Transfer(node) => operator.transfer(node).await,
+        Order::Split(at) => operator.split(at).await,
     }
 }
 
@@ -209,56 +250,74 @@ impl<'a, D: Desk> Operator<'a, D> {
     /// The node is no member. How many steps that took: none if it was none.
     pub async fn remove(&self, node: NodeId) -> Result<u64, String> {
         let mut steps = 0;
-        let mut said = String::new();
-        loop {
-            if let Some((leader, standing)) = self.leader().await {
-                if !standing.voters.contains(&node) && !standing.learners.contains(&node) {
-                    return Ok(steps);
+        for group in self.desk.groups() {
+            let mut said = String::new();
+            loop {
+                if let Some((leader, standing)) = self.leader(group).await {
+                    if !is_member(&standing, node) {
+                        break;
+                    }
+                    let change = Request::Change(MemberChange::RemoveServer(node));
+                    self.try_step(group, leader, change, &mut steps, &mut said).await;
                 }
-                let change = Request::Change(MemberChange::RemoveServer(node));
-                self.try_step(leader, change, &mut steps, &mut said).await;
+                self.rest(|| format!("{node} was not removed"), &said).await?;
             }
-            self.rest(|| format!("{node} was not removed"), &said).await?;
         }
+        Ok(steps)
     }
 
     /// The node is a voter and runs. One that is no member starts over with nothing, is added as a learner and promoted once
-    /// it has caught up.
+    /// it has caught up. One that was removed from some groups only is removed from the others first.
     pub async fn join(&self, node: NodeId) -> Result<u64, String> {
         let mut steps = 0;
         let mut said = String::new();
         loop {
-            if let Some((leader, standing)) = self.leader().await {
-                if standing.voters.contains(&node) {
+            if let Some(leaders) = self.leaders().await {
+                if leaders.iter().all(|(_, _, standing)| standing.voters.contains(&node)) {
                     self.desk.start(node).await?;
                     self.desk.joined(node);
                     return Ok(steps);
                 }
-                let change = if standing.learners.contains(&node) {
-                    self.desk.start(node).await?;
-                    MemberChange::PromoteLearner(node)
-                } else {
-                    // Only who is out by a leader's applied configuration may forget what it knew.
-                    match self.desk.is_empty(node) {
-                        true => self.desk.start(node).await?,
-                        false => self.desk.start_over(node, since(&standing)).await?,
-                    }
-                    MemberChange::AddLearner(node)
-                };
-                self.try_step(leader, Request::Change(change), &mut steps, &mut said).await;
+                let finishes_removal = self.make_ready(node, &leaders).await?;
+                for (group, leader, standing) in &leaders {
+                    let change = match is_member(standing, node) {
+                        true if finishes_removal => MemberChange::RemoveServer(node),
+                        _ if finishes_removal || standing.voters.contains(&node) => continue,
+                        true => MemberChange::PromoteLearner(node),
+                        false => MemberChange::AddLearner(node),
+                    };
+                    let change = Request::Change(change);
+                    self.try_step(*group, *leader, change, &mut steps, &mut said).await;
+                }
             }
             self.rest(|| format!("{node} did not join"), &said).await?;
         }
     }
 
-    /// The node has nothing: only if a leader says that it is no member.
+    /// The node runs and may be added: it is no stranger to a group that it does not belong to, or it is in all of them or in none.
+    /// Whether it has to be removed from some first.
+    async fn make_ready(&self, node: NodeId, leaders: &[Leader]) -> Result<bool, String> {
+        let out = leaders.iter().filter(|(_, _, standing)| !is_member(standing, node)).count();
+        if out == 0 || self.desk.is_empty(node) {
+            self.desk.start(node).await?;
+            return Ok(false);
+        }
+        // Only who is out by a leader's applied configuration may forget what it knew.
+        if out < leaders.len() {
+            return Ok(true);
+        }
+        self.desk.start_over(node, since(leaders)).await?;
+        Ok(false)
+    }
+
+    /// The node has nothing: only if leaders say that it is no member.
     pub async fn wipe(&self, node: NodeId) -> Result<u64, String> {
         loop {
-            if let Some((leader, standing)) = self.leader().await {
-                if standing.voters.contains(&node) || standing.learners.contains(&node) {
+            if let Some(leaders) = self.leaders().await {
+                if let Some((_, leader, _)) = leaders.iter().find(|(_, _, s)| is_member(s, node)) {
                     return Err(format!("{node} is not wiped: {leader} says that it is a member"));
                 }
-                self.desk.start_over(node, since(&standing)).await?;
+                self.desk.start_over(node, since(&leaders)).await?;
                 return Ok(1);
             }
             self.rest(|| format!("{node} was not wiped"), "").await?;
@@ -268,22 +327,49 @@ impl<'a, D: Desk> Operator<'a, D> {
     /// The node leads. Asked once; how many leaders were asked.
     pub async fn transfer(&self, to: NodeId) -> Result<u64, String> {
         let mut steps = 0;
+        for group in self.desk.groups() {
+            let (before, mut said) = (steps, String::new());
+            loop {
+                if let Some((leader, _)) = self.leader(group).await {
+                    if leader == to {
+                        break;
+                    }
+                    if steps == before {
+                        let ask = Request::Transfer(to);
+                        self.try_step(group, leader, ask, &mut steps, &mut said).await;
+                    }
+                }
+                self.rest(|| format!("{to} did not take over"), &said).await?;
+            }
+        }
+        Ok(steps)
+    }
+
+    /// A range begins at the key. How often the catalog's leader did it.
+    pub async fn split(&self, at: Bytes) -> Result<u64, String> {
         let mut said = String::new();
         loop {
-            if let Some((leader, _)) = self.leader().await {
-                if leader == to {
-                    return Ok(steps);
-                }
-                if steps == 0 {
-                    self.try_step(leader, Request::Transfer(to), &mut steps, &mut said).await;
+            if let Some((leader, _)) = self.leader(GroupId::DEFAULT).await {
+                match self.ask(GroupId::DEFAULT, leader, Request::Split(at.clone())).await {
+                    Ok(Ok((_, split))) => return Ok(u64::from(split)),
+                    Ok(Err(refusal)) => said = format!("{leader} says: {refusal}"),
+                    Err(error) => said = format!("{leader} gave no answer: {error}"),
                 }
             }
-            self.rest(|| format!("{to} did not take over"), &said).await?;
+            let what = || format!("no range was made to begin at `{}`", at.escape_ascii());
+            self.rest(what, &said).await?;
         }
     }
 
-    async fn try_step(&self, leader: NodeId, ask: Request, steps: &mut u64, said: &mut String) {
-        match self.ask(leader, ask).await {
+    async fn try_step(
+        &self,
+        group: GroupId,
+        leader: NodeId,
+        ask: Request,
+        steps: &mut u64,
+        said: &mut String,
+    ) {
+        match self.ask(group, leader, ask).await {
             Ok(Ok(_)) => {
                 *steps += 1;
                 *said = format!("{leader} was asked to, and it did not come about");
@@ -302,23 +388,34 @@ impl<'a, D: Desk> Operator<'a, D> {
         Ok(())
     }
 
+    /// The leader of every group; `None` if one is not known.
+    async fn leaders(&self) -> Option<Vec<Leader>> {
+        let mut leaders = Vec::new();
+        for group in self.desk.groups() {
+            let (leader, standing) = self.leader(group).await?;
+            leaders.push((group, leader, standing));
+        }
+        Some(leaders)
+    }
+
     /// Of the nodes that say that they lead, the one of the highest term, if its members are settled.
-    async fn leader(&self) -> Option<(NodeId, Standing)> {
+    async fn leader(&self, group: GroupId) -> Option<(NodeId, Standing)> {
         let nodes = self.desk.nodes();
-        let asked = nodes.iter().map(|node| self.ask(*node, Request::Status));
+        let asked = nodes.iter().map(|node| self.ask(group, *node, Request::Status));
         let standings = nodes.iter().copied().zip(join_all(asked).await);
         let leading = standings.filter_map(|(node, answer)| match answer {
-            Ok(Ok(standing)) if standing.leads => Some((node, standing)),
+            Ok(Ok((standing, _))) if standing.leads => Some((node, standing)),
             _ => None,
         });
         // While its members change, what it says of them may be over when it is heard.
         leading.max_by_key(|(_, standing)| standing.term).filter(|(_, leader)| !leader.changing)
     }
 
-    async fn ask(&self, node: NodeId, request: Request) -> io::Result<Result<Standing, String>> {
+    async fn ask(&self, group: GroupId, node: NodeId, request: Request) -> io::Result<Answer> {
+        let request = Call { group, ..Call::PLAIN }.around(&request.encode());
         let exchange = async {
             let mut socket = self.desk.connect(node).await?;
-            write_frame(&mut socket, &request.encode()).await?;
+            write_frame(&mut socket, &request).await?;
             let answer = read_frame(&mut socket).await?;
             read_answer(answer)
                 .map_err(|Malformed| io::Error::new(io::ErrorKind::InvalidData, "malformed answer"))
@@ -330,8 +427,16 @@ impl<'a, D: Desk> Operator<'a, D> {
     }
 }
 
-fn since(standing: &Standing) -> Since {
-    Since { term: standing.term, index: standing.applied }
+/// A group, who leads it and what it says.
+type Leader = (GroupId, NodeId, Standing);
+
+fn is_member(standing: &Standing, node: NodeId) -> bool {
+    standing.voters.contains(&node) || standing.learners.contains(&node)
+}
+
+fn since(leaders: &[Leader]) -> SinceByGroup {
+    let since = |standing: &Standing| Since { term: standing.term, index: standing.applied };
+    leaders.iter().map(|(group, _, standing)| (*group, since(standing))).collect()
 }
 
 #[cfg(test)]
@@ -348,6 +453,7 @@ mod tests {
             Request::Change(MemberChange::PromoteLearner(node)),
             Request::Change(MemberChange::RemoveServer(node)),
             Request::Transfer(node),
+            Request::Split("k".into()),
         ] {
             let bytes = Bytes::from(request.encode());
             assert_eq!(Request::decode(bytes.clone()), Ok(request));
@@ -369,7 +475,7 @@ mod tests {
         let mut w = Writer::new();
         write_standing(w.u8(DONE), &standing);
         let bytes = Bytes::from(w.finish());
-        assert_eq!(read_answer(bytes.clone()), Ok(Ok(standing)));
+        assert_eq!(read_answer(bytes.clone()), Ok(Ok((standing, true))));
         assert!(read_answer(bytes.slice(..bytes.len() - 1)).is_err());
         let mut w = Writer::new();
         w.u8(REFUSED).bytes(b"no");

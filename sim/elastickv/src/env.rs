@@ -22,6 +22,21 @@ impl fmt::Display for NodeId {
     }
 }
 
+/// A Raft group of a node, numbered from 1. Written `g2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub u16);
+
+impl GroupId {
+    /// The one that there always is; it has the route catalog.
+    pub const DEFAULT: GroupId = GroupId(1);
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "g{}", self.0)
+    }
+}
+
 /// A TCP port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Port(pub u16);
@@ -222,8 +237,8 @@ pub trait Env: Clone + 'static {
     ) -> impl Future<Output = io::Result<Self::Socket>> + 'static;
     /// The node's files.
     fn disk(&self) -> Self::Disk;
-    /// Tells the world a fact, in the same poll as the act.
-    fn observe(&self, fact: Fact);
+    /// Tells the world a fact of one of the node's groups, in the same poll as the act.
+    fn observe(&self, group: GroupId, fact: Fact);
     /// Counts that the run touched something; comes back in the run's counters.
     fn reached(&self, mark: &'static str);
     /// Whether a rare branch is to be taken here; off by default.

@@ -9,6 +9,7 @@ pub mod bug;
 pub mod codec;
 pub mod env;
 pub mod files;
+pub mod group;
 pub mod hlc;
 pub mod identity;
 pub mod kv;

@@ -5,8 +5,9 @@
 
 use crate::bug::Bug;
 use crate::codec::{Reader, frame_at, frame_into};
-use crate::env::{Disk, Env, Fact, NodeId, Port};
+use crate::env::{Disk, Env, Fact, GroupId, NodeId, Port};
 use crate::files::{read_whole, write_whole};
+use crate::group::{Folder, GroupEnv, Wire};
 use crate::hlc::Hlc;
 use crate::identity;
 use crate::kv::coordinator::Coordinator;
@@ -19,6 +20,7 @@ use crate::raft::message::Snapshot;
 use crate::raft::snapshots;
 use crate::raft::wal::{self, Image, Wal};
 use crate::redis::server::Server;
+use futures_util::future::try_join_all;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -31,24 +33,43 @@ pub async fn run<E: Env>(env: E, options: Options) -> io::Result<()> {
     let disk = env.disk();
     identity::claim(&disk, env.id()).await?;
     let boot = count_boot(&disk, options.joins).await?;
-    let state = recover(&disk, &options, env.id()).await?;
-    env.observe(Fact::Recovered {
-        boot,
-        applied: state.fsm.applied(),
-        state_hash: state.fsm.state_hash(),
-        last_commit_ts: state.fsm.store.last_commit_ts(),
-        newest_version: state.fsm.store.newest_version(),
-    });
-    let fsm = Rc::new(RefCell::new(state.fsm));
-    let recovered = Recovered { boot, log: state.log, snapshot: state.snapshot, fsm };
-    let engine = Engine::new(env.clone(), options.clone(), recovered);
-    let coordinator = Coordinator::new(env.clone(), options.clone(), engine.clone(), boot);
+    let hlc = Rc::new(Hlc::default());
+    let mut engines = Vec::new();
+    let mut files = Vec::new();
+    for env in group_envs(&env, &options) {
+        let state = recover(&env.disk(), &options, env.id(), &hlc).await?;
+        env.observe(state.fact(boot));
+        let fsm = Rc::new(RefCell::new(state.fsm));
+        let recovered = Recovered { boot, log: state.log, snapshot: state.snapshot, fsm };
+        engines.push(Engine::new(env, options.clone(), recovered));
+        files.push(Files { wal: state.wal, journal: state.journal });
+    }
+    let coordinator = Coordinator::new(env.clone(), options.clone(), engines.clone(), boot);
     let internal = env.listen(Port::INTERNAL).await?;
     let redis = env.listen(Port::REDIS).await?;
     env.spawn(forward::serve(env.clone(), coordinator.clone(), internal));
-    env.spawn(Server::new(env.clone(), options.clone(), coordinator).serve(redis));
-    env.spawn(renew_ceiling(env.clone(), options, engine.clone()));
-    engine.run(Files { wal: state.wal, journal: state.journal }).await
+    env.spawn(Server::new(env.clone(), options.clone(), coordinator.clone()).serve(redis));
+    for engine in &engines {
+        env.spawn(renew_ceiling(env.clone(), options.clone(), engine.clone()));
+    }
+    if coordinator.is_sharded() {
+        env.spawn(coordinator.clone().watch_catalog());
+        env.spawn(coordinator.clone().resolve_expired());
+        env.spawn(coordinator.gather_leaders());
+    }
+    let running = engines.into_iter().zip(files).map(|(engine, files)| engine.run(files));
+    try_join_all(running).await.map(|_| ())
+}
+
+/// The world of each group, the default group's first. What shares a wire has one task that reads it.
+fn group_envs<E: Env>(env: &E, options: &Options) -> Vec<GroupEnv<E>> {
+    let groups = options.shards.groups();
+    if groups.len() == 1 {
+        return vec![GroupEnv::alone(env.clone())];
+    }
+    let wire = Wire::new(groups.iter().copied());
+    env.spawn(wire.clone().run(env.clone()));
+    groups.into_iter().map(|group| GroupEnv::shared(env.clone(), group, &wire)).collect()
 }
 
 /// `RunHLCLeaseRenewal`: a leader asks for a higher ceiling once a second.
@@ -85,13 +106,27 @@ pub struct State<D> {
     pub journal: Journal<D>,
 }
 
-/// Cold start (`wal_store.go`): store and log from disk. If the store is at least as new as the snapshot, only the
+impl<D> State<D> {
+    /// What a start of the node says of it.
+    fn fact(&self, boot: u32) -> Fact {
+        Fact::Recovered {
+            boot,
+            applied: self.fsm.applied(),
+            state_hash: self.fsm.state_hash(),
+            last_commit_ts: self.fsm.store.last_commit_ts(),
+            newest_version: self.fsm.store.newest_version(),
+        }
+    }
+}
+
+/// Cold start of a group (`wal_store.go`): store and log from disk. If the store is at least as new as the snapshot, only the
 /// snapshot's header is taken (the restart skip gate); and the ceilings of entries that the store already covers are replayed, since the
 /// store does not keep them.
 pub async fn recover<D: Disk + Clone>(
     disk: &D,
     options: &Options,
     own: NodeId,
+    hlc: &Rc<Hlc>,
 ) -> io::Result<State<D>> {
     let keep = match options.bugs.has(Bug::LastCommitTsNosync) {
         true => LastCommitTs::OwnFileUnsynced,
@@ -100,7 +135,7 @@ pub async fn recover<D: Disk + Clone>(
     let (mut journal, store) = Journal::open(disk.clone(), keep).await?;
     let first = bootstrap(options, own);
     let (wal, log) = Wal::open(disk.clone(), &first).await?;
-    let mut fsm = Fsm::new(store, Rc::new(Hlc::default()));
+    let mut fsm = Fsm::new(store, hlc.clone());
     let mut snapshot = None;
     if log.snapshot.index > first.index {
         let data = snapshots::load(disk, log.snapshot.index).await?;
@@ -129,28 +164,28 @@ pub async fn recover<D: Disk + Clone>(
     Ok(State { log, snapshot, fsm, wal, journal })
 }
 
-/// The node once more from the bytes on its disk: what recovery finds, then every entry that its log knows to be committed.
+/// The node once more from the bytes on its disk: of each group what recovery finds, then every entry that its log knows to be
+/// committed.
 pub async fn rebuild<D: Disk + Clone>(
     disk: &D,
     options: &Options,
     own: NodeId,
-) -> io::Result<Vec<Fact>> {
-    let state = recover(disk, options, own).await?;
-    let (log, mut fsm) = (state.log, state.fsm);
-    let mut facts = vec![Fact::Recovered {
-        boot: 0,
-        applied: fsm.applied(),
-        state_hash: fsm.state_hash(),
-        last_commit_ts: fsm.store.last_commit_ts(),
-        newest_version: fsm.store.newest_version(),
-    }];
-    let done = fsm.applied();
-    for entry in log.entries.iter().filter(|e| e.index > done && e.index <= log.hard_state.commit) {
-        fsm.apply(entry.index, payload_of(entry).unwrap_or_default());
-        let (index, term) = (entry.index, entry.term);
-        facts.push(Fact::Applied { index, term, state_hash: fsm.state_hash() });
+) -> io::Result<Vec<(GroupId, Vec<Fact>)>> {
+    let mut all = Vec::new();
+    for group in options.shards.groups() {
+        let disk = Folder::of(disk.clone(), group);
+        let state = recover(&disk, options, own, &Rc::new(Hlc::default())).await?;
+        let mut facts = vec![state.fact(0)];
+        let (log, mut fsm) = (state.log, state.fsm);
+        let (done, commit) = (fsm.applied(), log.hard_state.commit);
+        for entry in log.entries.iter().filter(|e| e.index > done && e.index <= commit) {
+            fsm.apply(entry.index, payload_of(entry).unwrap_or_default());
+            let (index, term) = (entry.index, entry.term);
+            facts.push(Fact::Applied { index, term, state_hash: fsm.state_hash() });
+        }
+        all.push((group, facts));
     }
-    Ok(facts)
+    Ok(all)
 }
 
 /// The number of this start, from 1; durable when this returns, so that no two starts share it. A node that has forgotten its starts

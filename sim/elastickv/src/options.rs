@@ -1,7 +1,10 @@
 //! What a node is told when it starts: the flags of upstream's `main.go`, as a value.
 
+use crate::admin::Since;
 use crate::bug::Bugs;
-use crate::env::NodeId;
+use crate::env::{GroupId, NodeId};
+use crate::kv::routes::Shards;
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -40,17 +43,15 @@ impl FromStr for Wiring {
 /// Options of one node. The same on every node of a cluster, but for tests that say otherwise.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The group's first voters. This node is one of them unless it joins.
+    /// Which keys each group holds at first (`--shardRanges`), and so which groups there are. Every node is a member of every group.
+    pub shards: Shards,
+    /// Every group's first voters. This node is one of them unless it joins.
     pub nodes: Vec<NodeId>,
     /// How often this node has come back with nothing, to be added to a group that is there already (`--raftJoinMembers`); 0 for a
     /// first member. It keeps the requests of its lives apart.
     pub joins: u16,
-    /// Of a node that joins: the term of the leader that said that it is no member. Who leads an earlier one may not know it yet, and
-    /// would count on what the node has forgotten.
-    pub join_term: u64,
-    /// How far that leader had applied the log then. An older snapshot may know this node from before its removal, and what is
-    /// committed since is not in it.
-    pub join_index: u64,
+    /// Of a node that joins: where the leader of each group stood that said that it is no member.
+    pub since: BTreeMap<GroupId, Since>,
     /// One Raft tick. Upstream: 10 ms.
     pub tick: Duration,
     /// Ticks between heartbeats. `main.go`: 20 (200 ms).
@@ -65,6 +66,15 @@ pub struct Options {
     pub hlc_window: Duration,
     /// How often it asks. Upstream: 1 s.
     pub hlc_renewal: Duration,
+    /// How long a transaction across groups may hold its locks before anybody may roll it back. Upstream: 30 s.
+    pub txn_lock_ttl: Duration,
+    /// How often a leader looks for locks that are older than that. Upstream: 10 s.
+    pub lock_resolver: Duration,
+    /// How often a node looks whether the route catalog has changed. Upstream: 100 ms.
+    pub route_watch: Duration,
+    /// How often the leader of a group looks whether another node leads the default group, and hands leadership over to it, so that
+    /// transactions across groups find one leader; zero: never.
+    pub gather_leaders: Duration,
     /// How long a Redis command may take on the server. Upstream: 30 s.
     pub dispatch_timeout: Duration,
     /// Which wiring.
@@ -78,9 +88,9 @@ impl Options {
     pub fn new(nodes: Vec<NodeId>) -> Options {
         Options {
             nodes,
+            shards: Shards::whole(),
             joins: 0,
-            join_term: 0,
-            join_index: 0,
+            since: BTreeMap::new(),
             tick: Duration::from_millis(10),
             heartbeat_ticks: 20,
             election_ticks: 200,
@@ -88,6 +98,10 @@ impl Options {
             snapshot_entries: 10_000,
             hlc_window: Duration::from_secs(10),
             hlc_renewal: Duration::from_secs(1),
+            txn_lock_ttl: Duration::from_secs(30),
+            lock_resolver: Duration::from_secs(10),
+            route_watch: Duration::from_millis(100),
+            gather_leaders: Duration::from_secs(2),
             dispatch_timeout: Duration::from_secs(30),
             wiring: Wiring::Verified,
             bugs: Bugs::NONE,

@@ -15,4 +15,5 @@ pub mod sets;
 pub mod specs;
 pub mod streams;
 pub mod strings;
+pub mod view;
 pub mod zsets;

@@ -42,6 +42,14 @@ impl Invariant for CommitTimestamps {
             _ => Ok(()),
         }
     }
+
+    /// All groups of a process share its clock, and so their ceilings.
+    fn observe_beside(&mut self, _node: u16, fact: &Fact) -> Result<(), String> {
+        if let Fact::Ceiling { ceiling_ms, .. } = *fact {
+            self.ceiling_ms = self.ceiling_ms.max(Some(ceiling_ms));
+        }
+        Ok(())
+    }
 }
 
 impl CommitTimestamps {

@@ -2,7 +2,7 @@
 
 use crate::stage::{self, N1, N2, Program, Setting, idle, inject, pass};
 use bytes::Bytes;
-use elastickv::env::{Disk, Draw, Env, Fact, Lane, Port};
+use elastickv::env::{Disk, Draw, Env, Fact, GroupId, Lane, Port};
 use futures_util::future::{FutureExt, LocalBoxFuture, join_all, pending};
 use futures_util::select_biased;
 use harness::cluster::{Cluster, NodeId};
@@ -129,7 +129,7 @@ fn an_old_boot_can_do_nothing_to_the_next_one() {
         let _port = new.listen(Port::REDIS).await.expect("the old boot's listener is gone");
         let before = cluster.world().trace().events();
         old.send(elastickv::env::NodeId(2), Lane::Normal, Bytes::from_static(b"ghost"));
-        old.observe(Fact::Leads { term: 1 });
+        old.observe(GroupId::DEFAULT, Fact::Leads { term: 1 });
         old.reached("a ghost");
         old.spawn(async { panic!("a ghost runs") });
         assert_eq!((old.draw(Draw::Election), old.wall_ms()), (0, 0));
@@ -193,7 +193,7 @@ fn a_panic_in_a_node_is_a_finding_and_kills_it_and_the_run_goes_on() {
 /// Says that it leads, then ends well on node 2.
 fn brief(env: SimEnv) -> LocalBoxFuture<'static, ()> {
     async move {
-        env.observe(Fact::Leads { term: u64::from(env.node) + 10 * env.boot });
+        env.observe(GroupId::DEFAULT, Fact::Leads { term: u64::from(env.node) + 10 * env.boot });
         env.spawn(pending());
         if env.node == 2 {
             env.sleep(10 * MS).await;
@@ -209,7 +209,7 @@ fn leaders_are_those_that_said_so_last_and_are_up() {
     play(brief, async |cluster| {
         pass(&cluster, 200).await;
         assert_eq!(cluster.leaders().await, [N1, NodeId(3)], "n2 has ended by itself");
-        cluster.env(N1).observe(Fact::Follows { term: 99 });
+        cluster.env(N1).observe(GroupId::DEFAULT, Fact::Follows { term: 99 });
         inject(&cluster, Fault::Kill(NodeId(3))).await;
         assert_eq!(cluster.leaders().await, []);
         inject(&cluster, Fault::Restart(NodeId(3))).await;

@@ -3,7 +3,7 @@
 
 use crate::stage::{self, N1, Setting, idle, inject, pass};
 use bytes::Bytes;
-use elastickv::env::{self as layer, Disk, Env, Fact};
+use elastickv::env::{self as layer, Disk, Env, Fact, GroupId};
 use futures_util::future::FutureExt;
 use futures_util::select_biased;
 use harness::cluster::{Cluster, NodeId};
@@ -227,7 +227,7 @@ fn an_invariant_sees_the_durable_disk_when_a_message_leaves_and_is_found_broken_
             last_commit_ts: 1,
             newest_version: 2,
         };
-        cluster.env(N1).observe(restored);
+        cluster.env(N1).observe(GroupId::DEFAULT, restored);
         cluster.tear_down().await.findings
     });
     let texts: Vec<(&str, &str)> = findings.iter().map(|f| (&f.name[..], &f.text[..])).collect();

@@ -1,38 +1,34 @@
-//! The coordinator (`kv/sharded_coordinator.go`, `kv/leader_proxy.go`): how a transaction or a read reaches the leader of its group.
+//! The coordinator (`kv/sharded_coordinator.go`): where the parts of a transaction go, and in what order.
 //!
-//! One group. A transaction of a node that does not lead is forwarded to the leader; it keeps its request identity, so that however often
-//! and wherever it is proposed, it happens at most once.
+//! What concerns one group is one proposal in it. What concerns several is prepared in each, in the groups' order, then decided in its
+//! primary, the moment at which it happens, then committed in the others; who finds it undecided asks the primary ([`super::resolver`]).
 //!
-//! Differs from upstream: the commit timestamp is not chosen here but when the leader proposes; and a proposal whose
-//! leader was deposed under way is forwarded too (upstream returns NOTLEADER), which the identity makes safe.
+//! Differs from upstream: no commit timestamp is allocated before the prewrites (S9), each group's log gives its own; what was
+//! only read is locked, too.
 
 use super::error::KvError;
 use super::forward::Forwarder;
-use super::request::TxnRequest;
-use crate::bug::Bug;
-use crate::env::{Env, NodeId, RequestId};
-use crate::options::{Options, Wiring};
+use super::fsm::Fsm;
+use super::leader_proxy::{LeaderProxy, deadline};
+use super::request::{Phase, TxnRequest};
+use super::routes::Routes;
+use super::transaction::Transaction;
+use crate::env::{Env, GroupId, NodeId, RequestId};
+use crate::options::Options;
 use crate::raft::engine::Engine;
-use futures_util::{FutureExt, select_biased};
-use std::cell::Cell;
-use std::future::Future;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-const FORWARD_BUDGET: Duration = Duration::from_secs(5);
-const FORWARD_CYCLE: Duration = Duration::from_millis(25);
-const FAST_RETRIES: u32 = 3;
-/// Largest read set of one transaction (`maxReadKeys`): the conflict check must see all of it.
-const READ_KEYS_MAX: usize = 10_000;
-const RPC_TIMEOUT: Duration = Duration::from_secs(5);
-const VERIFY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A part that is not committed by then, once its transaction is, is left to who needs it.
+const SECONDARY_WITHIN: Duration = Duration::from_secs(1);
 
-/// Entry to the group for everything that serves clients. Cheap to clone.
+/// Entry to the groups for everything that serves clients. Cheap to clone.
 pub struct Coordinator<E: Env> {
     env: E,
     options: Rc<Options>,
-    engine: Engine<E>,
-    forwarder: Rc<Forwarder<E>>,
+    shards: Rc<Vec<LeaderProxy<E>>>,
+    routes: Rc<RefCell<Routes>>,
     boot: u32,
     requests: Rc<Cell<u64>>,
 }
@@ -42,8 +38,8 @@ impl<E: Env> Clone for Coordinator<E> {
         Coordinator {
             env: self.env.clone(),
             options: self.options.clone(),
-            engine: self.engine.clone(),
-            forwarder: self.forwarder.clone(),
+            shards: self.shards.clone(),
+            routes: self.routes.clone(),
             boot: self.boot,
             requests: self.requests.clone(),
         }
@@ -51,15 +47,51 @@ impl<E: Env> Clone for Coordinator<E> {
 }
 
 impl<E: Env> Coordinator<E> {
-    /// On the node's engine.
-    pub fn new(env: E, options: Rc<Options>, engine: Engine<E>, boot: u32) -> Coordinator<E> {
+    /// On the node's engines, the default group's first.
+    pub fn new(env: E, options: Rc<Options>, engines: Vec<Engine<E>>, boot: u32) -> Coordinator<E> {
         let forwarder = Rc::new(Forwarder::new(env.clone()));
-        Coordinator { env, options, engine, forwarder, boot, requests: Rc::default() }
+        let routes = Rc::new(RefCell::new(Routes::first(&options.shards)));
+        let shard = |engine| {
+            let (env, options) = (env.clone(), options.clone());
+            LeaderProxy::new(env, options, engine, routes.clone(), forwarder.clone())
+        };
+        let shards = Rc::new(engines.into_iter().map(shard).collect());
+        Coordinator { env, options, shards, routes, boot, requests: Rc::default() }
     }
 
-    /// The node's engine.
-    pub fn engine(&self) -> &Engine<E> {
-        &self.engine
+    /// The way to a group; `None` if there is no such group.
+    pub fn shard(&self, group: GroupId) -> Option<&LeaderProxy<E>> {
+        self.shards.iter().find(|shard| shard.group() == group)
+    }
+
+    /// The ways to all groups, the default group's first.
+    pub fn shards(&self) -> &[LeaderProxy<E>] {
+        &self.shards
+    }
+
+    /// The way to the default group.
+    pub fn default_shard(&self) -> &LeaderProxy<E> {
+        &self.shards[0]
+    }
+
+    /// The routes as this node knows them.
+    pub fn routes(&self) -> &RefCell<Routes> {
+        &self.routes
+    }
+
+    /// What the node was told when it started.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The world.
+    pub fn env(&self) -> &E {
+        &self.env
+    }
+
+    /// Whether there are several groups.
+    pub fn is_sharded(&self) -> bool {
+        self.shards.len() > 1
     }
 
     /// An identity that no other request has or will have.
@@ -68,97 +100,96 @@ impl<E: Env> Coordinator<E> {
         RequestId { node: self.env.id().0, boot: self.boot, counter: self.requests.get() }
     }
 
-    /// Whether this node believes that it leads.
-    pub fn is_leader(&self) -> bool {
-        self.engine.is_leader()
+    /// Whether this node believes that it leads all of these groups.
+    pub fn leads(&self, groups: &[GroupId]) -> bool {
+        groups.iter().all(|group| self.shard(*group).is_some_and(|s| s.engine().is_leader()))
     }
 
-    /// Who leads, as far as this node knows.
-    pub fn leader(&self) -> Option<NodeId> {
-        self.engine.leader()
-    }
-
-    /// Returns when everything acknowledged before the call is applied here, and this node leads (`LeaseRead`).
-    pub async fn lease_read(&self) -> Result<(), KvError> {
-        if self.engine.lease_holds() {
-            self.env.reached("lease read");
-            return Ok(());
+    /// Who leads all of these groups, as far as this node knows.
+    pub fn leader(&self, groups: &[GroupId]) -> Result<NodeId, KvError> {
+        let mut leaders = groups.iter().map(|group| {
+            let leader = self.shard(*group).and_then(|shard| shard.engine().leader());
+            leader.ok_or(KvError::LeaderNotFound)
+        });
+        let first = leaders.next().unwrap_or(Err(KvError::LeaderNotFound))?;
+        for leader in leaders {
+            if leader? != first {
+                return Err(KvError::SpansLeaders);
+            }
         }
-        deadline(&self.env, VERIFY_TIMEOUT, self.engine.linearizable_read()).await?;
-        self.env.reached("read index");
+        Ok(first)
+    }
+
+    /// A group's state machine on this node.
+    pub fn fsm(&self, group: GroupId) -> Option<&RefCell<Fsm>> {
+        self.shard(group).map(|shard| &**shard.engine().fsm())
+    }
+
+    /// Commits a transaction (`Dispatch`).
+    pub async fn dispatch(&self, txn: Transaction) -> Result<(), KvError> {
+        if let Some((group, part)) = txn.alone() {
+            return self.part(group, part.clone()).await.map(|_| ());
+        }
+        self.two_phase(txn).await
+    }
+
+    /// `dispatchMultiShardTxn`. Nobody but this call ever commits the primary, so what ends it before it asks for that is definite.
+    async fn two_phase(&self, txn: Transaction) -> Result<(), KvError> {
+        let (Some(primary), Some((_, first))) = (txn.primary(), txn.parts().next()) else {
+            return Err(KvError::InvalidRequest);
+        };
+        let request = first.request;
+        self.env.reached("transaction across groups");
+        for (group, part) in txn.parts() {
+            let ttl = self.options.txn_lock_ttl.as_millis() as u64;
+            let phase = Phase::Prepare { primary, expires_ms: self.env.wall_ms() + ttl };
+            if let Err(error) = self.part(group, TxnRequest { phase, ..part.clone() }).await {
+                self.roll_back_later(request, primary, &txn);
+                return Err(error);
+            }
+            self.env.yield_point("between prewrites").await;
+        }
+        if let Err(error) = self.decide(primary, request, Phase::Commit).await {
+            if error.is_definite() {
+                self.roll_back_later(request, primary, &txn);
+            }
+            return Err(error);
+        }
+        self.env.reached("transaction across groups committed");
+        self.env.yield_point("between primary and secondaries").await;
+        for (group, _) in txn.parts().filter(|(group, _)| *group != primary) {
+            let commit = self.decide(group, request, Phase::Commit);
+            if deadline(&self.env, SECONDARY_WITHIN, commit).await.is_err() {
+                self.env.reached("secondary commit left to who needs it");
+            }
+        }
         Ok(())
     }
 
-    /// Commits a transaction and returns its commit timestamp (`Dispatch`).
-    pub async fn dispatch(&self, txn: TxnRequest) -> Result<u64, KvError> {
-        if txn.read_keys.len() > READ_KEYS_MAX {
-            return Err(KvError::InvalidRequest);
-        }
-        if self.options.bugs.has(Bug::ReadKeysNotInLog) {
-            self.engine.check_read_keys(&txn)?;
-        }
-        match self.commit_here(&txn).await {
-            Err(
-                error @ (KvError::NotLeader | KvError::LeadershipLost | KvError::DeadlineExceeded),
-            ) => self.forward(&txn, error).await,
-            result => result,
-        }
-    }
-
-    /// `LeaderProxy.Commit` without the forwarding: verify leadership, then propose. What the leader does with a forwarded transaction too.
-    pub async fn commit_here(&self, txn: &TxnRequest) -> Result<u64, KvError> {
-        if !self.engine.is_leader() {
-            return Err(KvError::NotLeader);
-        }
-        if self.options.wiring == Wiring::Verified {
-            deadline(&self.env, VERIFY_TIMEOUT, self.engine.verify_leader()).await?;
-        }
-        self.env.yield_point("between VerifyLeader and Propose").await;
-        self.engine.propose_txn(txn.clone()).await
-    }
-
-    /// `forwardWithRetry`: three fast tries a cycle, 25 ms between cycles, five seconds in all. Success and conflict end it: both hold for
-    /// every attempt of this request, also for one still on its way. Any other answer speaks for its own
-    /// attempt only, so it never hides that an earlier attempt may have landed.
-    async fn forward(&self, txn: &TxnRequest, first: KvError) -> Result<u64, KvError> {
-        let start = self.env.monotonic();
-        let mut worst = first;
-        loop {
-            for _ in 0..FAST_RETRIES {
-                match self.forward_once(txn).await {
-                    Err(error @ KvError::WriteConflict(_)) => return Err(error),
-                    Err(error) if worst.is_definite() => worst = error,
-                    Err(_) => {}
-                    committed => return committed,
-                }
+    /// Lets go of what was prepared, the primary first, by a task that does not end with its client's patience.
+    fn roll_back_later(&self, request: RequestId, primary: GroupId, txn: &Transaction) {
+        let others: Vec<GroupId> =
+            txn.parts().map(|(group, _)| group).filter(|group| *group != primary).collect();
+        let coordinator = self.clone();
+        self.env.spawn(async move {
+            for group in [primary].into_iter().chain(others) {
+                // What is not undone now is undone by who needs it.
+                let _ = coordinator.decide(group, request, Phase::Abort).await;
             }
-            if self.env.monotonic() - start >= FORWARD_BUDGET {
-                return Err(worst);
-            }
-            self.env.sleep(FORWARD_CYCLE).await;
-        }
+        });
     }
 
-    async fn forward_once(&self, txn: &TxnRequest) -> Result<u64, KvError> {
-        let leader = self.engine.leader().ok_or(KvError::LeaderNotFound)?;
-        if leader == self.env.id() {
-            return self.commit_here(txn).await;
-        }
-        self.env.reached("forward");
-        deadline(&self.env, RPC_TIMEOUT, self.forwarder.call(leader, txn)).await
+    /// Commits or aborts a group's part of a transaction. `Err(TxnAborted)` is what an abort comes to.
+    pub async fn decide(
+        &self,
+        group: GroupId,
+        request: RequestId,
+        phase: Phase,
+    ) -> Result<u64, KvError> {
+        self.part(group, TxnRequest { phase, request, ..TxnRequest::default() }).await
     }
-}
 
-/// Races work against a deadline on the node's monotonic clock; the loser is dropped.
-pub async fn deadline<E: Env, T>(
-    env: &E,
-    after: Duration,
-    work: impl Future<Output = Result<T, KvError>>,
-) -> Result<T, KvError> {
-    let mut work = std::pin::pin!(work.fuse());
-    let mut timer = std::pin::pin!(env.sleep(after).fuse());
-    select_biased! {
-        result = work => result,
-        () = timer => Err(KvError::DeadlineExceeded),
+    async fn part(&self, group: GroupId, part: TxnRequest) -> Result<u64, KvError> {
+        self.shard(group).ok_or(KvError::RouteShifted)?.dispatch(part).await
     }
 }

@@ -16,6 +16,16 @@ pub enum KvError {
     LeaderNotFound,
     /// The transaction was checked against newer versions and wrote nothing.
     WriteConflict(Bytes),
+    /// Another transaction, which is not decided yet, holds this key. Nothing was written.
+    TxnLocked(Bytes),
+    /// The transaction was rolled back before it was decided: by itself, or by somebody who found its locks too old.
+    TxnAborted,
+    /// What was asked concerns groups that different nodes lead. Nothing was done.
+    SpansLeaders,
+    /// The key is another group's by this node's route catalog.
+    RouteShifted,
+    /// The route catalog of which the request speaks is too old to be known.
+    RouteVersionGone,
     /// No timestamp may be issued.
     CeilingExpired,
     /// The transaction reads or writes more than one entry may carry. Nothing was done.
@@ -31,8 +41,21 @@ pub enum KvError {
 impl KvError {
     /// Nothing was done and nothing will be.
     pub fn is_definite(&self) -> bool {
-        use KvError::{CeilingExpired, InvalidRequest, NotLeader, WriteConflict};
-        matches!(self, NotLeader | WriteConflict(_) | CeilingExpired | InvalidRequest)
+        use KvError::{
+            CeilingExpired, InvalidRequest, NotLeader, RouteShifted, RouteVersionGone,
+            SpansLeaders, TxnAborted, TxnLocked, WriteConflict,
+        };
+        let nothing_came_of_it = matches!(self, WriteConflict(_) | TxnLocked(_) | TxnAborted);
+        let nothing_was_done = matches!(
+            self,
+            NotLeader
+                | CeilingExpired
+                | InvalidRequest
+                | SpansLeaders
+                | RouteShifted
+                | RouteVersionGone
+        );
+        nothing_came_of_it || nothing_was_done
     }
 }
 
@@ -50,6 +73,17 @@ impl fmt::Display for KvError {
             }
             KvError::LeaderNotFound => f.write_str("leader not found"),
             KvError::WriteConflict(key) => write!(f, "key: {}: write conflict", key.escape_ascii()),
+            KvError::TxnLocked(key) => write!(f, "key: {}: txn locked", key.escape_ascii()),
+            KvError::TxnAborted => f.write_str("txn already aborted"),
+            KvError::SpansLeaders => {
+                f.write_str("ERR EXEC read fence spans multiple shard leaders")
+            }
+            KvError::RouteShifted => {
+                f.write_str("composed-1: route ownership shifted; retry on new owning group")
+            }
+            KvError::RouteVersionGone => {
+                f.write_str("composed-1: observed catalog version evicted from history ring; retry")
+            }
             KvError::CeilingExpired => CeilingExpired.fmt(f),
             KvError::InvalidRequest => f.write_str("invalid request"),
             KvError::DeadlineExceeded => f.write_str("context deadline exceeded"),

@@ -1,14 +1,19 @@
 //! Forwarded transactions (`adapter/internal.go Forward`, `kv/leader_proxy.go`): one framed request, one framed answer, over
 //! a byte stream to the leader's internal port. What an operator asks ([`admin`]) comes in by the same port.
 //!
+//! What concerns the default group under the first route catalog is sent as it is; all else says its group first, and the version of
+//! the catalog by which it was chosen.
+//!
 //! The server answers in order. A call that fails on the way is answered with gRPC's words; whether the leader did it, nobody knows.
 
 use super::coordinator::Coordinator;
 use super::error::KvError;
-use super::request::{Payload, TxnRequest};
+use super::fsm::Decision;
+use super::request::{Payload, TxnRequest, read_request_id, write_request_id};
+use super::routes::FIRST_VERSION;
 use crate::admin;
 use crate::codec::{FRAME_HEADER, Malformed, Reader, Writer, frame_at, frame_into};
-use crate::env::{Env, Listener, NodeId, Port};
+use crate::env::{Env, GroupId, Listener, NodeId, Port, RequestId};
 use bytes::Bytes;
 use futures_util::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use std::cell::RefCell;
@@ -30,6 +35,52 @@ const CONFLICT: u8 = 1;
 const CEILING: u8 = 2;
 const NOT_LEADER: u8 = 3;
 const UNKNOWN: u8 = 4;
+const LOCKED: u8 = 5;
+const ABORTED: u8 = 6;
+const ROUTE_SHIFTED: u8 = 7;
+const ROUTE_VERSION_GONE: u8 = 8;
+
+/// What may come before a request that is not the default group's.
+const OF_GROUP: u8 = 0x20;
+/// What became of a transaction?
+const DECISION: u8 = 0x21;
+
+/// Which group a transaction is for, by which version of the catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The group.
+    pub group: GroupId,
+    /// The version.
+    pub version: u64,
+}
+
+impl Call {
+    /// The default group, by the catalog that every node starts with.
+    pub const PLAIN: Call = Call { group: GroupId::DEFAULT, version: FIRST_VERSION };
+
+    /// A request with what it is for before it.
+    pub fn around(self, request: &[u8]) -> Vec<u8> {
+        if self == Call::PLAIN {
+            return request.to_vec();
+        }
+        let mut w = Writer::new();
+        w.u8(OF_GROUP).u16(self.group.0).u64(self.version);
+        let mut frame = w.finish();
+        frame.extend_from_slice(request);
+        frame
+    }
+
+    /// What a request is for, and the request.
+    fn parted(frame: Bytes) -> Result<(Call, Bytes), Malformed> {
+        if frame.first() != Some(&OF_GROUP) {
+            return Ok((Call::PLAIN, frame));
+        }
+        let mut r = Reader::new(frame.clone());
+        r.u8()?;
+        let call = Call { group: GroupId(r.u16()?), version: r.u64()? };
+        Ok((call, frame.slice(frame.len() - r.left()..)))
+    }
+}
 
 /// Calls other nodes; keeps idle streams.
 pub struct Forwarder<E: Env> {
@@ -44,7 +95,25 @@ impl<E: Env> Forwarder<E> {
     }
 
     /// One attempt at the leader.
-    pub async fn call(&self, to: NodeId, txn: &TxnRequest) -> Result<u64, KvError> {
+    pub async fn commit(&self, to: NodeId, call: Call, txn: &TxnRequest) -> Result<u64, KvError> {
+        let request = call.around(&Payload::Txn(txn.clone()).encode());
+        read_answer(self.exchange(to, &request).await?).unwrap_or_else(|Malformed| malformed())
+    }
+
+    /// Asks a group's leader what became of a transaction.
+    pub async fn decision(
+        &self,
+        to: NodeId,
+        group: GroupId,
+        request: RequestId,
+    ) -> Result<Decision, KvError> {
+        let mut w = Writer::new();
+        write_request_id(w.u8(DECISION), request);
+        let frame = Call { group, ..Call::PLAIN }.around(&w.finish());
+        read_decision(self.exchange(to, &frame).await?).unwrap_or_else(|Malformed| malformed())
+    }
+
+    async fn exchange(&self, to: NodeId, request: &[u8]) -> Result<Bytes, KvError> {
         let unavailable = |error: io::Error| {
             KvError::Rpc(format!("rpc error: code = Unavailable desc = {error}"))
         };
@@ -53,19 +122,19 @@ impl<E: Env> Forwarder<E> {
             Some(socket) => socket,
             None => self.env.connect(to, Port::INTERNAL).await.map_err(unavailable)?,
         };
-        let request = Payload::Txn(txn.clone()).encode();
-        write_frame(&mut socket, &request).await.map_err(unavailable)?;
+        write_frame(&mut socket, request).await.map_err(unavailable)?;
         let answer = read_frame(&mut socket).await.map_err(unavailable)?;
         let mut idle = self.idle.borrow_mut();
         let pool = idle.entry(to).or_default();
         if pool.len() < POOL {
             pool.push(socket);
         }
-        drop(idle);
-        read_answer(answer).unwrap_or_else(|Malformed| {
-            Err(KvError::Rpc("rpc error: code = Internal desc = malformed answer".into()))
-        })
+        Ok(answer)
     }
+}
+
+fn malformed<T>() -> Result<T, KvError> {
+    Err(KvError::Rpc("rpc error: code = Internal desc = malformed answer".into()))
 }
 
 /// Serves the internal port until the node dies.
@@ -81,18 +150,37 @@ pub async fn serve<E: Env>(env: E, coordinator: Coordinator<E>, mut listener: E:
 
 async fn serve_stream<E: Env>(coordinator: Coordinator<E>, mut socket: E::Socket) {
     while let Ok(frame) = read_frame(&mut socket).await {
-        let answer = match Payload::decode(frame.clone()) {
-            Ok(Payload::Txn(txn)) => write_answer(&coordinator.commit_here(&txn).await),
-            Ok(Payload::HlcLease { .. }) => return,
-            Err(Malformed) => match admin::Request::decode(frame) {
-                Ok(request) => request.answer(coordinator.engine()),
-                Err(Malformed) => return,
-            },
-        };
+        let Some(answer) = answer(&coordinator, frame).await else { return };
         if write_frame(&mut socket, &answer).await.is_err() {
             return;
         }
     }
+}
+
+/// The answer to a request; `None` to what nobody of ours would send.
+async fn answer<E: Env>(coordinator: &Coordinator<E>, frame: Bytes) -> Option<Vec<u8>> {
+    let (call, request) = Call::parted(frame).ok()?;
+    let shard = coordinator.shard(call.group)?;
+    if request.first() == Some(&DECISION) {
+        let asked = read_decision_request(request).ok()?;
+        return Some(write_decision(&shard.decision_here(asked).await));
+    }
+    match Payload::decode(request.clone()) {
+        Ok(Payload::Txn(txn)) => Some(write_answer(&shard.commit_here(&txn, call.version).await)),
+        Ok(Payload::HlcLease { .. }) => None,
+        Err(Malformed) => {
+            let request = admin::Request::decode(request).ok()?;
+            Some(request.answer(coordinator, shard.engine()).await)
+        }
+    }
+}
+
+fn read_decision_request(request: Bytes) -> Result<RequestId, Malformed> {
+    let mut r = Reader::new(request);
+    r.u8()?;
+    let asked = read_request_id(&mut r)?;
+    r.end()?;
+    Ok(asked)
 }
 
 /// Sends one frame.
@@ -127,10 +215,40 @@ fn write_answer(result: &Result<u64, KvError>) -> Vec<u8> {
         Ok(commit_ts) => w.u8(COMMITTED).u64(*commit_ts),
         Err(KvError::WriteConflict(key)) => w.u8(CONFLICT).bytes(key),
         Err(KvError::CeilingExpired) => w.u8(CEILING),
+        Err(KvError::TxnLocked(key)) => w.u8(LOCKED).bytes(key),
+        Err(KvError::TxnAborted) => w.u8(ABORTED),
+        Err(KvError::RouteShifted) => w.u8(ROUTE_SHIFTED),
+        Err(KvError::RouteVersionGone) => w.u8(ROUTE_VERSION_GONE),
         Err(KvError::NotLeader) => w.u8(NOT_LEADER),
         Err(error) => w.u8(UNKNOWN).bytes(error.to_string().as_bytes()),
     };
     w.finish()
+}
+
+fn write_decision(result: &Result<Decision, KvError>) -> Vec<u8> {
+    match result {
+        Err(error) => write_answer(&Err(error.clone())),
+        Ok(decision) => {
+            let mut w = Writer::new();
+            let word: u64 = match decision {
+                Decision::Pending => 0,
+                Decision::Committed => 1,
+                Decision::Aborted => 2,
+            };
+            w.u8(COMMITTED).u64(word);
+            w.finish()
+        }
+    }
+}
+
+fn read_decision(answer: Bytes) -> Result<Result<Decision, KvError>, Malformed> {
+    Ok(match read_answer(answer)? {
+        Ok(0) => Ok(Decision::Pending),
+        Ok(1) => Ok(Decision::Committed),
+        Ok(2) => Ok(Decision::Aborted),
+        Ok(_) => return Err(Malformed),
+        Err(error) => Err(error),
+    })
 }
 
 fn read_answer(answer: Bytes) -> Result<Result<u64, KvError>, Malformed> {
@@ -139,6 +257,10 @@ fn read_answer(answer: Bytes) -> Result<Result<u64, KvError>, Malformed> {
         COMMITTED => Ok(r.u64()?),
         CONFLICT => Err(KvError::WriteConflict(r.bytes()?)),
         CEILING => Err(KvError::CeilingExpired),
+        LOCKED => Err(KvError::TxnLocked(r.bytes()?)),
+        ABORTED => Err(KvError::TxnAborted),
+        ROUTE_SHIFTED => Err(KvError::RouteShifted),
+        ROUTE_VERSION_GONE => Err(KvError::RouteVersionGone),
         NOT_LEADER => Err(KvError::NotLeader),
         UNKNOWN => {
             let text = String::from_utf8_lossy(&r.bytes()?).into_owned();
@@ -161,6 +283,10 @@ mod tests {
             Err(KvError::WriteConflict("k".into())),
             Err(KvError::CeilingExpired),
             Err(KvError::NotLeader),
+            Err(KvError::TxnLocked("k".into())),
+            Err(KvError::TxnAborted),
+            Err(KvError::RouteShifted),
+            Err(KvError::RouteVersionGone),
         ] {
             assert_eq!(read_answer(write_answer(&result).into()), Ok(result));
         }
@@ -172,5 +298,20 @@ mod tests {
         );
         assert!(!lost.is_definite());
         assert_eq!(read_answer(Bytes::from_static(b"\x09")), Err(Malformed));
+    }
+
+    #[test]
+    fn a_decision_and_what_a_request_is_for_read_back() {
+        for decision in [Decision::Pending, Decision::Committed, Decision::Aborted] {
+            assert_eq!(read_decision(write_decision(&Ok(decision)).into()), Ok(Ok(decision)));
+        }
+        let refused = write_decision(&Err(KvError::NotLeader));
+        assert_eq!(read_decision(refused.into()), Ok(Err(KvError::NotLeader)));
+        let other = Call { group: GroupId(3), version: 9 };
+        for call in [Call::PLAIN, other] {
+            let parted = Call::parted(call.around(b"request").into());
+            assert_eq!(parted, Ok((call, Bytes::from_static(b"request"))));
+        }
+        assert_eq!(Call::PLAIN.around(b"request"), b"request");
     }
 }

@@ -3,8 +3,13 @@
 //! Its state is the store and the HLC ceiling; the result of an entry depends on that state and the entry alone. A
 //! transaction whose request was applied before is answered with the first result (the one-phase dedup). The ceiling is volatile: after a
 //! restart it comes from the snapshot's header and from replayed lease entries.
+//!
+//! A transaction that several groups have part in is prepared in each, then decided in one of them, its primary, then in the
+//! others. What was decided is on record for ever, under the transaction's identity, so that no phase acts twice and none that comes late
+//! undoes it. Differs from upstream: in each group its versions have a timestamp of that group's own log.
 
-use super::request::{Payload, TxnRequest, write_request_id};
+use super::prepared::{Prepared, intent_key};
+use super::request::{Payload, Phase, TxnRequest, write_request_id};
 use crate::codec::{Malformed, Reader, Writer, hash};
 use crate::env::RequestId;
 use crate::hlc::Hlc;
@@ -27,6 +32,18 @@ pub enum Response {
         /// The key that changed after its snapshot.
         key: Bytes,
     },
+    /// The transaction's part is checked and holds its keys.
+    Prepared {
+        /// Timestamp of the entry.
+        commit_ts: u64,
+    },
+    /// The transaction was rolled back, or never prepared here.
+    Aborted,
+    /// The transaction wrote nothing.
+    Locked {
+        /// The key that another holds, who is not decided.
+        key: Bytes,
+    },
     /// The ceiling was taken note of.
     Ceiling {
         /// The ceiling of the entry.
@@ -34,6 +51,17 @@ pub enum Response {
     },
     /// The leader's first entry of a term, or bytes that no version of ours wrote.
     Nothing,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It happened.
+    Committed,
+    /// It will never happen.
+    Aborted,
+    /// Nobody has decided.
+    Pending,
 }
 
 /// What an entry leaves for the disk and the observer.
@@ -61,6 +89,7 @@ pub struct Fsm {
     /// The process's clock; its ceiling is part of the state.
     pub hlc: Rc<Hlc>,
     applied: u64,
+    prepared: Prepared,
     /// The ceiling as of `applied`. The clock's own may never be lower.
     ceiling_ms: u64,
 }
@@ -71,8 +100,30 @@ impl Fsm {
     /// A state machine on what recovery read.
     pub fn new(store: Store, hlc: Rc<Hlc>) -> Fsm {
         hlc.observe(store.last_commit_ts());
-        let applied = store.applied();
-        Fsm { store, hlc, applied, ceiling_ms: 0 }
+        let (applied, prepared) = (store.applied(), Prepared::read(&store));
+        Fsm { store, hlc, applied, prepared, ceiling_ms: 0 }
+    }
+
+    /// The transactions that are prepared here and not decided.
+    pub fn prepared(&self) -> &Prepared {
+        &self.prepared
+    }
+
+    /// What became of a transaction that several groups have part in, as far as this group knows.
+    pub fn decision(&self, request: RequestId) -> Decision {
+        match self.committed(request) {
+            Some(_) => Decision::Committed,
+            None if self.is_rolled_back(request) => Decision::Aborted,
+            None => Decision::Pending,
+        }
+    }
+
+    fn committed(&self, request: RequestId) -> Option<u64> {
+        Some(self.store.latest_commit_ts(&once_key(request))).filter(|ts| *ts != 0)
+    }
+
+    fn is_rolled_back(&self, request: RequestId) -> bool {
+        self.store.latest_commit_ts(&rollback_key(request)) != 0
     }
 
     /// Index of the last entry applied.
@@ -104,26 +155,86 @@ impl Fsm {
     }
 
     fn apply_txn(&mut self, index: u64, txn: &TxnRequest) -> Effect {
-        let once = once_key(txn.request);
-        let request = Some(txn.request);
-        let earlier = self.store.latest_commit_ts(&once);
-        if earlier != 0 {
-            return Effect::of(
-                Response::Committed { commit_ts: earlier, duplicate: true },
-                request,
-            );
+        let effect = |response| Effect::of(response, Some(txn.request));
+        if let Some(commit_ts) = self.committed(txn.request) {
+            return effect(Response::Committed { commit_ts, duplicate: true });
         }
-        let mut written = txn.mutations();
+        if txn.phase != Phase::OnePhase && self.is_rolled_back(txn.request) {
+            return effect(Response::Aborted);
+        }
+        match txn.phase {
+            Phase::OnePhase => self.apply_one_phase(index, txn),
+            Phase::Prepare { .. } => self.prepare(index, txn),
+            Phase::Commit => match self.prepared.remove(txn.request) {
+                Some(part) => self.commit(index, TxnRequest { commit_ts: txn.commit_ts, ..part }),
+                None => effect(Response::Aborted),
+            },
+            Phase::Abort => self.roll_back(index, txn),
+        }
+    }
+
+    /// Why a transaction's writes cannot be, if they cannot.
+    fn refusal(&self, txn: &TxnRequest, written: &[Mutation]) -> Option<Response> {
+        if let Some(key) = self.prepared.against(txn) {
+            return Some(Response::Locked { key: key.clone() });
+        }
         let touched = written.iter().map(|m| &m.key).chain(&txn.read_keys);
-        if let Err(conflict) = self.store.check(touched, txn.start_ts) {
-            return Effect::of(Response::Conflict { key: conflict.key }, request);
+        let conflict = self.store.check(touched, txn.start_ts).err()?;
+        Some(Response::Conflict { key: conflict.key })
+    }
+
+    fn apply_one_phase(&mut self, index: u64, txn: &TxnRequest) -> Effect {
+        let mut written = txn.mutations();
+        if let Some(refusal) = self.refusal(txn, &written) {
+            return Effect::of(refusal, Some(txn.request));
         }
-        written.push(Mutation { key: once, value: Some(Bytes::new()) });
+        written.push(Mutation { key: once_key(txn.request), value: Some(Bytes::new()) });
+        let response = Response::Committed { commit_ts: txn.commit_ts, duplicate: false };
+        self.write(index, txn, written, response)
+    }
+
+    fn prepare(&mut self, index: u64, txn: &TxnRequest) -> Effect {
+        let prepared = Response::Prepared { commit_ts: txn.commit_ts };
+        if self.prepared.holds(txn.request) {
+            return Effect::of(prepared, Some(txn.request));
+        }
+        if let Some(refusal) = self.refusal(txn, &txn.mutations()) {
+            return Effect::of(refusal, Some(txn.request));
+        }
+        self.prepared.add(txn.clone());
+        let record = Payload::Txn(txn.clone()).encode();
+        let intent = Mutation { key: intent_key(txn.request), value: Some(record.into()) };
+        self.write(index, txn, vec![intent], prepared)
+    }
+
+    fn commit(&mut self, index: u64, part: TxnRequest) -> Effect {
+        let mut written = part.mutations();
+        written.push(Mutation { key: once_key(part.request), value: Some(Bytes::new()) });
+        written.push(Mutation { key: intent_key(part.request), value: None });
+        let response = Response::Committed { commit_ts: part.commit_ts, duplicate: false };
+        self.write(index, &part, written, response)
+    }
+
+    fn roll_back(&mut self, index: u64, txn: &TxnRequest) -> Effect {
+        let key = rollback_key(txn.request);
+        let mut written = vec![Mutation { key, value: Some(Bytes::new()) }];
+        if self.prepared.remove(txn.request).is_some() {
+            written.push(Mutation { key: intent_key(txn.request), value: None });
+        }
+        self.write(index, txn, written, Response::Aborted)
+    }
+
+    fn write(
+        &mut self,
+        index: u64,
+        txn: &TxnRequest,
+        written: Vec<Mutation>,
+        response: Response,
+    ) -> Effect {
         self.store.write(&written, txn.commit_ts, index);
         self.hlc.observe(txn.commit_ts);
         let frame = journal::batch(index, txn.commit_ts, self.store.last_commit_ts(), &written);
-        let response = Response::Committed { commit_ts: txn.commit_ts, duplicate: false };
-        Effect { response, frame: Some(frame), written, request }
+        Effect { response, frame: Some(frame), written, request: Some(txn.request) }
     }
 
     /// The replay of an entry that the store already holds: only the volatile ceiling is taken from it.
@@ -165,6 +276,7 @@ impl Fsm {
             return Ok(false);
         }
         self.store = Store::import(state)?;
+        self.prepared = Prepared::read(&self.store);
         self.hlc.observe(self.store.last_commit_ts());
         self.applied = index;
         Ok(true)
@@ -181,12 +293,20 @@ fn open_snapshot(snapshot: &Bytes) -> Result<(u64, Bytes), Malformed> {
     Ok((ceiling_ms, snapshot.slice(SNAPSHOT_MAGIC.len() + 8..)))
 }
 
+/// Where it is on record that a request's writes are in the store (upstream: `!txn|cmt|`, of transactions across groups only).
 fn once_key(request: RequestId) -> Bytes {
+    key_of(b"!txn|once|", request)
+}
+
+/// Where it is on record that a transaction was rolled back.
+fn rollback_key(request: RequestId) -> Bytes {
+    key_of(b"!txn|rb|", request)
+}
+
+fn key_of(prefix: &[u8], request: RequestId) -> Bytes {
     let mut writer = Writer::new();
     write_request_id(&mut writer, request);
-    let mut key = b"!txn|once|".to_vec();
-    key.extend_from_slice(&writer.finish());
-    key.into()
+    [prefix, &writer.finish()].concat().into()
 }
 
 #[cfg(test)]
@@ -201,6 +321,7 @@ mod tests {
             commit_ts,
             read_keys: vec!["read".into()],
             elems: vec![Elem::put(key.into(), Bytes::from_static(b"v"))],
+            phase: Phase::OnePhase,
         })
         .encode()
         .into()

@@ -1,16 +1,21 @@
-//! What a Raft entry carries (`kv/transcoder.go`, `kv/txn_codec.go`): a one-phase transaction or an HLC ceiling.
+//! What a Raft entry carries (`kv/transcoder.go`, `kv/txn_codec.go`): a transaction, or one phase of one that other groups have part in,
+//! or an HLC ceiling.
 //!
 //! Differs from upstream: the commit timestamp is written in when the entry is proposed, in log order, also into keys that embed it
 //! ([`Elem::stamp_at`]); and every request has an identity, written with its versions, so that a repetition is known
 //! whoever proposed it first (upstream: PrevCommitTS, which the forwarding node may not know).
 
 use crate::codec::{Malformed, Reader, Writer};
-use crate::env::RequestId;
+use crate::env::{GroupId, RequestId};
 use crate::mvcc::{Mutation, read_value, write_value};
 use bytes::Bytes;
 
 const TXN: u8 = 0x00;
 const HLC_LEASE: u8 = 0x02;
+const PHASE: u8 = 0x08;
+const PREPARE: u8 = 1;
+const COMMIT: u8 = 2;
+const ABORT: u8 = 3;
 const UNSTAMPED: u32 = u32::MAX;
 
 /// One write of a transaction.
@@ -36,9 +41,30 @@ impl Elem {
     }
 }
 
-/// A transaction of one group and one phase.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What an entry does of a transaction (`pb.Phase`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// All of it: it concerns one group (`Phase_NONE`).
+    #[default]
+    OnePhase,
+    /// Checks and locks this group's part of it.
+    Prepare {
+        /// The group in whose log it is decided.
+        primary: GroupId,
+        /// From then on, by its own wall clock, anybody may roll it back. Milliseconds since 1970.
+        expires_ms: u64,
+    },
+    /// What was prepared happens.
+    Commit,
+    /// What was prepared does not happen, nor what may still be prepared.
+    Abort,
+}
+
+/// A transaction, or this group's part of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TxnRequest {
+    /// What is to be done of it.
+    pub phase: Phase,
     /// Equal on every repetition.
     pub request: RequestId,
     /// The snapshot that it read.
@@ -87,7 +113,7 @@ impl Payload {
                 w.u8(HLC_LEASE).u64(*ceiling_ms);
             }
             Payload::Txn(txn) => {
-                w.u8(TXN);
+                write_phase(&mut w, txn.phase);
                 write_request_id(&mut w, txn.request);
                 w.u64(txn.start_ts).u64(txn.commit_ts).u32(txn.read_keys.len() as u32);
                 for key in &txn.read_keys {
@@ -108,18 +134,39 @@ impl Payload {
         let mut r = Reader::new(bytes);
         let payload = match r.u8()? {
             HLC_LEASE => Payload::HlcLease { ceiling_ms: r.u64()? },
-            TXN => {
+            kind @ (TXN | PHASE) => {
+                let phase = if kind == TXN { Phase::OnePhase } else { read_phase(&mut r)? };
                 let request = read_request_id(&mut r)?;
                 let (start_ts, commit_ts) = (r.u64()?, r.u64()?);
                 let read_keys = (0..r.count(4)?).map(|_| r.bytes()).collect::<Result<_, _>>()?;
                 let elems =
                     (0..r.count(9)?).map(|_| read_elem(&mut r)).collect::<Result<_, _>>()?;
-                Payload::Txn(TxnRequest { request, start_ts, commit_ts, read_keys, elems })
+                Payload::Txn(TxnRequest { phase, request, start_ts, commit_ts, read_keys, elems })
             }
             _ => return Err(Malformed),
         };
         r.end()?;
         Ok(payload)
+    }
+}
+
+fn write_phase(w: &mut Writer, phase: Phase) {
+    match phase {
+        Phase::OnePhase => w.u8(TXN),
+        Phase::Prepare { primary, expires_ms } => {
+            w.u8(PHASE).u8(PREPARE).u16(primary.0).u64(expires_ms)
+        }
+        Phase::Commit => w.u8(PHASE).u8(COMMIT),
+        Phase::Abort => w.u8(PHASE).u8(ABORT),
+    };
+}
+
+fn read_phase(r: &mut Reader) -> Result<Phase, Malformed> {
+    match r.u8()? {
+        PREPARE => Ok(Phase::Prepare { primary: GroupId(r.u16()?), expires_ms: r.u64()? }),
+        COMMIT => Ok(Phase::Commit),
+        ABORT => Ok(Phase::Abort),
+        _ => Err(Malformed),
     }
 }
 
@@ -148,6 +195,7 @@ mod tests {
 
     fn txn() -> TxnRequest {
         TxnRequest {
+            phase: Phase::OnePhase,
             request: RequestId { node: 2, boot: 3, counter: 4 },
             start_ts: 10,
             commit_ts: 0x0102_0304_0506_0708,
@@ -165,7 +213,10 @@ mod tests {
 
     #[test]
     fn a_payload_reads_back_as_it_was_written_and_a_short_one_is_malformed() {
-        for payload in [Payload::Txn(txn()), Payload::HlcLease { ceiling_ms: 77 }] {
+        let prepare = Phase::Prepare { primary: GroupId(2), expires_ms: 9 };
+        let phases = [Phase::OnePhase, prepare, Phase::Commit, Phase::Abort];
+        let txns = phases.map(|phase| Payload::Txn(TxnRequest { phase, ..txn() }));
+        for payload in txns.into_iter().chain([Payload::HlcLease { ceiling_ms: 77 }]) {
             let bytes = payload.encode();
             assert_eq!(Payload::decode(bytes.clone().into()), Ok(payload));
             for short in 0..bytes.len() {

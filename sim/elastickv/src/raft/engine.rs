@@ -23,8 +23,10 @@ use super::message::{
 };
 use super::wal::{Image, Wal};
 use super::{Config, InitialState, Raft};
+use crate::admin::Since;
 use crate::bug::Bug;
-use crate::env::{Draw, Env, Fact, Lane, NodeId};
+use crate::env::{Draw, Env, Fact, GroupId, Lane, NodeId};
+use crate::group::{Folder, GroupEnv};
 use crate::kv::error::KvError;
 use crate::kv::fsm::Fsm;
 use crate::mvcc::journal::Journal;
@@ -52,8 +54,9 @@ impl<E: Env> Clone for Engine<E> {
 }
 
 struct Inner<E: Env> {
-    env: E,
+    env: GroupEnv<E>,
     options: Rc<Options>,
+    since: Since,
     boot: u32,
     raft: RefCell<Raft>,
     fsm: Rc<RefCell<Fsm>>,
@@ -75,9 +78,9 @@ struct Inner<E: Env> {
 /// What the engine's task owns alone.
 pub struct Files<E: Env> {
     /// The Raft log.
-    pub wal: Wal<E::Disk>,
+    pub wal: Wal<Folder<E::Disk>>,
     /// The store's file.
-    pub journal: Journal<E::Disk>,
+    pub journal: Journal<Folder<E::Disk>>,
 }
 
 /// What recovery found, for [`Engine::new`].
@@ -121,7 +124,7 @@ pub fn bootstrap(options: &Options, own: NodeId) -> SnapshotMeta {
 
 impl<E: Env> Engine<E> {
     /// An engine on recovered state; it does nothing before [`Engine::run`].
-    pub fn new(env: E, options: Rc<Options>, recovered: Recovered) -> Engine<E> {
+    pub fn new(env: GroupEnv<E>, options: Rc<Options>, recovered: Recovered) -> Engine<E> {
         let Recovered { boot, log, snapshot, fsm } = recovered;
         let applied = fsm.borrow().applied();
         let config = Config {
@@ -141,7 +144,8 @@ impl<E: Env> Engine<E> {
         let conf = conf_at(&log, applied);
         let conf_changed = if conf == log.snapshot.conf { 0 } else { applied };
         let state = InitialState { hard_state, snapshot: log.snapshot, conf, entries: log.entries };
-        let draws = env.clone();
+        let draws = E::clone(&env);
+        let since = options.since.get(&env.group()).copied().unwrap_or_default();
         let draw = Box::new(move |n: u64| {
             ((u128::from(draws.draw(Draw::Election)) * u128::from(n)) >> 64) as u64
         });
@@ -167,6 +171,7 @@ impl<E: Env> Engine<E> {
             silent_until: Cell::new(silent_until),
             env,
             options,
+            since,
             boot,
             fsm,
         }))
@@ -196,6 +201,16 @@ impl<E: Env> Engine<E> {
             self.ask_reads();
             self.drain(&mut files).await?;
         }
+    }
+
+    /// Which group it is of.
+    pub fn group(&self) -> GroupId {
+        self.0.env.group()
+    }
+
+    /// The term that this node leads, as of the last drain.
+    pub fn leads(&self) -> Option<u64> {
+        self.0.leads.get()
     }
 
     /// Whether this node leads, as of the last drain.
@@ -229,7 +244,7 @@ impl<E: Env> Inner<E> {
     fn step(&self, bytes: Bytes) {
         // What does not decode was torn on the way; Raft bears a lost message.
         let Ok(message) = Message::decode(&bytes) else { return };
-        if is_of_an_earlier_life(&message, &self.options, &self.raft.borrow()) {
+        if is_of_an_earlier_life(&message, self.since, &self.raft.borrow()) {
             return self.env.reached("message to an earlier life ignored");
         }
         let election = matches!(message.kind, MessageKind::Vote | MessageKind::PreVote);
@@ -237,7 +252,7 @@ impl<E: Env> Inner<E> {
         if election && !asked_by_leader && self.env.monotonic() < self.silent_until.get() {
             return self.env.reached("vote withheld");
         }
-        if election && waits_to_be_added(&self.options, &self.raft.borrow()) {
+        if election && waits_to_be_added(self.since, &self.raft.borrow()) {
             return self.env.reached("vote withheld by a node that waits to be added");
         }
         self.stamp();
@@ -317,16 +332,16 @@ impl<E: Env> Inner<E> {
 
 /// Whether the sender speaks to what a node was before its disk was wiped: it leads a term from before its removal, counts on entries
 /// that a node which waits to be added cannot have, or sends a state from before its removal.
-fn is_of_an_earlier_life(message: &Message, options: &Options, raft: &Raft) -> bool {
+fn is_of_an_earlier_life(message: &Message, since: Since, raft: &Raft) -> bool {
     let beyond = message.kind == MessageKind::Heartbeat && message.commit > raft.last_index();
-    let old = |snapshot: &Snapshot| snapshot.meta.index < options.join_index;
+    let old = |snapshot: &Snapshot| snapshot.meta.index < since.index;
     let misses = beyond || message.snapshot.as_ref().is_some_and(old);
-    message.term < options.join_term || (misses && waits_to_be_added(options, raft))
+    message.term < since.term || (misses && waits_to_be_added(since, raft))
 }
 
 /// Whether a node has come back with nothing and has not got all that was committed when it was wiped.
-fn waits_to_be_added(options: &Options, raft: &Raft) -> bool {
-    raft.snapshot_index() < options.join_index
+fn waits_to_be_added(since: Since, raft: &Raft) -> bool {
+    raft.snapshot_index() < since.index
 }
 
 /// Wakes the engine's task when something was asked of it.
@@ -361,14 +376,13 @@ mod tests {
     use super::*;
 
     /// A node that was wiped when its group's leader had applied entry 100 in term 7, with a log up to here.
-    fn wiped(up_to: u64) -> (Options, Raft) {
-        let nodes = vec![NodeId(1), NodeId(2), NodeId(3)];
-        let options = Options { joins: 1, join_term: 7, join_index: 100, ..Options::new(nodes) };
+    fn wiped(up_to: u64) -> (Since, Raft) {
+        let since = Since { term: 7, index: 100 };
         let conf = ConfState::voters(if up_to == 0 { vec![] } else { vec![1, 2, 3] });
         let snapshot = SnapshotMeta { index: up_to, term: up_to.min(7), conf: conf.clone() };
         let state = InitialState { snapshot, conf, ..InitialState::default() };
         let config = Config { applied: up_to, ..Config::new(3) };
-        (options, Raft::new(config, state, Box::new(|_| 0)))
+        (since, Raft::new(config, state, Box::new(|_| 0)))
     }
 
     fn message(kind: MessageKind, term: u64) -> Message {
@@ -383,9 +397,9 @@ mod tests {
 
     #[test]
     fn who_waits_to_be_added_believes_nothing_from_before_its_removal() {
-        let (options, raft) = wiped(0);
-        assert!(waits_to_be_added(&options, &raft));
-        let old = |message| is_of_an_earlier_life(&message, &options, &raft);
+        let (since, raft) = wiped(0);
+        assert!(waits_to_be_added(since, &raft));
+        let old = |message| is_of_an_earlier_life(&message, since, &raft);
         assert!(old(message(MessageKind::App, 6)) && !old(message(MessageKind::App, 7)));
         assert!(old(snapshot(99)) && !old(snapshot(100)));
         assert!(old(Message { commit: 1, ..message(MessageKind::Heartbeat, 7) }));
@@ -394,13 +408,11 @@ mod tests {
 
     #[test]
     fn who_was_added_again_is_told_of_entries_that_it_lost() {
-        let (options, raft) = wiped(100);
-        assert!(!waits_to_be_added(&options, &raft));
+        let (since, raft) = wiped(100);
+        assert!(!waits_to_be_added(since, &raft));
         let lost = Message { commit: 101, ..message(MessageKind::Heartbeat, 7) };
-        assert!(!is_of_an_earlier_life(&lost, &options, &raft));
-        let member = Options::new(vec![NodeId(1)]);
-        assert!(
-            !waits_to_be_added(&member, &raft) && !is_of_an_earlier_life(&lost, &member, &raft)
-        );
+        assert!(!is_of_an_earlier_life(&lost, since, &raft));
+        let member = Since::default();
+        assert!(!waits_to_be_added(member, &raft) && !is_of_an_earlier_life(&lost, member, &raft));
     }
 }

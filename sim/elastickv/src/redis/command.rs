@@ -173,12 +173,19 @@ impl Command {
     pub fn keys(&self) -> Vec<Bytes> {
         let all = self.args.iter().skip(1);
         match self.spec().keys {
+            Keys::None if self.name == Name::Xread => streams::keys(&self.args),
             Keys::None => Vec::new(),
             Keys::First => all.take(1).cloned().collect(),
             Keys::All => all.cloned().collect(),
             Keys::AllButLast => all.take(self.args.len() - 2).cloned().collect(),
             Keys::Pairs => all.step_by(2).cloned().collect(),
         }
+    }
+
+    /// Whether it looks at keys that it does not name.
+    pub fn looks_at_all(&self) -> bool {
+        use Name::{Dbsize, Flushall, Flushdb, Keys, Scan};
+        matches!(self.name, Keys | Scan | Dbsize | Flushall | Flushdb)
     }
 
     /// Whether MULTI/EXEC can run it (`txnApplyHandlers`).
@@ -312,6 +319,10 @@ pub fn kv_error(error: &KvError) -> Reply {
         KvError::WriteConflict(key) => {
             let user = super::keys::user_key(key);
             format!("redis txn retry limit exceeded: key: {}: write conflict", user.escape_ascii())
+        }
+        KvError::TxnLocked(key) => {
+            let user = super::keys::user_key(key);
+            format!("redis txn retry limit exceeded: key: {}: txn locked", user.escape_ascii())
         }
         other => other.to_string(),
     };

@@ -8,13 +8,17 @@
 
 use super::command::CommandError;
 use super::keys::{self, Kind, Meta};
-use crate::env::RequestId;
-use crate::kv::request::{Elem, TxnRequest};
+use super::view::View;
+use crate::env::GroupId;
+use crate::kv::prepared::Lock;
+use crate::kv::request::Elem;
+use crate::kv::transaction::Transaction;
 use crate::mvcc::Store;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod lists;
+mod overlay;
 pub mod records;
 
 /// Deltas of one collection that a change folds into the base record. Upstream's DeltaCompactor does it in the background, from 64 on;
@@ -23,9 +27,10 @@ const FOLD_AT: usize = 32;
 
 /// A snapshot, an overlay and a read set.
 pub struct Context<'a> {
-    store: &'a Store,
-    ts: u64,
+    view: View<'a>,
     now_ms: u64,
+    /// All keys were looked at.
+    looked_at_all: bool,
     read_keys: BTreeSet<Bytes>,
     writes: BTreeMap<Bytes, Option<Bytes>>,
     stamped: Vec<Elem>,
@@ -65,12 +70,17 @@ impl Type {
 }
 
 impl<'a> Context<'a> {
-    /// On the snapshot at `ts`, at a time of the node's wall clock, milliseconds since 1970.
+    /// On the snapshot at `ts` of the only store, at a time of the node's wall clock, milliseconds since 1970.
     pub fn new(store: &'a Store, ts: u64, now_ms: u64) -> Context<'a> {
+        Context::on(View::alone(store, ts), now_ms)
+    }
+
+    /// On what all groups hold.
+    pub fn on(view: View<'a>, now_ms: u64) -> Context<'a> {
         Context {
-            store,
-            ts,
+            view,
             now_ms,
+            looked_at_all: false,
             read_keys: BTreeSet::new(),
             writes: BTreeMap::new(),
             stamped: Vec::new(),
@@ -88,58 +98,30 @@ impl<'a> Context<'a> {
         self.writes.is_empty() && self.stamped.is_empty()
     }
 
-    /// The transaction that makes the writes real, if nothing read has changed by then.
-    pub fn into_txn(self, request: RequestId, start_ts: u64) -> TxnRequest {
+    /// Who will write what was read here, if a transaction is prepared that will, and in which group: it may have happened already.
+    pub fn held_up_by(&self) -> Option<(GroupId, Lock)> {
+        self.view.held_up_by(self.read_keys.iter(), self.looked_at_all)
+    }
+
+    /// The groups of which anything was read or written.
+    pub fn groups(&self) -> BTreeSet<GroupId> {
+        if self.looked_at_all {
+            return self.view.snapshots().into_keys().collect();
+        }
+        let keys = self.read_keys.iter().chain(self.writes.keys());
+        keys.map(|key| self.view.group_of(key)).collect()
+    }
+
+    /// The transaction that makes the writes real, if nothing read has changed by then. It has no identity yet.
+    pub fn into_txn(self) -> Transaction {
         let plain = self.writes.into_iter().map(|(key, value)| Elem { key, value, stamp_at: None });
-        TxnRequest {
-            request,
-            start_ts,
-            commit_ts: 0,
-            read_keys: self.read_keys.into_iter().collect(),
-            elems: plain.chain(self.stamped).collect(),
-        }
-    }
-
-    /// A record, for which something else stands in the read set.
-    fn peek(&self, key: &Bytes) -> Option<Bytes> {
-        match self.writes.get(key) {
-            Some(written) => written.clone(),
-            None => self.store.get_at(key, self.ts),
-        }
-    }
-
-    fn read(&mut self, key: Bytes) -> Option<Bytes> {
-        let value = self.peek(&key);
-        self.read_keys.insert(key);
-        value
-    }
-
-    fn put(&mut self, key: Bytes, value: Bytes) {
-        self.writes.insert(key, Some(value));
-    }
-
-    fn erase(&mut self, key: Bytes) {
-        self.writes.insert(key, None);
-    }
-
-    /// Records whose keys begin so, in order, each key without that.
-    fn scan(&self, prefix: &[u8]) -> Vec<(Bytes, Bytes)> {
-        let stored = self.store.scan_at(prefix, self.ts).map(|(key, value)| (key.clone(), value));
-        let from = Bytes::copy_from_slice(prefix);
-        let written = self.writes.range(from..).take_while(|(key, _)| key.starts_with(prefix));
-        let mut written = written.peekable();
-        let rest = |(key, value): (Bytes, Bytes)| (key.slice(prefix.len()..), value);
-        if written.peek().is_none() {
-            return stored.map(rest).collect();
-        }
-        let mut all: BTreeMap<Bytes, Bytes> = stored.collect();
-        for (key, value) in written {
-            match value {
-                Some(value) => all.insert(key.clone(), value.clone()),
-                None => all.remove(key),
-            };
-        }
-        all.into_iter().map(rest).collect()
+        let snapshots = self.view.snapshots();
+        Transaction::parted(
+            self.view.routes(),
+            self.read_keys,
+            plain.chain(self.stamped),
+            |group| snapshots.get(&group).copied().unwrap_or_default(),
+        )
     }
 }
 
@@ -211,25 +193,25 @@ impl Context<'_> {
     /// Every key that holds something, in order within its type.
     pub fn all_keys(&mut self) -> Result<Vec<(Bytes, Type)>, CommandError> {
         let mut all = Vec::new();
-        for (key, _) in self.scan(keys::strings()) {
+        for (key, _) in self.scan_all(keys::strings()) {
             if self.live_string(&key).is_some() {
                 all.push((key, Type::String));
             }
         }
         for kind in Kind::ALL {
-            for (key, _) in self.scan(keys::fences(kind)) {
+            for (key, _) in self.scan_all(keys::fences(kind)) {
                 if self.live(kind, &key)?.len > 0 {
                     all.push((key, Type::Collection(kind)));
                 }
             }
         }
-        for (rest, _) in self.scan(keys::streams()) {
+        for (rest, _) in self.scan_all(keys::streams()) {
             let key = rest.slice(4..);
             if self.live_record(&keys::stream(&key), &key) {
                 all.push((key, Type::Stream));
             }
         }
-        for (key, _) in self.scan(keys::hlls()) {
+        for (key, _) in self.scan_all(keys::hlls()) {
             if self.live_record(&keys::hll(&key), &key) {
                 all.push((key, Type::Hll));
             }
@@ -241,11 +223,11 @@ impl Context<'_> {
     pub fn erase_everything(&mut self) -> Result<(), CommandError> {
         let kinds = Kind::ALL.map(keys::fences);
         for prefix in [keys::strings(), keys::hlls()].into_iter().chain(kinds) {
-            for (key, _) in self.scan(prefix) {
+            for (key, _) in self.scan_all(prefix) {
                 self.erase_all(&key)?;
             }
         }
-        for (rest, _) in self.scan(keys::streams()) {
+        for (rest, _) in self.scan_all(keys::streams()) {
             self.erase_all(&rest[4..])?;
         }
         Ok(())
@@ -400,7 +382,7 @@ impl Context<'_> {
             if let Some(base) = self.peek(&keys::meta(kind, key)) {
                 opened.meta = Meta::decode(base).map_err(corrupt)?;
             }
-            for (_, delta) in self.store.scan_at(&keys::delta_prefix(kind, key), self.ts) {
+            for (_, delta) in self.view.scan(&keys::delta_prefix(kind, key)) {
                 opened.meta = opened.meta.moved(Meta::decode(delta).map_err(corrupt)?);
             }
         }
@@ -450,7 +432,7 @@ impl Context<'_> {
 
     fn deltas(&self, kind: Kind, key: &[u8]) -> Vec<Bytes> {
         let prefix = keys::delta_prefix(kind, key);
-        self.store.scan_at(&prefix, self.ts).map(|(key, _)| key.clone()).collect()
+        self.view.scan(&prefix).map(|(key, _)| key.clone()).collect()
     }
 
     fn forget_stamped(&mut self, kind: Kind, key: &[u8]) {

@@ -1,20 +1,20 @@
 //! The Redis port (`adapter/redis.go`, `redis_txn.go`, `redis_retry.go`): one task a connection, one command at a time.
 //!
-//! A node that does not lead proxies. The leader reads behind a fence: everything acknowledged before is applied here, then the snapshot
+//! A node that does not lead the groups of a command's keys proxies to the one that does; where there is none, it refuses, as upstream
+//! does in EXEC. The leader reads behind a fence: everything acknowledged before is applied here, then the snapshot
 //! is chosen. It writes optimistically: snapshot, write set, dispatch; a conflict is tried again from a new
 //! snapshot, under a new identity, up to fifty times. A command that is refused while MULTI queues does not abort EXEC, as upstream.
 
 use super::command::{Command, CommandError, Name, kv_error};
 use super::connection::{Connection, Standing};
-use super::context::Context;
 use super::proxy::Proxy;
 use super::resp::{Reply, read_command};
 use crate::bug::Bug;
-use crate::env::{Draw, Env, Listener, NodeId};
-use crate::kv::coordinator::{Coordinator, deadline};
+use crate::env::{Env, GroupId, Listener, NodeId};
+use crate::kv::coordinator::Coordinator;
 use crate::kv::error::KvError;
 use crate::kv::forward::ACCEPT_AGAIN;
-use crate::kv::request::TxnRequest;
+use crate::kv::leader_proxy::{LeaderProxy, deadline};
 use crate::options::Options;
 use bytes::{Bytes, BytesMut};
 use futures_util::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,9 +23,9 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-const ATTEMPTS: u32 = 50;
-const BACKOFF_MIN: Duration = Duration::from_millis(1);
-const BACKOFF_MAX: Duration = Duration::from_millis(10);
+use transact::{Fence, Snapshot};
+
+mod transact;
 
 /// Between two looks of a command that waits.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
@@ -148,8 +148,10 @@ impl<E: Env> Server<E> {
     }
 
     fn standing(&self) -> Standing {
-        let leader = self.0.coordinator.leader().map_or(String::new(), |leader| leader.to_string());
-        Standing { leads: self.0.coordinator.is_leader(), leader }
+        let coordinator = &self.0.coordinator;
+        let leader = coordinator.leader(&[GroupId::DEFAULT]);
+        let leader = leader.map_or(String::new(), |leader| leader.to_string());
+        Standing { leads: coordinator.leads(&[GroupId::DEFAULT]), leader }
     }
 
     async fn within(&self, work: impl Future<Output = Result<Reply, KvError>>) -> Reply {
@@ -160,31 +162,52 @@ impl<E: Env> Server<E> {
 
     async fn single(&self, command: Command) -> Result<Reply, KvError> {
         let inner = &self.0;
-        if !inner.coordinator.is_leader() {
+        let groups = self.groups(std::slice::from_ref(&command));
+        if !inner.coordinator.leads(&groups) {
             if command.name == Name::Lrange && inner.options.bugs.has(Bug::LrangeLocalOnFollower) {
-                return Ok(self.run(&[command], self.read_ts()).replies.remove(0));
+                return Ok(self.run(&[command], Snapshot::OfWhatIsApplied).replies.remove(0));
             }
-            let leader = self.leader()?;
+            let leader = self.leader(&groups)?;
             let patience = command.patience().map_or(Duration::ZERO, |time| self.at_most(time));
             return inner.proxy.command(leader, &command.args, patience).await;
         }
         match command.patience() {
-            Some(patience) => self.wait_for(command, patience).await,
-            None => self.lead(command).await,
+            Some(patience) => self.wait_for(command, patience, groups).await,
+            None => self.lead(command, groups).await,
         }
+    }
+
+    /// The groups that commands concern, as far as they say: in order.
+    fn groups(&self, commands: &[Command]) -> Vec<GroupId> {
+        let coordinator = &self.0.coordinator;
+        let all = || coordinator.shards().iter().map(LeaderProxy::group);
+        if !coordinator.is_sharded() || commands.iter().any(Command::looks_at_all) {
+            return all().collect();
+        }
+        let routes = coordinator.routes().borrow();
+        let keys = commands.iter().flat_map(Command::keys);
+        let mut groups: Vec<GroupId> = keys.map(|key| routes.route(&key).group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        if groups.is_empty() { vec![GroupId::DEFAULT] } else { groups }
     }
 
     /// A command that waits asks again and again (upstream: woken by writes, and every tenth of a second). It gives up a little before
     /// the dispatch would, also if it was to wait for ever.
-    async fn wait_for(&self, command: Command, patience: Duration) -> Result<Reply, KvError> {
+    async fn wait_for(
+        &self,
+        command: Command,
+        patience: Duration,
+        groups: Vec<GroupId>,
+    ) -> Result<Reply, KvError> {
         let inner = &self.0;
         let until = inner.env.monotonic() + self.at_most(patience);
-        let command = match self.pinned(command).await? {
+        let command = match self.pinned(command, &groups).await? {
             Ok(command) => command,
             Err(error) => return Ok(error_reply(error)),
         };
         loop {
-            let reply = self.lead(command.clone()).await?;
+            let reply = self.lead(command.clone(), groups.clone()).await?;
             let left = until.saturating_sub(inner.env.monotonic());
             if reply != Reply::NullArray || left.is_zero() {
                 return Ok(reply);
@@ -199,30 +222,37 @@ impl<E: Env> Server<E> {
         if patience.is_zero() { most } else { patience.min(most) }
     }
 
-    async fn pinned(&self, command: Command) -> Result<Result<Command, CommandError>, KvError> {
-        let ts = self.fenced_ts().await?;
-        let fsm = self.0.coordinator.engine().fsm().borrow();
-        Ok(command.pinned(&mut Context::new(&fsm.store, ts, self.0.env.wall_ms())))
+    async fn pinned(
+        &self,
+        command: Command,
+        groups: &[GroupId],
+    ) -> Result<Result<Command, CommandError>, KvError> {
+        self.fence(groups).await?;
+        self.0.env.yield_point("between fence and snapshot").await;
+        let pinned =
+            self.on_snapshot(Snapshot::OfWhatIsApplied, |mut context| command.pinned(&mut context));
+        self.fence(groups).await?;
+        Ok(pinned)
     }
 
     /// A command where this node leads.
-    async fn lead(&self, command: Command) -> Result<Reply, KvError> {
+    async fn lead(&self, command: Command, groups: Vec<GroupId>) -> Result<Reply, KvError> {
         if !command.writes() {
-            let ts = self.fenced_ts().await?;
-            return Ok(self.run(&[command], ts).replies.remove(0));
+            return Ok(self.read(&[command], groups).await?.remove(0));
         }
         let fence = match command.writes_what_it_finds() {
             true => Fence::Always,
             false => Fence::OnlyForReads,
         };
-        Ok(self.write(vec![command], fence).await?.remove(0))
+        Ok(self.write(vec![command], fence, groups).await?.remove(0))
     }
 
     async fn exec(&self, queue: Vec<Command>) -> Result<Reply, KvError> {
         let inner = &self.0;
-        let leads = inner.coordinator.is_leader();
+        let groups = self.groups(&queue);
+        let leads = inner.coordinator.leads(&groups);
         if !leads && !inner.options.bugs.has(Bug::ExecOnFollower) {
-            let leader = self.leader()?;
+            let leader = self.leader(&groups)?;
             let queue: Vec<Vec<Bytes>> = queue.into_iter().map(|command| command.args).collect();
             return inner.proxy.transaction(leader, &queue).await;
         }
@@ -231,105 +261,14 @@ impl<E: Env> Server<E> {
             return Ok(Reply::Error(CommandError::Unsupported(name).to_string()));
         }
         let fence = if leads { Fence::Always } else { Fence::Never };
-        self.write(queue, fence).await.map(Reply::Array)
+        self.write(queue, fence, groups).await.map(Reply::Array)
     }
 
-    /// `retryRedisWrite`: snapshot, run, dispatch; again on a conflict.
-    async fn write(&self, commands: Vec<Command>, fence: Fence) -> Result<Vec<Reply>, KvError> {
-        let mut fence = fence;
-        let mut backoff = BACKOFF_MIN;
-        let mut attempt = 0;
-        loop {
-            let start_ts = match fence {
-                Fence::Always => self.start_ts(self.fenced_ts().await?),
-                Fence::Never | Fence::OnlyForReads => self.start_ts(self.read_ts()),
-            };
-            let Ran { replies, txn } = self.run(&commands, start_ts);
-            let Some(txn) = txn else {
-                if fence == Fence::OnlyForReads {
-                    // Nothing to write after all: then this was a read, and no conflict check will tell if it was stale.
-                    fence = Fence::Always;
-                    continue;
-                }
-                return Ok(replies);
-            };
-            self.0.env.yield_point("between snapshot and dispatch").await;
-            match self.0.coordinator.dispatch(txn).await {
-                Ok(_) => return Ok(replies),
-                Err(KvError::WriteConflict(_)) if attempt < ATTEMPTS => {
-                    self.0.env.reached("write conflict")
-                }
-                Err(error) => return Err(error),
-            }
-            attempt += 1;
-            self.back_off(&mut backoff).await;
-        }
-    }
-
-    /// Runs commands one after the other on the snapshot at `ts`. A mistake of the client's is its own reply: in EXEC an element
-    /// of the array.
-    fn run(&self, commands: &[Command], ts: u64) -> Ran {
-        let engine = self.0.coordinator.engine();
-        let fsm = engine.fsm().borrow();
-        let mut context = Context::new(&fsm.store, ts, self.0.env.wall_ms());
-        let mut apply = |command: &Command| command.apply(&mut context).unwrap_or_else(error_reply);
-        let replies = commands.iter().map(&mut apply).collect();
-        let writes = !context.is_read_only();
-        let txn = writes.then(|| context.into_txn(self.0.coordinator.new_request(), ts));
-        Ran { replies, txn }
-    }
-
-    /// `redisReadFencedTimestamp`: fence, timestamp, fence.
-    async fn fenced_ts(&self) -> Result<u64, KvError> {
-        self.0.coordinator.lease_read().await?;
-        self.0.env.yield_point("between fence and snapshot").await;
-        let ts = self.read_ts();
-        self.0.coordinator.lease_read().await?;
-        Ok(ts)
-    }
-
-    /// The newest snapshot of what is applied here; an empty store has one, too.
-    fn read_ts(&self) -> u64 {
-        self.0.coordinator.engine().last_commit_ts().max(1)
-    }
-
-    fn start_ts(&self, snapshot: u64) -> u64 {
-        if self.0.options.bugs.has(Bug::StartTsFromHlcNext) {
-            let wall_ms = self.0.env.wall_ms();
-            return self.0.coordinator.engine().fsm().borrow().hlc.next(wall_ms);
-        }
-        snapshot
-    }
-
-    fn leader(&self) -> Result<NodeId, KvError> {
+    fn leader(&self, groups: &[GroupId]) -> Result<NodeId, KvError> {
         let me = self.0.env.id();
-        self.0.coordinator.leader().filter(|leader| *leader != me).ok_or(KvError::LeaderNotFound)
+        let leader = self.0.coordinator.leader(groups)?;
+        if leader == me { Err(KvError::LeaderNotFound) } else { Ok(leader) }
     }
-
-    async fn back_off(&self, delay: &mut Duration) {
-        let jitter = self.0.env.draw(Draw::Backoff) % (delay.as_nanos() as u64 / 2).max(1);
-        self.0.env.sleep(*delay + Duration::from_nanos(jitter)).await;
-        *delay = (*delay * 2).min(BACKOFF_MAX);
-    }
-}
-
-/// What commands came to on a snapshot.
-struct Ran {
-    /// One each.
-    replies: Vec<Reply>,
-    /// Their writes, if there are any.
-    txn: Option<TxnRequest>,
-}
-
-/// When a write asks for a fence before its snapshot.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fence {
-    /// EXEC: it may only read.
-    Always,
-    /// A single command: the conflict check at apply guards what it writes.
-    OnlyForReads,
-    /// A follower that executes by itself (F6).
-    Never,
 }
 
 fn error_reply(error: CommandError) -> Reply {

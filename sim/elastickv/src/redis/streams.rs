@@ -271,6 +271,11 @@ impl Read<'_> {
     }
 }
 
+/// The streams that are asked of.
+pub fn keys(args: &[Bytes]) -> Vec<Bytes> {
+    Read::of(args).map(|asked| asked.keys.to_vec()).unwrap_or_default()
+}
+
 /// Entries after those identities, of each stream that has any; a null array if none has.
 pub fn read(context: &mut Context<'_>, args: &[Bytes]) -> Result {
     let asked = Read::of(args)?;

@@ -92,7 +92,10 @@ impl<E: Env> Engine<E> {
                 }
                 Ok(commit_ts)
             }
+            Response::Prepared { commit_ts } => Ok(commit_ts),
+            Response::Aborted => Err(KvError::TxnAborted),
             Response::Conflict { key } => Err(KvError::WriteConflict(key)),
+            Response::Locked { key } => Err(KvError::TxnLocked(key)),
             // Only an entry that is not ours can be answered so.
             Response::Ceiling { .. } | Response::Nothing => Ok(txn.commit_ts),
         }

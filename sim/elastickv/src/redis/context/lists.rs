@@ -16,7 +16,7 @@ impl Context<'_> {
             (keys::list_item(key, meta.head + from), keys::list_item(key, meta.head + to));
         // Items of a longer, binary key may lie between those of this one.
         let ours = |item: &&Bytes| item.len() == first.len();
-        let stored = self.store.range_at(&first, &last, self.ts).filter(|(item, _)| ours(item));
+        let stored = self.view.range(&first, &last).filter(|(item, _)| ours(item));
         let mut written = self
             .writes
             .range(first.clone()..=last.clone())
