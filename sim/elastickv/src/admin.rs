@@ -224,7 +224,9 @@ impl Order {
 
 /// Brings it about. How many steps a leader had to take for it: none if it was so. `Err`: what did not come about, and why.
 pub async fn carry_out<D: Desk>(desk: &D, order: Order) -> Result<u64, String> {
-    let operator = Operator::new(desk, order.limit());
+    // Each group takes its time, one after another.
+    let limit = order.limit() * desk.groups().len().max(1) as u32;
+    let operator = Operator::new(desk, limit);
     match order {
         Order::Remove(node) => operator.remove(node).await,
         Order::Wipe(node) => operator.wipe(node).await,

@@ -1,7 +1,7 @@
 //! What many runs add up to, and whether that is enough: a sweep in which something never happened tests less than it
 //! says.
 //!
-//! Which marks a sweep must reach is said here, once, in [`MARKS`].
+//! Which marks a sweep must reach is said here, once, in [`MARKS`] and [`MARKS_OF_GROUPS`].
 
 use crate::execute::Case;
 use harness::counts::Counts;
@@ -54,6 +54,16 @@ pub const MARKS: &[Mark] = &[
     Mark { name: "learner added", needs: &[FaultKind::Membership] },
     Mark { name: "voter added", needs: &[FaultKind::Membership] },
     Mark { name: "leadership transfer begun", needs: &[FaultKind::Transfer] },
+];
+
+/// What sweeps with several groups must reach, too.
+pub const MARKS_OF_GROUPS: &[Mark] = &[
+    Mark { name: "transaction across groups committed", needs: &[] },
+    Mark { name: "txn locked", needs: &[] },
+    Mark { name: "secondary lock resolved", needs: UNREST },
+    Mark { name: "expired transaction rolled back", needs: OUTAGES },
+    Mark { name: "range split", needs: &[FaultKind::Split] },
+    Mark { name: "route catalog taken", needs: &[FaultKind::Split] },
 ];
 
 /// Elections after a run's first: counted here, the nodes count elections.
@@ -141,7 +151,8 @@ impl Tally {
         let mut lack = |what: String, possible: bool| {
             lacks.push(Lack { what, counts: enough && possible });
         };
-        for mark in MARKS {
+        let of_groups = if self.options.groups > 1 { MARKS_OF_GROUPS } else { &[] };
+        for mark in MARKS.iter().chain(of_groups) {
             let times = self.coverage.marks.get(mark.name).map_or(0, |reached| reached.times);
             // What comes only of faults that are asked for by name is not missed by who did not.
             let of_choice = |kind: &FaultKind| !FaultKind::STANDARD.contains(kind);
@@ -290,6 +301,16 @@ mod tests {
         let case = case("latency");
         let long = tally(&case, &full(&case, "forward"), RUNS_ENOUGH);
         assert_eq!(long.ending(), Ending::Unknown, "a slow leader is followed by another");
+    }
+
+    #[test]
+    fn what_comes_only_of_several_groups_is_missed_where_there_are_several() {
+        let mut case = case("partition,kill,split");
+        assert!(tally(&case, &full(&case, ""), RUNS_ENOUGH).lacks().is_empty());
+        case.options.set("groups", "2").unwrap();
+        let lacks = tally(&case, &full(&case, ""), RUNS_ENOUGH).lacks();
+        assert_eq!(lacks.len(), MARKS_OF_GROUPS.len());
+        assert!(lacks.iter().all(|lack| lack.counts));
     }
 
     #[test]

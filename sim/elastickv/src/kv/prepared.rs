@@ -126,3 +126,132 @@ impl Prepared {
         self.txns.values().filter_map(lock).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hlc::Hlc;
+    use crate::kv::fsm::{Decision, Fsm, Response};
+    use crate::kv::request::Elem;
+    use std::rc::Rc;
+
+    const ONE: RequestId = RequestId { node: 1, boot: 1, counter: 1 };
+    const TWO: RequestId = RequestId { node: 1, boot: 1, counter: 2 };
+
+    /// Entries one after the other, each stamped with ten times its index.
+    struct Log(Fsm, u64);
+
+    impl Log {
+        fn new() -> Log {
+            Log(Fsm::new(Store::default(), Rc::new(Hlc::default())), 0)
+        }
+
+        fn apply(
+            &mut self,
+            phase: Phase,
+            request: RequestId,
+            reads: &str,
+            writes: &str,
+        ) -> Response {
+            self.1 += 1;
+            let keys = |text: &str| -> Vec<Bytes> {
+                text.split_whitespace().map(|key| Bytes::copy_from_slice(key.as_bytes())).collect()
+            };
+            let txn = TxnRequest {
+                phase,
+                request,
+                start_ts: (self.1 - 1) * 10,
+                commit_ts: self.1 * 10,
+                read_keys: keys(reads),
+                elems: keys(writes).into_iter().map(|key| Elem::put(key, "v".into())).collect(),
+            };
+            self.0.apply(self.1, Payload::Txn(txn).encode().into()).response
+        }
+
+        fn prepare(&mut self, request: RequestId, reads: &str, writes: &str) -> Response {
+            let phase = Phase::Prepare { primary: GroupId(1), expires_ms: 500 };
+            self.apply(phase, request, reads, writes)
+        }
+
+        fn decide(&mut self, phase: Phase, request: RequestId) -> Response {
+            self.apply(phase, request, "", "")
+        }
+    }
+
+    fn locked(key: &'static str) -> Response {
+        Response::Locked { key: key.into() }
+    }
+
+    #[test]
+    fn what_is_prepared_is_not_there_before_it_is_committed_and_then_at_once() {
+        let mut log = Log::new();
+        assert_eq!(log.prepare(ONE, "r", "a b"), Response::Prepared { commit_ts: 10 });
+        assert_eq!(log.0.store.get_at(b"a", u64::MAX), None);
+        assert_eq!(log.0.decision(ONE), Decision::Pending);
+        let committed = |duplicate| Response::Committed { commit_ts: 20, duplicate };
+        assert_eq!(log.decide(Phase::Commit, ONE), committed(false));
+        assert_eq!(log.0.store.get_at(b"b", 20).as_deref(), Some(&b"v"[..]));
+        assert_eq!(log.0.store.get_at(b"b", 19), None);
+        assert_eq!(log.0.decision(ONE), Decision::Committed);
+        // Whatever comes late finds it decided.
+        for phase in [Phase::Commit, Phase::Abort] {
+            assert_eq!(log.decide(phase, ONE), committed(true));
+        }
+        assert_eq!(log.prepare(ONE, "r", "a b"), committed(true));
+        assert!(log.0.prepared().writer().is_none());
+    }
+
+    #[test]
+    fn what_is_aborted_never_happens_also_where_it_is_prepared_later() {
+        let mut log = Log::new();
+        log.prepare(ONE, "", "a");
+        assert_eq!(log.decide(Phase::Abort, ONE), Response::Aborted);
+        assert_eq!(log.decide(Phase::Commit, ONE), Response::Aborted);
+        assert_eq!(log.0.store.get_at(b"a", u64::MAX), None);
+        assert_eq!(log.decide(Phase::Abort, TWO), Response::Aborted);
+        assert_eq!(log.prepare(TWO, "", "a"), Response::Aborted);
+        assert_eq!(log.0.decision(TWO), Decision::Aborted);
+        assert_eq!(log.decide(Phase::Commit, RequestId::default()), Response::Aborted);
+    }
+
+    #[test]
+    fn a_held_key_is_in_the_way_of_writers_and_of_readers_only_if_it_will_be_written() {
+        let mut log = Log::new();
+        log.prepare(ONE, "r", "w");
+        for (reads, writes, held) in [("", "w", "w"), ("", "r", "r"), ("w", "x", "w")] {
+            assert_eq!(log.apply(Phase::OnePhase, TWO, reads, writes), locked(held));
+        }
+        let lock = log.0.prepared().hides([Bytes::from("r"), "w".into()].iter());
+        assert_eq!(lock.map(|lock| (lock.txn, lock.writes)), Some((ONE, true)));
+        assert_eq!(log.0.prepared().hides([Bytes::from("r")].iter()), None);
+        assert_eq!(log.prepare(TWO, "r", "x"), locked("r"), "who prepares would hold it, too");
+        let alone = log.apply(Phase::OnePhase, TWO, "r", "x");
+        assert!(matches!(alone, Response::Committed { .. }), "{alone:?}");
+    }
+
+    #[test]
+    fn what_was_prepared_is_so_after_a_restart_and_on_who_gets_a_snapshot() {
+        let mut log = Log::new();
+        log.prepare(ONE, "r", "w");
+        let restarted = Fsm::new(log.0.store.clone(), Rc::new(Hlc::default()));
+        let mut installed = Log::new();
+        installed.0.restore(1, &log.0.snapshot().into()).expect("our own snapshot");
+        for fsm in [&restarted, &installed.0] {
+            let lock = fsm.prepared().lock(&"w".into()).expect("it is held");
+            assert_eq!((lock.txn, lock.primary, lock.expires_ms), (ONE, GroupId(1), 500));
+            assert_eq!(fsm.prepared().expired(499).len(), 0);
+            assert_eq!(fsm.prepared().expired(500).len(), 1);
+        }
+        log.decide(Phase::Commit, ONE);
+        let after = Fsm::new(log.0.store.clone(), Rc::new(Hlc::default()));
+        assert!(after.prepared().lock(&"w".into()).is_none());
+    }
+
+    #[test]
+    fn a_part_that_was_read_at_an_older_snapshot_is_a_conflict_when_it_prepares() {
+        let mut log = Log::new();
+        log.apply(Phase::OnePhase, TWO, "", "a");
+        log.1 = 0;
+        assert_eq!(log.prepare(ONE, "a", "b"), Response::Conflict { key: "a".into() });
+    }
+}

@@ -34,6 +34,7 @@ use crate::options::{Options, Wiring};
 use bytes::Bytes;
 use futures_util::{FutureExt, select_biased};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
@@ -69,6 +70,8 @@ struct Inner<E: Env> {
     serves: Cell<bool>,
     /// Until then this voter is silent in elections: it may be part of a quorum that some leader reads by.
     silent_until: Cell<Duration>,
+    /// When this leader added each node, in its own time: what a node acknowledged before was acknowledged by an earlier life of it.
+    added_at: RefCell<BTreeMap<u64, u64>>,
     /// A conf change was applied at this index: who it added needs a snapshot that knows it.
     conf_changed: Cell<u64>,
     snapshot_done: Cell<Option<Snapshot>>,
@@ -163,6 +166,7 @@ impl<E: Env> Engine<E> {
             reads: RefCell::default(),
             wake: Signal::default(),
             leads: Cell::new(None),
+            added_at: RefCell::default(),
             serves: Cell::new(false),
             // A snapshot that was due for it when the node stopped is due still.
             conf_changed: Cell::new(conf_changed),
@@ -247,6 +251,9 @@ impl<E: Env> Inner<E> {
         if is_of_an_earlier_life(&message, self.since, &self.raft.borrow()) {
             return self.env.reached("message to an earlier life ignored");
         }
+        if self.is_answer_of_an_earlier_life(&message) {
+            return self.env.reached("answer of an earlier life ignored");
+        }
         let election = matches!(message.kind, MessageKind::Vote | MessageKind::PreVote);
         let asked_by_leader = message.context == CAMPAIGN_TRANSFER;
         if election && !asked_by_leader && self.env.monotonic() < self.silent_until.get() {
@@ -267,6 +274,15 @@ impl<E: Env> Inner<E> {
         if from_leader && (raft.leader_id(), raft.term()) == (from, term) {
             self.promise_lease();
         }
+    }
+
+    /// Whether it answers a request from before its sender was added: that was asked of who has forgotten it. Raft would count on it.
+    fn is_answer_of_an_earlier_life(&self, message: &Message) -> bool {
+        let answers = matches!(message.kind, MessageKind::AppResp | MessageKind::HeartbeatResp);
+        let added = || self.added_at.borrow().get(&message.from).copied();
+        answers
+            && message.term == self.raft.borrow().term()
+            && added().is_some_and(|at| message.stamp < at)
     }
 
     /// What this node answers to a leader is a promise not to help elect another for an election time-out. The core keeps it only

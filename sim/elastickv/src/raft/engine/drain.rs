@@ -161,9 +161,17 @@ impl<E: Env> Engine<E> {
     fn apply_conf_change(&self, entry: &Entry) {
         let inner = &self.0;
         let Ok(change) = ConfChange::decode(&entry.data) else { return };
-        let leads = inner.raft.borrow().is_leader();
+        let (leads, conf) = {
+            let raft = inner.raft.borrow();
+            (raft.is_leader(), raft.conf_state())
+        };
+        let known = conf.voters.contains(&change.id) || conf.learners.contains(&change.id);
         inner.raft.borrow_mut().apply_conf_change(&change);
         inner.conf_changed.set(entry.index);
+        if !known && change.kind != ConfChangeKind::Remove {
+            let now = inner.env.monotonic().as_nanos() as u64;
+            inner.added_at.borrow_mut().insert(change.id, now);
+        }
         inner.env.reached(match change.kind {
             _ if !leads => "conf change applied by a follower",
             ConfChangeKind::AddVoter => "voter added",

@@ -1,0 +1,6 @@
+//! Stories told to a few nodes of Elastickv in a calm world: what a client sees of them.
+#![cfg(madsim)]
+
+mod groups;
+mod membership;
+mod teller;
