@@ -48,6 +48,9 @@ pub fn row(bug: Bug) -> Row {
             plain("invariant:restart-timestamps", &[("faults", "power,partition")])
         }
         Bug::SkipGateDropsHlcLease => plain("invariant:equal-state", &[("faults", "clock,kill")]),
+        Bug::CompactDropsVisible => plain(CLIENT, &[]),
+        Bug::NoReadonlyShardValidation => plain(CLIENT, &[("groups", "2"), ("faults", "none")]),
+        Bug::MissingPrimaryLockMeansRollback => plain(CLIENT, &[("groups", "2")]),
         Bug::SelfBootstrapOnEmptyPeers => {
             plain("invariant:equal-state", &[("faults", "membership")])
         }

@@ -20,6 +20,7 @@ use harness::test::Test;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a run is made of. Equal cases give equal trace hashes.
 #[derive(Clone)]
@@ -87,7 +88,15 @@ impl Case {
             said => said,
         };
         NodeOptions {
+            compact_every: match world.retention_ms {
+                0 => Duration::ZERO,
+                _ => Duration::from_secs(2),
+            },
+            retention: Duration::from_millis(world.retention_ms),
             shards: Shards::among(self.options.groups),
+            // A run is shorter than half an hour: what nobody decides has to expire in it.
+            txn_lock_ttl: Duration::from_secs(5),
+            lock_resolver: Duration::from_secs(2),
             snapshot_entries,
             wiring: self.wiring,
             bugs: self.bug.into_iter().fold(Bugs::NONE, Bugs::with),

@@ -33,6 +33,8 @@ pub struct WorldParams {
     pub sync_ns: (u64, u64),
     /// For the guest: entries between two snapshots.
     pub snapshot_entries: u64,
+    /// For the guest: for how long old versions stay, milliseconds; 0: for ever.
+    pub retention_ms: u64,
     /// What becomes of single messages, against the streams.
     pub overrides: Vec<Override>,
     /// Events to keep as text.
@@ -59,6 +61,11 @@ impl WorldParams {
         let duplication_ppm = sometimes(500, 30_000);
         let stall_ppm = sometimes(1_000, 50_000);
         let reorder = rng.chance(0.7);
+        let (ns_per_kib, segment_bytes) =
+            (rng.log_uniform(8_192, 81_920), rng.log_uniform(512, 16_384) as usize);
+        let snapshot_entries = rng.log_uniform(64, 2000);
+        let compacts = rng.chance(0.6);
+        let retention_ms = rng.log_uniform(100, 10_000);
         WorldParams {
             latency_ns,
             jitter_ns,
@@ -67,11 +74,12 @@ impl WorldParams {
             loss_ppm,
             duplication_ppm,
             reorder,
-            ns_per_kib: rng.log_uniform(8_192, 81_920),
-            segment_bytes: rng.log_uniform(512, 16_384) as usize,
+            ns_per_kib,
+            segment_bytes,
             stall_ppm,
             sync_ns: (MS, 20 * MS),
-            snapshot_entries: rng.log_uniform(64, 2000),
+            snapshot_entries,
+            retention_ms: if compacts { retention_ms } else { 0 },
             overrides: Vec::new(),
             record: None,
         }
@@ -92,6 +100,7 @@ impl WorldParams {
             stall_ppm: 0,
             sync_ns: (MS, 20 * MS),
             snapshot_entries: 1000,
+            retention_ms: 0,
             overrides: Vec::new(),
             record: None,
         }
@@ -118,7 +127,7 @@ impl WorldParams {
         Ok(params)
     }
 
-    fn numbers(&self) -> [(&'static str, u64); 13] {
+    fn numbers(&self) -> [(&'static str, u64); 14] {
         [
             ("latency-ns", self.latency_ns),
             ("jitter-ns", self.jitter_ns),
@@ -133,6 +142,7 @@ impl WorldParams {
             ("sync-ns-min", self.sync_ns.0),
             ("sync-ns-max", self.sync_ns.1),
             ("snapshot-entries", self.snapshot_entries),
+            ("retention-ms", self.retention_ms),
         ]
     }
 
@@ -152,6 +162,7 @@ impl WorldParams {
             "sync-ns-min" => self.sync_ns.0 = value.max(1),
             "sync-ns-max" => self.sync_ns.1 = value.max(1),
             "snapshot-entries" => self.snapshot_entries = value.max(1),
+            "retention-ms" => self.retention_ms = value,
             _ => return false,
         }
         true
@@ -176,6 +187,13 @@ impl WorldParams {
             ("stall at yield points", percent(self.stall_ppm)),
             ("file sync", format!("{} to {}", us(self.sync_ns.0), us(self.sync_ns.1))),
             ("snapshot entries", self.snapshot_entries.to_string()),
+            (
+                "old versions stay",
+                match self.retention_ms {
+                    0 => "for ever".into(),
+                    ms => format!("{ms} ms"),
+                },
+            ),
         ]
         .map(|(name, value)| (name.to_string(), value))
         .into()

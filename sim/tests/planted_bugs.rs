@@ -19,6 +19,9 @@ fn seen(bug: Bug) -> (Seed, &'static str) {
         Bug::HlcUnfencedNext => (Seed(2), "10"),
         Bug::LastCommitTsNosync => (Seed(2), "15"),
         Bug::SkipGateDropsHlcLease => (Seed(1), "10"),
+        Bug::CompactDropsVisible => (Seed(1), "20"),
+        Bug::NoReadonlyShardValidation => (Seed(1), "20"),
+        Bug::MissingPrimaryLockMeansRollback => (Seed(1), "30"),
         Bug::SelfBootstrapOnEmptyPeers => (Seed(1), "30"),
     }
 }
@@ -96,6 +99,21 @@ fn last_commit_ts_nosync() {
 #[test]
 fn skip_gate_drops_hlc_lease() {
     is_caught_and_the_clean_profile_passes(Bug::SkipGateDropsHlcLease);
+}
+
+#[test]
+fn compact_drops_visible() {
+    is_caught_and_the_clean_profile_passes(Bug::CompactDropsVisible);
+}
+
+#[test]
+fn no_readonly_shard_validation() {
+    is_caught_and_the_clean_profile_passes(Bug::NoReadonlyShardValidation);
+}
+
+#[test]
+fn missing_primary_lock_means_rollback() {
+    is_caught_and_the_clean_profile_passes(Bug::MissingPrimaryLockMeansRollback);
 }
 
 #[test]

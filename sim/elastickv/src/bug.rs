@@ -32,13 +32,19 @@ pub enum Bug {
     LastCommitTsNosync,
     /// F32, fixed by 20f90a93: a restart forgets the ceilings in log entries that the store already covers.
     SkipGateDropsHlcLease,
+    /// G3, a gap of the TLA+ model: a compaction drops also the version that snapshots at its watermark see.
+    CompactDropsVisible,
+    /// F44, fixed by 07ef088f: of a transaction across groups the parts that only read are not prepared, so nothing checks them.
+    NoReadonlyShardValidation,
+    /// S8, suspected at upstream's head: a primary group that has not prepared a transaction means that it was rolled back.
+    MissingPrimaryLockMeansRollback,
     /// F39, fixed by 75353f1f: a node that finds its disk empty makes a group of its own instead of waiting to be added.
     SelfBootstrapOnEmptyPeers,
 }
 
 impl Bug {
     /// Every bug, in the order of the table.
-    pub const ALL: [Bug; 11] = [
+    pub const ALL: [Bug; 14] = [
         Bug::StartTsFromHlcNext,
         Bug::ReadKeysNotInLog,
         Bug::ExecOnFollower,
@@ -49,6 +55,9 @@ impl Bug {
         Bug::HlcUnfencedNext,
         Bug::LastCommitTsNosync,
         Bug::SkipGateDropsHlcLease,
+        Bug::CompactDropsVisible,
+        Bug::NoReadonlyShardValidation,
+        Bug::MissingPrimaryLockMeansRollback,
         Bug::SelfBootstrapOnEmptyPeers,
     ];
 
@@ -65,6 +74,9 @@ impl Bug {
             Bug::HlcUnfencedNext => "hlc_unfenced_next",
             Bug::LastCommitTsNosync => "last_commit_ts_nosync",
             Bug::SkipGateDropsHlcLease => "skip_gate_drops_hlc_lease",
+            Bug::CompactDropsVisible => "compact_drops_visible",
+            Bug::NoReadonlyShardValidation => "no_readonly_shard_validation",
+            Bug::MissingPrimaryLockMeansRollback => "missing_primary_lock_means_rollback",
             Bug::SelfBootstrapOnEmptyPeers => "self_bootstrap_on_empty_peers",
         }
     }
@@ -81,6 +93,9 @@ impl Bug {
             Bug::HlcUnfencedNext => "F29, fixed by 08dea3e3",
             Bug::LastCommitTsNosync => "F35, fixed by 28808ed3",
             Bug::SkipGateDropsHlcLease => "F32, fixed by 20f90a93",
+            Bug::CompactDropsVisible => "G3, a gap of the TLA+ model",
+            Bug::NoReadonlyShardValidation => "F44, fixed by 07ef088f",
+            Bug::MissingPrimaryLockMeansRollback => "S8, suspected at upstream's head",
             Bug::SelfBootstrapOnEmptyPeers => "F39, fixed by 75353f1f",
         }
     }

@@ -5,9 +5,12 @@
 //! newest versions at or below it; `last_commit_ts` is the largest commit timestamp applied. The state's hash is
 //! a sum over its versions, so it is kept up to date by each write and can be computed anew from the versions alone.
 //!
-//! Differs from upstream: a key and its timestamp are separate (no byte concatenation, suspicion S14), and old versions are
-//! never compacted away, nor are the
-//! keys under which the state machine remembers requests.
+//! Old versions are compacted away below a watermark: of each key the newest at or below it stays, unless it is a tombstone. A
+//! transaction whose snapshot lies below the watermark is refused, since what it would conflict with may be gone.
+//!
+//! Differs from upstream: a key and its timestamp are separate (no byte concatenation, suspicion S14); the watermark is agreed on
+//! in the log, so that equal indices have equal states (upstream: each node by its own wall clock, `kv/compactor.go`); and the
+//! keys under which the state machine remembers requests stay.
 
 pub mod journal;
 
@@ -32,6 +35,15 @@ pub struct WriteConflict {
     pub key: Bytes,
 }
 
+/// What stays of a key's versions at or below a watermark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// The newest, which snapshots at the watermark see; not if it is a tombstone.
+    Visible,
+    /// Nothing (G3).
+    Nothing,
+}
+
 #[derive(Clone, Debug)]
 struct Version {
     ts: u64,
@@ -45,6 +57,7 @@ pub struct Store {
     keys: BTreeMap<Bytes, Vec<Version>>,
     last_commit_ts: u64,
     newest_version: u64,
+    min_retained_ts: u64,
     applied: u64,
     sum: u64,
 }
@@ -99,9 +112,47 @@ impl Store {
         self.applied
     }
 
+    /// The watermark (`_meta_min_retained_ts`): snapshots below it are not whole any more. 0 before the first compaction.
+    pub fn min_retained_ts(&self) -> u64 {
+        self.min_retained_ts
+    }
+
+    /// Versions held.
+    pub fn versions(&self) -> usize {
+        self.keys.values().map(Vec::len).sum()
+    }
+
     /// A number that is equal for equal states.
     pub fn state_hash(&self) -> u64 {
-        self.sum.wrapping_add(hash(&[b"last", &self.last_commit_ts.to_le_bytes()]))
+        let watermark = match self.min_retained_ts {
+            0 => 0,
+            ts => hash(&[b"min retained", &ts.to_le_bytes()]),
+        };
+        let last = hash(&[b"last", &self.last_commit_ts.to_le_bytes()]);
+        self.sum.wrapping_add(last).wrapping_add(watermark)
+    }
+
+    /// Raises the watermark, as the entry at `index`, and drops what no snapshot at or above it sees; how many versions. A lower
+    /// watermark than the store's does nothing. `keep` says what stays of a key's versions at or below it.
+    pub fn compact(&mut self, min_ts: u64, keep: Keep, index: u64) -> usize {
+        self.applied = index;
+        let min_ts = min_ts.min(self.last_commit_ts);
+        if min_ts <= self.min_retained_ts {
+            return 0;
+        }
+        self.min_retained_ts = min_ts;
+        let (mut dropped, mut sum) = (0, self.sum);
+        self.keys.retain(|key, versions| {
+            let below = versions.partition_point(|version| version.ts <= min_ts);
+            let stays = keep == Keep::Visible && below > 0 && versions[below - 1].value.is_some();
+            for gone in versions.drain(..below - usize::from(stays)) {
+                sum = sum.wrapping_sub(version_hash(key, gone.ts, &gone.value));
+                dropped += 1;
+            }
+            !versions.is_empty()
+        });
+        self.sum = sum;
+        dropped
     }
 
     /// The check of optimistic concurrency control: no key written or read has a version above `start_ts`.
@@ -112,6 +163,9 @@ impl Store {
     ) -> Result<(), WriteConflict> {
         if self.last_commit_ts <= start_ts {
             return Ok(());
+        }
+        if start_ts < self.min_retained_ts {
+            return keys.next().map_or(Ok(()), |key| Err(WriteConflict { key: key.clone() }));
         }
         match keys.find(|key| self.latest_commit_ts(key) > start_ts) {
             Some(key) => Err(WriteConflict { key: key.clone() }),
@@ -159,6 +213,9 @@ impl Store {
                 write_value(&mut writer, &version.value);
             }
         }
+        if self.min_retained_ts > 0 {
+            writer.u64(self.min_retained_ts);
+        }
         writer.finish()
     }
 
@@ -174,6 +231,9 @@ impl Store {
                 let value = read_value(&mut reader)?;
                 store.put(key.clone(), ts, value);
             }
+        }
+        if reader.left() > 0 {
+            store.min_retained_ts = reader.u64()?;
         }
         reader.end()?;
         store.applied = applied;
@@ -241,6 +301,31 @@ mod tests {
         assert_eq!(store.check([&a].into_iter(), 10), Ok(()));
         assert_eq!(store.check([&a, &b].into_iter(), 10), Err(WriteConflict { key: b.clone() }));
         assert_eq!(store.check([&b].into_iter(), 20), Ok(()));
+    }
+
+    #[test]
+    fn a_compacted_store_looks_the_same_from_its_watermark_on() {
+        let mut store = Store::default();
+        let del = |key: &'static str| Mutation { key: key.into(), value: None };
+        store.write(&[put("a", "1"), put("b", "1")], 10, 1);
+        store.write(&[put("a", "2"), del("b")], 20, 2);
+        store.write(&[put("a", "3"), put("c", "1")], 30, 3);
+        let seen = |store: &Store, ts| ["a", "b", "c"].map(|key| store.get_at(key.as_bytes(), ts));
+        let (before, hash) = ([20, 25, 30].map(|ts| seen(&store, ts)), store.state_hash());
+        let mut broken = store.clone();
+        assert_eq!(store.compact(25, Keep::Visible, 4), 3, "one of a, and b with its tombstone");
+        assert_eq!([20, 25, 30].map(|ts| seen(&store, ts)), before);
+        assert_ne!(store.state_hash(), hash);
+        assert_eq!((store.min_retained_ts(), store.applied(), store.versions()), (25, 4, 3));
+        assert_eq!(store.compact(25, Keep::Visible, 5) + store.compact(7, Keep::Visible, 6), 0);
+        let b = Bytes::from("b");
+        assert!(store.check([&b].into_iter(), 24).is_err(), "what it would conflict with is gone");
+        assert_eq!(store.check([&b].into_iter(), 25), Ok(()));
+        assert_eq!(Store::import(store.export().into()).unwrap().state_hash(), store.state_hash());
+        assert_eq!(store.compact(u64::MAX, Keep::Visible, 7), 1);
+        assert_eq!(store.min_retained_ts(), 30, "what is still to come is not compacted");
+        broken.compact(25, Keep::Nothing, 4);
+        assert_eq!(broken.get_at(b"a", 25), None);
     }
 
     #[test]

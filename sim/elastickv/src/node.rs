@@ -13,6 +13,7 @@ use crate::identity;
 use crate::kv::coordinator::Coordinator;
 use crate::kv::forward;
 use crate::kv::fsm::Fsm;
+use crate::mvcc::Keep;
 use crate::mvcc::journal::{Journal, LastCommitTs};
 use crate::options::Options;
 use crate::raft::engine::{Engine, Files, Recovered, bootstrap, payload_of};
@@ -52,6 +53,11 @@ pub async fn run<E: Env>(env: E, options: Options) -> io::Result<()> {
     for engine in &engines {
         env.spawn(renew_ceiling(env.clone(), options.clone(), engine.clone()));
     }
+    if !options.compact_every.is_zero() {
+        for engine in &engines {
+            env.spawn(compact(env.clone(), options.clone(), engine.clone()));
+        }
+    }
     if coordinator.is_sharded() {
         env.spawn(coordinator.clone().watch_catalog());
         env.spawn(coordinator.clone().resolve_expired());
@@ -81,6 +87,17 @@ async fn renew_ceiling<E: Env>(env: E, options: Rc<Options>, engine: Engine<E>) 
             let _ = engine.renew_ceiling().await;
         }
         env.sleep(options.hlc_renewal).await;
+    }
+}
+
+/// `FSMCompactor`: a leader asks for old versions to go.
+async fn compact<E: Env>(env: E, options: Rc<Options>, engine: Engine<E>) {
+    loop {
+        env.sleep(options.compact_every).await;
+        if engine.is_leader() {
+            // One that fails is made up for by the next.
+            let _ = engine.compact(options.retention).await;
+        }
     }
 }
 
@@ -136,6 +153,9 @@ pub async fn recover<D: Disk + Clone>(
     let first = bootstrap(options, own);
     let (wal, log) = Wal::open(disk.clone(), &first).await?;
     let mut fsm = Fsm::new(store, hlc.clone());
+    if options.bugs.has(Bug::CompactDropsVisible) {
+        fsm.keep = Keep::Nothing;
+    }
     let mut snapshot = None;
     if log.snapshot.index > first.index {
         let data = snapshots::load(disk, log.snapshot.index).await?;

@@ -66,6 +66,10 @@ pub struct Options {
     pub hlc_window: Duration,
     /// How often it asks. Upstream: 1 s.
     pub hlc_renewal: Duration,
+    /// How often a leader asks for old versions to go; zero: never. Upstream: 5 min.
+    pub compact_every: Duration,
+    /// For how long they stay. Upstream: 30 min.
+    pub retention: Duration,
     /// How long a transaction across groups may hold its locks before anybody may roll it back. Upstream: 30 s.
     pub txn_lock_ttl: Duration,
     /// How often a leader looks for locks that are older than that. Upstream: 10 s.
@@ -98,6 +102,8 @@ impl Options {
             snapshot_entries: 10_000,
             hlc_window: Duration::from_secs(10),
             hlc_renewal: Duration::from_secs(1),
+            compact_every: Duration::from_secs(300),
+            retention: Duration::from_secs(1800),
             txn_lock_ttl: Duration::from_secs(30),
             lock_resolver: Duration::from_secs(10),
             route_watch: Duration::from_millis(100),

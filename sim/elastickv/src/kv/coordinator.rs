@@ -13,6 +13,7 @@ use super::leader_proxy::{LeaderProxy, deadline};
 use super::request::{Phase, TxnRequest};
 use super::routes::Routes;
 use super::transaction::Transaction;
+use crate::bug::Bug;
 use crate::env::{Env, GroupId, NodeId, RequestId};
 use crate::options::Options;
 use crate::raft::engine::Engine;
@@ -141,6 +142,9 @@ impl<E: Env> Coordinator<E> {
         let request = first.request;
         self.env.reached("transaction across groups");
         for (group, part) in txn.parts() {
+            if part.elems.is_empty() && self.options.bugs.has(Bug::NoReadonlyShardValidation) {
+                continue;
+            }
             let ttl = self.options.txn_lock_ttl.as_millis() as u64;
             let phase = Phase::Prepare { primary, expires_ms: self.env.wall_ms() + ttl };
             if let Err(error) = self.part(group, TxnRequest { phase, ..part.clone() }).await {

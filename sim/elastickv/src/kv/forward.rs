@@ -167,7 +167,7 @@ async fn answer<E: Env>(coordinator: &Coordinator<E>, frame: Bytes) -> Option<Ve
     }
     match Payload::decode(request.clone()) {
         Ok(Payload::Txn(txn)) => Some(write_answer(&shard.commit_here(&txn, call.version).await)),
-        Ok(Payload::HlcLease { .. }) => None,
+        Ok(Payload::HlcLease { .. } | Payload::Compact { .. }) => None,
         Err(Malformed) => {
             let request = admin::Request::decode(request).ok()?;
             Some(request.answer(coordinator, shard.engine()).await)

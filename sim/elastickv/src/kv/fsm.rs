@@ -13,7 +13,7 @@ use super::request::{Payload, Phase, TxnRequest, write_request_id};
 use crate::codec::{Malformed, Reader, Writer, hash};
 use crate::env::RequestId;
 use crate::hlc::Hlc;
-use crate::mvcc::{Mutation, Store, journal};
+use crate::mvcc::{Keep, Mutation, Store, journal};
 use bytes::Bytes;
 use std::rc::Rc;
 
@@ -48,6 +48,11 @@ pub enum Response {
     Ceiling {
         /// The ceiling of the entry.
         ceiling_ms: u64,
+    },
+    /// Old versions are gone.
+    Compacted {
+        /// How many.
+        versions: usize,
     },
     /// The leader's first entry of a term, or bytes that no version of ours wrote.
     Nothing,
@@ -88,6 +93,8 @@ pub struct Fsm {
     pub store: Store,
     /// The process's clock; its ceiling is part of the state.
     pub hlc: Rc<Hlc>,
+    /// What a compaction leaves of a key below its watermark.
+    pub keep: Keep,
     applied: u64,
     prepared: Prepared,
     /// The ceiling as of `applied`. The clock's own may never be lower.
@@ -101,7 +108,7 @@ impl Fsm {
     pub fn new(store: Store, hlc: Rc<Hlc>) -> Fsm {
         hlc.observe(store.last_commit_ts());
         let (applied, prepared) = (store.applied(), Prepared::read(&store));
-        Fsm { store, hlc, applied, prepared, ceiling_ms: 0 }
+        Fsm { store, hlc, keep: Keep::Visible, applied, prepared, ceiling_ms: 0 }
     }
 
     /// The transactions that are prepared here and not decided.
@@ -150,8 +157,15 @@ impl Fsm {
                 self.raise_ceiling(ceiling_ms);
                 Effect::of(Response::Ceiling { ceiling_ms }, None)
             }
+            Ok(Payload::Compact { min_ts }) => self.compact(index, min_ts),
             Ok(Payload::Txn(txn)) => self.apply_txn(index, &txn),
         }
+    }
+
+    fn compact(&mut self, index: u64, min_ts: u64) -> Effect {
+        let versions = self.store.compact(min_ts, self.keep, index);
+        let frame = Some(journal::compaction(index, min_ts, self.keep));
+        Effect { frame, ..Effect::of(Response::Compacted { versions }, None) }
     }
 
     fn apply_txn(&mut self, index: u64, txn: &TxnRequest) -> Effect {

@@ -150,7 +150,16 @@ impl<E: Env> LeaderProxy<E> {
     /// What the leader answers to that.
     pub async fn decision_here(&self, request: RequestId) -> Result<Decision, KvError> {
         self.lease_read().await?;
-        Ok(self.engine.fsm().borrow().decision(request))
+        let fsm = self.engine.fsm().borrow();
+        Ok(match fsm.decision(request) {
+            Decision::Pending
+                if self.options.bugs.has(Bug::MissingPrimaryLockMeansRollback)
+                    && !fsm.prepared().holds(request) =>
+            {
+                Decision::Aborted
+            }
+            decision => decision,
+        })
     }
 
     /// `forwardWithRetry`: three fast tries a cycle, 25 ms between cycles, five seconds in all. Success and conflict end it: both hold for

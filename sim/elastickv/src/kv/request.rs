@@ -13,6 +13,7 @@ use bytes::Bytes;
 const TXN: u8 = 0x00;
 const HLC_LEASE: u8 = 0x02;
 const PHASE: u8 = 0x08;
+const COMPACT: u8 = 0x09;
 const PREPARE: u8 = 1;
 const COMMIT: u8 = 2;
 const ABORT: u8 = 3;
@@ -102,6 +103,11 @@ pub enum Payload {
         /// The ceiling.
         ceiling_ms: u64,
     },
+    /// `0x09`, of ours: versions that no snapshot from this timestamp on sees may go.
+    Compact {
+        /// The watermark.
+        min_ts: u64,
+    },
 }
 
 impl Payload {
@@ -111,6 +117,9 @@ impl Payload {
         match self {
             Payload::HlcLease { ceiling_ms } => {
                 w.u8(HLC_LEASE).u64(*ceiling_ms);
+            }
+            Payload::Compact { min_ts } => {
+                w.u8(COMPACT).u64(*min_ts);
             }
             Payload::Txn(txn) => {
                 write_phase(&mut w, txn.phase);
@@ -134,6 +143,7 @@ impl Payload {
         let mut r = Reader::new(bytes);
         let payload = match r.u8()? {
             HLC_LEASE => Payload::HlcLease { ceiling_ms: r.u64()? },
+            COMPACT => Payload::Compact { min_ts: r.u64()? },
             kind @ (TXN | PHASE) => {
                 let phase = if kind == TXN { Phase::OnePhase } else { read_phase(&mut r)? };
                 let request = read_request_id(&mut r)?;
@@ -216,7 +226,10 @@ mod tests {
         let prepare = Phase::Prepare { primary: GroupId(2), expires_ms: 9 };
         let phases = [Phase::OnePhase, prepare, Phase::Commit, Phase::Abort];
         let txns = phases.map(|phase| Payload::Txn(TxnRequest { phase, ..txn() }));
-        for payload in txns.into_iter().chain([Payload::HlcLease { ceiling_ms: 77 }]) {
+        for payload in txns
+            .into_iter()
+            .chain([Payload::HlcLease { ceiling_ms: 77 }, Payload::Compact { min_ts: 5 }])
+        {
             let bytes = payload.encode();
             assert_eq!(Payload::decode(bytes.clone().into()), Ok(payload));
             for short in 0..bytes.len() {

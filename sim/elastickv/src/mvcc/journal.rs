@@ -8,7 +8,7 @@
 //! Cannot see: whether a batch that was cut off had been promised to anyone. It had not: the Raft log is synced first and is
 //! replayed from the store's applied index.
 
-use super::{Mutation, Store, read_value, write_value};
+use super::{Keep, Mutation, Store, read_value, write_value};
 use crate::codec::{FRAME_HEADER, Malformed, Reader, Writer, frame_into};
 use crate::env::Disk;
 use crate::files::{Format, FrameLog};
@@ -22,6 +22,7 @@ const LAST_COMMIT_TS: &str = "store-meta/last_commit_ts";
 const BATCH: u8 = 1;
 const STATE: u8 = 2;
 const APPLIED: u8 = 3;
+const COMPACT: u8 = 4;
 
 /// Where `last_commit_ts` is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,13 @@ pub fn batch(index: u64, commit_ts: u64, last_commit_ts: u64, mutations: &[Mutat
 pub fn applied(index: u64) -> Vec<u8> {
     let mut writer = Writer::new();
     writer.u8(APPLIED).u64(index);
+    framed(&writer.finish())
+}
+
+/// A frame that says that the entry at `index` raised the watermark.
+pub fn compaction(index: u64, min_ts: u64, keep: Keep) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.u8(COMPACT).u64(index).u64(min_ts).u8(u8::from(keep == Keep::Visible));
     framed(&writer.finish())
 }
 
@@ -136,6 +144,13 @@ fn replay(store: &mut Store, payload: Bytes) -> Result<(), Malformed> {
         APPLIED => {
             store.applied = store.applied.max(reader.u64()?);
             reader.end()
+        }
+        COMPACT => {
+            let (index, min_ts) = (reader.u64()?, reader.u64()?);
+            let keep = if reader.u8()? == 1 { Keep::Visible } else { Keep::Nothing };
+            reader.end()?;
+            store.compact(min_ts, keep, index);
+            Ok(())
         }
         STATE => {
             *store = Store::import(payload.slice(1..))?;

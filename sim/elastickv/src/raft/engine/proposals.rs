@@ -4,6 +4,7 @@ use super::Engine;
 use crate::bug::Bug;
 use crate::codec::{Reader, Writer};
 use crate::env::{Env, Fact, RequestId};
+use crate::hlc::LOGICAL_BITS;
 use crate::kv::error::KvError;
 use crate::kv::fsm::Response;
 use crate::kv::request::{Payload, TxnRequest, read_request_id, write_request_id};
@@ -13,6 +14,7 @@ use crate::raft::message::{Entry, EntryKind};
 use bytes::Bytes;
 use futures_channel::oneshot;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The id inside an entry by which its waiter is found: (node, boot, counter), so that no other entry ever carries it.
 pub type ProposalId = RequestId;
@@ -97,7 +99,9 @@ impl<E: Env> Engine<E> {
             Response::Conflict { key } => Err(KvError::WriteConflict(key)),
             Response::Locked { key } => Err(KvError::TxnLocked(key)),
             // Only an entry that is not ours can be answered so.
-            Response::Ceiling { .. } | Response::Nothing => Ok(txn.commit_ts),
+            Response::Ceiling { .. } | Response::Compacted { .. } | Response::Nothing => {
+                Ok(txn.commit_ts)
+            }
         }
     }
 
@@ -107,6 +111,20 @@ impl<E: Env> Engine<E> {
         let ceiling_ms = self.0.env.wall_ms() + window;
         let id = self.propose(&Payload::HlcLease { ceiling_ms }, None)?;
         self.wait(id).await.map(|_| ())
+    }
+
+    /// Proposes that versions which nobody may ask for any more go, by this node's wall clock (`FSMCompactor`); as leader.
+    pub async fn compact(&self, retention: Duration) -> Result<(), KvError> {
+        let oldest_ms = self.0.env.wall_ms().saturating_sub(retention.as_millis() as u64);
+        let min_ts = oldest_ms << LOGICAL_BITS;
+        let id = self.propose(&Payload::Compact { min_ts }, None)?;
+        match self.wait(id).await? {
+            Response::Compacted { versions } if versions > 0 => {
+                self.0.env.reached("old versions compacted");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// One step, without an await: the timestamp and the place in the log belong together.
