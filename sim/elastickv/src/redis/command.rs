@@ -4,7 +4,7 @@ use super::context::Context;
 use super::generic::Clock;
 use super::resp::Reply;
 use super::specs::{Keys, SPECS, Spec};
-use super::{generic, hashes, hlls, lists, sets, streams, strings, zsets};
+use super::{generic, hashes, hlls, lists, lua, sets, streams, strings, zsets};
 use crate::kv::error::KvError;
 use bytes::Bytes;
 use std::fmt;
@@ -66,6 +66,8 @@ pub enum CommandError {
     StreamExhausted,
     /// How long to wait was expected.
     InvalidTimeout,
+    /// What a script came to, in its words.
+    Script(String),
     /// A word that is no option.
     Syntax,
     /// The store holds bytes that no version of ours wrote.
@@ -114,6 +116,7 @@ impl fmt::Display for CommandError {
             CommandError::InvalidTimeout => {
                 f.write_str("ERR timeout is not a float or out of range")
             }
+            CommandError::Script(text) => f.write_str(text),
             CommandError::Syntax => f.write_str("ERR syntax error"),
             CommandError::Corrupt => f.write_str("ERR invalid collection metadata"),
         }
@@ -219,6 +222,8 @@ impl Command {
         }
         match self.name {
             Name::Ping
+            | Name::Evalsha
+            | Name::Script
             | Name::Hello
             | Name::Client
             | Name::Command
@@ -307,6 +312,7 @@ impl Command {
             Name::Xread => streams::read(context, args),
             Name::Xtrim => streams::trim(context, args),
             Name::Pfadd => hlls::add(context, &args[1], &args[2..]),
+            Name::Eval => lua::eval(context, args),
             Name::Pfcount => hlls::count(context, &args[1..]),
         }
     }

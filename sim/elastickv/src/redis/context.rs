@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod lists;
 mod overlay;
 pub mod records;
+mod undo;
 
 /// Deltas of one collection that a change folds into the base record. Upstream's DeltaCompactor does it in the background, from 64 on;
 /// and every read of the collection scans them.

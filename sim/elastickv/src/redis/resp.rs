@@ -10,7 +10,8 @@ const ARRAY_MAX: usize = 1 << 20;
 const LINE_MAX: usize = 64 << 10;
 /// Of one request, all its words together: twice what an entry of the log takes.
 const REQUEST_MAX: usize = 128 << 20;
-const DEPTH_MAX: usize = 8;
+/// Arrays within arrays of a reply.
+pub const DEPTH_MAX: usize = 16;
 
 /// A reply, as it goes over the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]

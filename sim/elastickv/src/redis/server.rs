@@ -9,6 +9,7 @@ use super::command::{Command, CommandError, Name, kv_error};
 use super::connection::{Connection, Standing};
 use super::proxy::Proxy;
 use super::resp::{Reply, read_command};
+use super::scripts::Scripts;
 use crate::bug::Bug;
 use crate::env::{Env, GroupId, Listener, NodeId};
 use crate::kv::coordinator::Coordinator;
@@ -44,6 +45,7 @@ struct Inner<E: Env> {
     options: Rc<Options>,
     coordinator: Coordinator<E>,
     proxy: Proxy<E>,
+    scripts: Scripts,
     /// How many there were.
     connections: Cell<u64>,
 }
@@ -52,7 +54,8 @@ impl<E: Env> Server<E> {
     /// On the node's coordinator.
     pub fn new(env: E, options: Rc<Options>, coordinator: Coordinator<E>) -> Server<E> {
         let (proxy, connections) = (Proxy::new(env.clone()), Cell::default());
-        Server(Rc::new(Inner { env, options, coordinator, proxy, connections }))
+        let scripts = Scripts::default();
+        Server(Rc::new(Inner { env, options, coordinator, proxy, scripts, connections }))
     }
 
     /// Accepts connections until the node dies.
@@ -237,6 +240,10 @@ impl<E: Env> Server<E> {
 
     /// A command where this node leads.
     async fn lead(&self, command: Command, groups: Vec<GroupId>) -> Result<Reply, KvError> {
+        let command = match self.0.scripts.prepared(command) {
+            Ok(command) => command,
+            Err(reply) => return Ok(reply),
+        };
         if !command.writes() {
             return Ok(self.read(&[command], groups).await?.remove(0));
         }

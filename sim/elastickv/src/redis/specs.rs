@@ -1,7 +1,7 @@
 //! The table of commands (`adapter/redis_command_specs.go`): names, arities, which words are keys.
 //!
-//! Beyond upstream's: APPEND, STRLEN, MGET, MSET, DECR, INCRBY, DECRBY, PSETEX, EXPIREAT, PEXPIREAT and PERSIST, as Redis has them.
-//! Not here: Pub/Sub, Lua.
+//! Beyond upstream's: APPEND, STRLEN, MGET, MSET, DECR, INCRBY, DECRBY, PSETEX, EXPIREAT, PEXPIREAT, PERSIST and SCRIPT, as Redis has them.
+//! Not here: Pub/Sub.
 
 /// A command that this server knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +164,12 @@ pub enum Name {
     Pfadd,
     /// `PFCOUNT key …`
     Pfcount,
+    /// `EVAL script numkeys [key …] [arg …]`
+    Eval,
+    /// `EVALSHA sha1 numkeys [key …] [arg …]`
+    Evalsha,
+    /// `SCRIPT LOAD script | EXISTS sha1 … | FLUSH [ASYNC | SYNC]`
+    Script,
     /// `HELLO [2 [SETNAME name]]`
     Hello,
     /// `CLIENT subcommand …`
@@ -222,7 +228,7 @@ const fn writes(word: &'static str, name: Name, arity: i32, keys: Keys) -> Spec 
 }
 
 /// All, in the order of [`Name`].
-pub const SPECS: [Spec; 88] = [
+pub const SPECS: [Spec; 91] = [
     reads("PING", Name::Ping, -1, Keys::None),
     writes("SET", Name::Set, -3, Keys::First),
     writes("SETEX", Name::Setex, 4, Keys::First),
@@ -302,6 +308,9 @@ pub const SPECS: [Spec; 88] = [
     writes("XTRIM", Name::Xtrim, -4, Keys::First),
     writes("PFADD", Name::Pfadd, -3, Keys::First),
     reads("PFCOUNT", Name::Pfcount, -2, Keys::All),
+    writes("EVAL", Name::Eval, -3, Keys::None),
+    writes("EVALSHA", Name::Evalsha, -3, Keys::None),
+    reads("SCRIPT", Name::Script, -2, Keys::None),
     reads("HELLO", Name::Hello, -1, Keys::None),
     reads("CLIENT", Name::Client, -2, Keys::None),
     reads("COMMAND", Name::Command, -1, Keys::None),
