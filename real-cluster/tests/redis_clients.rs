@@ -130,6 +130,29 @@ fn redis_rs_runs_a_transaction_on_every_node_of_a_cluster() {
 }
 
 #[test]
+fn redis_rs_runs_scripts_on_whichever_node() {
+    const ADD: &str =
+        "return {redis.call('INCRBY', KEYS[1], ARGV[1]), redis.call('RPUSH', KEYS[2], ARGV[1])}";
+    let place = Place::new();
+    let nodes = place.cluster(3, &[]);
+    for (number, node) in nodes.iter().enumerate() {
+        let mut redis = connection(node);
+        let number = number as i64;
+        let mut eval = redis::cmd("EVAL");
+        let sums: (i64, i64) =
+            eval.arg(ADD).arg(&["2", "sum", "list", "1"]).query(&mut redis).unwrap();
+        assert_eq!(sums, (11 * number + 1, 2 * number + 1));
+        let name: String = redis::cmd("SCRIPT").arg(&["LOAD", ADD]).query(&mut redis).unwrap();
+        let mut by_name = redis::cmd("EVALSHA");
+        let sums: (i64, i64) =
+            by_name.arg(&name).arg(&["2", "sum", "list", "10"]).query(&mut redis).unwrap();
+        assert_eq!(sums, (11 * number + 11, 2 * number + 2));
+        let unknown: RedisResult<()> = redis::cmd("EVALSHA").arg("moth").arg(0).query(&mut redis);
+        assert_eq!(unknown.unwrap_err().code(), Some("NOSCRIPT"));
+    }
+}
+
+#[test]
 fn redis_rs_is_told_of_its_mistakes_and_goes_on() {
     let (node, _place) = started();
     let mut redis = connection(&node);
@@ -193,6 +216,9 @@ fn redis_cli_speaks_to_a_node() {
         (&["SCAN", "0", "COUNT", "2"], "1) \"2\"\n2) 1) \"hash\"\n   2) \"list\""),
         (&["CLIENT", "GETNAME"], "(nil)"),
         (&["COMMAND", "INFO", "nothing"], "1) (nil)"),
+        (&["EVAL", "return {KEYS[1], #ARGV}", "1", "k", "a"], "1) \"k\"\n2) (integer) 1"),
+        (&["SCRIPT", "LOAD", "return 7"], "\"59b6ab2fbe0ee4b25733de0f62e6cda4899ef8e9\""),
+        (&["EVALSHA", "59b6ab2fbe0ee4b25733de0f62e6cda4899ef8e9", "0"], "(integer) 7"),
         (&["SUBSCRIBE", "c"], "(error) ERR unsupported command 'SUBSCRIBE'"),
         // It asks for protocol 3, is refused, and goes on in protocol 2.
         (&["-3", "GET", "key"], "(nil)"),

@@ -4,7 +4,7 @@
 //! What is not generated, since upstream's Elastickv does it otherwise and so do we: options that it lacks (LPOP's count, ZRANGE's
 //! BYSCORE, XADD's NOMKSTREAM and MINID, a COUNT of none, what is wrong
 //! with an identity or a bound where the key is of another type too), what its MULTI does not run, numbers with leading zeros, which Go reads and Redis refuses, and scores with more digits than
-//! both write alike.
+//! both write alike. What scripts are not generated, [`scripts`] says.
 
 use crate::node::{Place, REDIS};
 use proptest::prelude::*;
@@ -15,6 +15,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+#[path = "differential/scripts.rs"]
+mod scripts;
 
 /// Streams, and commands in each at most.
 const STREAMS: u32 = 60;
@@ -127,6 +130,11 @@ fn alike(words: &[String], reply: Reply) -> Reply {
         Reply::Array(items)
     };
     match (words[0].as_str(), reply) {
+        // As if it had been asked outside.
+        ("EVAL", reply) => match scripts::within(words) {
+            Some(command) => alike(command, reply),
+            None => reply,
+        },
         // Members of a set, keys.
         ("SMEMBERS" | "KEYS", Reply::Array(items)) => sorted(items),
         // Fields with their values.
@@ -404,6 +412,11 @@ fn transaction() -> BoxedStrategy<Vec<Words>> {
     (queue, ended).prop_map(whole).boxed()
 }
 
+/// Commands that scripts run too.
+fn in_scripts() -> Vec<BoxedStrategy<Words>> {
+    [strings(), generic(), lists(), hashes_and_sets(), sorted_sets(), streams(), hlls()].concat()
+}
+
 fn stream() -> impl Strategy<Value = Vec<Words>> {
     let one = |all: Vec<BoxedStrategy<Words>>| {
         prop::strategy::Union::new(all).prop_map(|words| vec![words])
@@ -418,6 +431,7 @@ fn stream() -> impl Strategy<Value = Vec<Words>> {
         1 => one(hlls()),
         1 => transaction(),
         1 => Just(vec![words("MULTI"), words("MULTI"), words("EXEC"), words("EXEC")]),
+        5 => scripts::scripts(in_scripts()),
     ];
     prop::collection::vec(some, COMMANDS).prop_map(|parts| parts.concat())
 }

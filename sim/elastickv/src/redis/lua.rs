@@ -282,7 +282,9 @@ impl<'a, 'b> Run<'a, 'b> {
             return refused("ERR This Redis command is not allowed from script");
         }
         if command.name == Name::Xread && streams::patience(&command.args).is_some() {
-            return refused("ERR xread command is not allowed with BLOCK option from scripts");
+            let name = String::from_utf8_lossy(&command.args[0]);
+            let text = format!("ERR {name} command is not allowed with BLOCK option from scripts");
+            return refused(&text);
         }
         let done = command.apply(&mut self.context.borrow_mut());
         Ok(done.unwrap_or_else(|error| Reply::Error(error.to_string())))

@@ -54,6 +54,9 @@ fn values_come_back_as_redis_sends_them() {
     for (script, reply) in [
         ("return 3.99", Reply::Integer(3)),
         ("return -3.99", Reply::Integer(-3)),
+        ("return 2^63 - 1024", Reply::Integer(i64::MAX - 1023)),
+        ("return 2^63", Reply::Integer(i64::MIN)),
+        ("return 0/0", Reply::Integer(i64::MIN)),
         ("return nil", Reply::NullBulk),
         ("return true", Reply::Integer(1)),
         ("return false", Reply::NullBulk),

@@ -2,8 +2,7 @@
 //! are tables with `ok` and `err`; and back, where a number loses its fraction and an array ends at its first `nil`.
 //!
 //! Differs from upstream, which sends a table with other keys as an array of keys and values and takes `true` as an argument: Redis
-//! sends what is under 1, 2, 3 … and refuses. Differs from Redis: a number that no 64 bits hold becomes the nearest
-//! that they do (there: the least); an array nests no deeper than the proxy reads; a table with `double` or `map` is one like others.
+//! sends what is under 1, 2, 3 … and refuses. Differs from Redis: an array nests no deeper than the proxy reads; a table with `double` or `map` is one like others.
 
 use super::super::resp::{DEPTH_MAX, Reply};
 use bytes::Bytes;
@@ -56,6 +55,12 @@ pub fn words(values: &[Value], format: &Function) -> Result<Option<Vec<Bytes>>> 
     Ok(Some(words))
 }
 
+/// Without its fraction. What no 64 bits hold is the least that they do, as it comes out of Redis on x86-64.
+fn whole(number: f64) -> i64 {
+    const END: f64 = -(i64::MIN as f64);
+    if (-END..END).contains(&number) { number as i64 } else { i64::MIN }
+}
+
 /// What a script returned, as its reply.
 pub fn to_reply(value: &Value) -> Result<Reply> {
     let mut room = Room { parts: PARTS_MAX, bytes: BYTES_MAX, is_full: false };
@@ -83,7 +88,7 @@ impl Room {
         Ok(match value {
             Value::String(text) => Reply::Bulk(Bytes::copy_from_slice(&text.as_bytes())),
             Value::Integer(number) => Reply::Integer(*number),
-            Value::Number(number) => Reply::Integer(*number as i64),
+            Value::Number(number) => Reply::Integer(whole(*number)),
             Value::Boolean(true) => Reply::Integer(1),
             Value::Table(table) => self.table(table, depth)?,
             _ => Reply::NullBulk,
