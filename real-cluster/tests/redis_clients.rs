@@ -8,7 +8,8 @@ mod node;
 use node::{Node, Place, REDIS};
 use redis::{Commands, ConnectionLike, RedisResult};
 use std::collections::BTreeMap;
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 
 fn started() -> (Node, Place) {
     let place = Place::new();
@@ -153,6 +154,24 @@ fn redis_rs_runs_scripts_on_whichever_node() {
 }
 
 #[test]
+fn redis_rs_hears_on_one_node_what_is_published_on_another() {
+    let place = Place::new();
+    let nodes = place.cluster(3, &[]);
+    let mut listens = connection(&nodes[2]);
+    listens.set_read_timeout(Some(node::LIMIT)).unwrap();
+    let mut heard = listens.as_pubsub();
+    heard.subscribe("channel").unwrap();
+    for (number, node) in nodes.iter().enumerate() {
+        assert_eq!(connection(node).publish::<_, _, i64>("channel", number), Ok(1));
+        let message = heard.get_message().unwrap();
+        assert_eq!(message.get_channel_name(), "channel");
+        assert_eq!(message.get_payload::<usize>(), Ok(number));
+    }
+    heard.unsubscribe("channel").unwrap();
+    assert_eq!(connection(&nodes[0]).publish::<_, _, i64>("channel", "x"), Ok(0));
+}
+
+#[test]
 fn redis_rs_is_told_of_its_mistakes_and_goes_on() {
     let (node, _place) = started();
     let mut redis = connection(&node);
@@ -219,7 +238,9 @@ fn redis_cli_speaks_to_a_node() {
         (&["EVAL", "return {KEYS[1], #ARGV}", "1", "k", "a"], "1) \"k\"\n2) (integer) 1"),
         (&["SCRIPT", "LOAD", "return 7"], "\"59b6ab2fbe0ee4b25733de0f62e6cda4899ef8e9\""),
         (&["EVALSHA", "59b6ab2fbe0ee4b25733de0f62e6cda4899ef8e9", "0"], "(integer) 7"),
-        (&["SUBSCRIBE", "c"], "(error) ERR unsupported command 'SUBSCRIBE'"),
+        (&["PUBLISH", "c", "nobody hears"], "(integer) 0"),
+        (&["PUBSUB", "NUMSUB", "c"], "1) \"c\"\n2) (integer) 0"),
+        (&["PSUBSCRIBE", "c*"], "(error) ERR unsupported command 'PSUBSCRIBE'"),
         // It asks for protocol 3, is refused, and goes on in protocol 2.
         (&["-3", "GET", "key"], "(nil)"),
     ] {
@@ -231,4 +252,24 @@ fn redis_cli_speaks_to_a_node() {
             "{words:?}: {output:?}"
         );
     }
+}
+
+#[test]
+fn redis_cli_hears_what_is_published() {
+    let (node, _place) = started();
+    if redis_cli(&node, &["PING"]).is_none() {
+        return;
+    }
+    let (host, port) = (node.address.to_string(), REDIS.to_string());
+    let mut command = Command::new("redis-cli");
+    command.args(["-h", &host, "-p", &port, "SUBSCRIBE", "channel"]).stdout(Stdio::piped());
+    let mut listens = command.spawn().unwrap();
+    let said = BufReader::new(listens.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut said = said.skip_while(|line| line != "subscribe");
+    assert_eq!(said.by_ref().take(3).collect::<Vec<_>>(), ["subscribe", "channel", "1"]);
+    let published = redis_cli(&node, &["PUBLISH", "channel", "hello"]).unwrap();
+    assert_eq!(String::from_utf8_lossy(&published.stdout).trim(), "(integer) 1");
+    assert_eq!(said.take(3).collect::<Vec<_>>(), ["message", "channel", "hello"]);
+    listens.kill().unwrap();
+    listens.wait().unwrap();
 }

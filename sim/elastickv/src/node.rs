@@ -20,6 +20,7 @@ use crate::raft::engine::{Engine, Files, Recovered, bootstrap, payload_of};
 use crate::raft::message::Snapshot;
 use crate::raft::snapshots;
 use crate::raft::wal::{self, Image, Wal};
+use crate::redis::pubsub::Channels;
 use crate::redis::server::Server;
 use futures_util::future::try_join_all;
 use std::cell::RefCell;
@@ -48,8 +49,10 @@ pub async fn run<E: Env>(env: E, options: Options) -> io::Result<()> {
     let coordinator = Coordinator::new(env.clone(), options.clone(), engines.clone(), boot);
     let internal = env.listen(Port::INTERNAL).await?;
     let redis = env.listen(Port::REDIS).await?;
-    env.spawn(forward::serve(env.clone(), coordinator.clone(), internal));
-    env.spawn(Server::new(env.clone(), options.clone(), coordinator.clone()).serve(redis));
+    let channels = Channels::default();
+    env.spawn(forward::serve(env.clone(), coordinator.clone(), channels.clone(), internal));
+    let server = Server::new(env.clone(), options.clone(), coordinator.clone(), channels);
+    env.spawn(server.serve(redis));
     for engine in &engines {
         env.spawn(renew_ceiling(env.clone(), options.clone(), engine.clone()));
     }

@@ -10,6 +10,8 @@ pub mod keys;
 pub mod lists;
 pub mod lua;
 pub mod proxy;
+pub mod pubsub;
+pub mod relay;
 pub mod resp;
 pub mod scripts;
 pub mod server;

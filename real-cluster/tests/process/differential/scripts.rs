@@ -115,6 +115,8 @@ const ONCE: &[&str] = &[
     "return redis.call('EXEC')",
     "return redis.call('EVAL', 'return 1', 0)",
     "return redis.call('SCRIPT', 'FLUSH')",
+    "return redis.call('SUBSCRIBE', 'a')",
+    "return redis.call('UNSUBSCRIBE')",
     "return redis.call('CLIENT', 'ID')",
     "return redis.call('HELLO')",
     "return redis.call('QUIT')",

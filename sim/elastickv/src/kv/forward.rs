@@ -1,5 +1,6 @@
 //! Forwarded transactions (`adapter/internal.go Forward`, `kv/leader_proxy.go`): one framed request, one framed answer, over
-//! a byte stream to the leader's internal port. What an operator asks ([`admin`]) comes in by the same port.
+//! a byte stream to the leader's internal port. What an operator asks ([`admin`]) and what is published
+//! ([`relay`]) comes in by the same port.
 //!
 //! What concerns the default group under the first route catalog is sent as it is; all else says its group first, and the version of
 //! the catalog by which it was chosen.
@@ -14,6 +15,8 @@ use super::routes::FIRST_VERSION;
 use crate::admin;
 use crate::codec::{FRAME_HEADER, Malformed, Reader, Writer, frame_at, frame_into};
 use crate::env::{Env, GroupId, Listener, NodeId, Port, RequestId};
+use crate::redis::pubsub::Channels;
+use crate::redis::relay;
 use bytes::Bytes;
 use futures_util::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use std::cell::RefCell;
@@ -138,19 +141,28 @@ fn malformed<T>() -> Result<T, KvError> {
 }
 
 /// Serves the internal port until the node dies.
-pub async fn serve<E: Env>(env: E, coordinator: Coordinator<E>, mut listener: E::Listener) {
+pub async fn serve<E: Env>(
+    env: E,
+    coordinator: Coordinator<E>,
+    channels: Channels,
+    mut listener: E::Listener,
+) {
     loop {
         match listener.accept().await {
-            Ok(socket) => env.spawn(serve_stream(coordinator.clone(), socket)),
+            Ok(socket) => env.spawn(serve_stream(coordinator.clone(), channels.clone(), socket)),
             // Of one connection, or for want of descriptors: the port itself goes on.
             Err(_) => env.sleep(ACCEPT_AGAIN).await,
         }
     }
 }
 
-async fn serve_stream<E: Env>(coordinator: Coordinator<E>, mut socket: E::Socket) {
+async fn serve_stream<E: Env>(
+    coordinator: Coordinator<E>,
+    channels: Channels,
+    mut socket: E::Socket,
+) {
     while let Ok(frame) = read_frame(&mut socket).await {
-        let Some(answer) = answer(&coordinator, frame).await else { return };
+        let Some(answer) = answer(&coordinator, &channels, frame).await else { return };
         if write_frame(&mut socket, &answer).await.is_err() {
             return;
         }
@@ -158,7 +170,11 @@ async fn serve_stream<E: Env>(coordinator: Coordinator<E>, mut socket: E::Socket
 }
 
 /// The answer to a request; `None` to what nobody of ours would send.
-async fn answer<E: Env>(coordinator: &Coordinator<E>, frame: Bytes) -> Option<Vec<u8>> {
+async fn answer<E: Env>(
+    coordinator: &Coordinator<E>,
+    channels: &Channels,
+    frame: Bytes,
+) -> Option<Vec<u8>> {
     let (call, request) = Call::parted(frame).ok()?;
     let shard = coordinator.shard(call.group)?;
     if request.first() == Some(&DECISION) {
@@ -168,10 +184,10 @@ async fn answer<E: Env>(coordinator: &Coordinator<E>, frame: Bytes) -> Option<Ve
     match Payload::decode(request.clone()) {
         Ok(Payload::Txn(txn)) => Some(write_answer(&shard.commit_here(&txn, call.version).await)),
         Ok(Payload::HlcLease { .. } | Payload::Compact { .. }) => None,
-        Err(Malformed) => {
-            let request = admin::Request::decode(request).ok()?;
-            Some(request.answer(coordinator, shard.engine()).await)
-        }
+        Err(Malformed) => match admin::Request::decode(request.clone()) {
+            Ok(asked) => Some(asked.answer(coordinator, shard.engine()).await),
+            Err(Malformed) => relay::answer(channels, request).ok(),
+        },
     }
 }
 

@@ -224,6 +224,10 @@ impl Command {
             Name::Ping
             | Name::Evalsha
             | Name::Script
+            | Name::Publish
+            | Name::Subscribe
+            | Name::Unsubscribe
+            | Name::Pubsub
             | Name::Hello
             | Name::Client
             | Name::Command

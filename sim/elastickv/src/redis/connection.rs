@@ -3,6 +3,7 @@
 //! database there is, and within MULTI they are queued, which EXEC refuses: both as upstream.
 
 use super::command::{Command, Name, is};
+use super::pubsub::Subscriber;
 use super::resp::Reply;
 use super::specs::table;
 use bytes::Bytes;
@@ -17,6 +18,8 @@ pub struct Connection {
     pub queue: Option<Vec<Command>>,
     /// Which of the node's connections, from 1.
     pub id: u64,
+    /// While it is subscribed to anything.
+    pub subscriber: Option<Subscriber>,
     /// Whether it ends with the reply under way.
     pub ends: bool,
     name: Bytes,

@@ -290,7 +290,7 @@ pub fn flush(context: &mut Context<'_>) -> Result {
 
 /// Whether a key fits a pattern: `*`, `?`, `[a-c]`, `[^x]`, and `\\` before what is meant as it is. No pattern takes more than its
 /// length times the key's: of all stars only the last is ever tried again.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut read, mut star) = (0, 0, None);
     while read < text.len() {
         if pattern.get(at) == Some(&b'*') {

@@ -311,8 +311,8 @@ impl<'a, 'b> Run<'a, 'b> {
 /// Whether a script may call it: what acts on keys and waits for nothing.
 fn runs_in_script(name: Name) -> bool {
     use Name::{
-        Bzpopmin, Client, Command, Discard, Eval, Evalsha, Exec, Hello, Info, Multi, Ping, Quit,
-        Script, Select,
+        Bzpopmin, Client, Command, Discard, Eval, Evalsha, Exec, Hello, Info, Multi, Ping, Publish,
+        Pubsub, Quit, Script, Select, Subscribe, Unsubscribe,
     };
     !matches!(
         name,
@@ -327,9 +327,13 @@ fn runs_in_script(name: Name) -> bool {
             | Info
             | Multi
             | Ping
+            | Publish
+            | Pubsub
             | Quit
             | Script
             | Select
+            | Subscribe
+            | Unsubscribe
     )
 }
 

@@ -8,6 +8,8 @@
 use super::command::{Command, CommandError, Name, kv_error};
 use super::connection::{Connection, Standing};
 use super::proxy::Proxy;
+use super::pubsub::{self, Channels, Subscriber};
+use super::relay::Relay;
 use super::resp::{Reply, read_command};
 use super::scripts::Scripts;
 use crate::bug::Bug;
@@ -18,7 +20,6 @@ use crate::kv::forward::ACCEPT_AGAIN;
 use crate::kv::leader_proxy::{LeaderProxy, deadline};
 use crate::options::Options;
 use bytes::{Bytes, BytesMut};
-use futures_util::io::{AsyncReadExt, AsyncWriteExt};
 use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
@@ -46,16 +47,33 @@ struct Inner<E: Env> {
     coordinator: Coordinator<E>,
     proxy: Proxy<E>,
     scripts: Scripts,
+    channels: Channels,
+    relay: Relay<E>,
     /// How many there were.
     connections: Cell<u64>,
 }
 
 impl<E: Env> Server<E> {
-    /// On the node's coordinator.
-    pub fn new(env: E, options: Rc<Options>, coordinator: Coordinator<E>) -> Server<E> {
-        let (proxy, connections) = (Proxy::new(env.clone()), Cell::default());
-        let scripts = Scripts::default();
-        Server(Rc::new(Inner { env, options, coordinator, proxy, scripts, connections }))
+    /// On the node's coordinator and its channels.
+    pub fn new(
+        env: E,
+        options: Rc<Options>,
+        coordinator: Coordinator<E>,
+        channels: Channels,
+    ) -> Server<E> {
+        let proxy = Proxy::new(env.clone());
+        let relay = Relay::new(env.clone(), &options.nodes, channels.clone());
+        let (scripts, connections) = (Scripts::default(), Cell::default());
+        Server(Rc::new(Inner {
+            env,
+            options,
+            coordinator,
+            proxy,
+            scripts,
+            channels,
+            relay,
+            connections,
+        }))
     }
 
     /// Accepts connections until the node dies.
@@ -78,15 +96,13 @@ impl<E: Env> Server<E> {
             // Replies to what came in one piece leave in one piece.
             let mut out = Vec::new();
             let broken = self.serve_buffered(&mut connection, &mut buffer, &mut out).await;
-            if !out.is_empty()
-                && (socket.write_all(&out).await.is_err() || socket.flush().await.is_err())
-            {
+            if !out.is_empty() && pubsub::write(&connection, &mut socket, &out).await.is_err() {
                 return;
             }
             if broken {
                 return;
             }
-            match socket.read(&mut chunk).await {
+            match pubsub::read(&connection, &mut socket, &mut chunk).await {
                 Ok(read) if read > 0 => buffer.extend_from_slice(&chunk[..read]),
                 _ => return,
             }
@@ -104,6 +120,7 @@ impl<E: Env> Server<E> {
             match read_command(buffer) {
                 Ok(Some(args)) if args.is_empty() => {}
                 Ok(Some(args)) => {
+                    out.extend(connection.subscriber.iter().flat_map(Subscriber::pushed));
                     self.handle(connection, args).await.write(out);
                     if connection.ends {
                         return true;
@@ -123,6 +140,11 @@ impl<E: Env> Server<E> {
             Ok(command) => command,
             Err(error) => return Reply::Error(error.to_string()),
         };
+        if connection.queue.is_none()
+            && let Some(reply) = pubsub::answer(&self.0.channels, connection, &command)
+        {
+            return reply;
+        }
         match (command.name, &mut connection.queue) {
             (Name::Multi, Some(_)) => Reply::Error("ERR MULTI calls can not be nested".into()),
             (Name::Multi, queue) => {
@@ -142,6 +164,9 @@ impl<E: Env> Server<E> {
             (_, Some(queue)) => {
                 queue.push(command);
                 Reply::Simple("QUEUED".into())
+            }
+            (Name::Publish, None) => {
+                Reply::Integer(self.0.relay.publish(&command.args[1], &command.args[2]).await)
             }
             (_, None) => match connection.answer(&command, &self.standing()) {
                 Some(reply) => reply,

@@ -1,7 +1,7 @@
 //! The table of commands (`adapter/redis_command_specs.go`): names, arities, which words are keys.
 //!
-//! Beyond upstream's: APPEND, STRLEN, MGET, MSET, DECR, INCRBY, DECRBY, PSETEX, EXPIREAT, PEXPIREAT, PERSIST and SCRIPT, as Redis has them.
-//! Not here: Pub/Sub.
+//! Beyond upstream's: APPEND, STRLEN, MGET, MSET, DECR, INCRBY, DECRBY, PSETEX, EXPIREAT, PEXPIREAT, PERSIST, SCRIPT and UNSUBSCRIBE, as Redis has
+//! them.
 
 /// A command that this server knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +170,14 @@ pub enum Name {
     Evalsha,
     /// `SCRIPT LOAD script | EXISTS sha1 … | FLUSH [ASYNC | SYNC]`
     Script,
+    /// `PUBLISH channel message`
+    Publish,
+    /// `SUBSCRIBE channel …`
+    Subscribe,
+    /// `UNSUBSCRIBE [channel …]`
+    Unsubscribe,
+    /// `PUBSUB CHANNELS [pattern] | NUMSUB [channel …] | NUMPAT`
+    Pubsub,
     /// `HELLO [2 [SETNAME name]]`
     Hello,
     /// `CLIENT subcommand …`
@@ -228,7 +236,7 @@ const fn writes(word: &'static str, name: Name, arity: i32, keys: Keys) -> Spec 
 }
 
 /// All, in the order of [`Name`].
-pub const SPECS: [Spec; 91] = [
+pub const SPECS: [Spec; 95] = [
     reads("PING", Name::Ping, -1, Keys::None),
     writes("SET", Name::Set, -3, Keys::First),
     writes("SETEX", Name::Setex, 4, Keys::First),
@@ -311,6 +319,10 @@ pub const SPECS: [Spec; 91] = [
     writes("EVAL", Name::Eval, -3, Keys::None),
     writes("EVALSHA", Name::Evalsha, -3, Keys::None),
     reads("SCRIPT", Name::Script, -2, Keys::None),
+    reads("PUBLISH", Name::Publish, 3, Keys::None),
+    reads("SUBSCRIBE", Name::Subscribe, -2, Keys::None),
+    reads("UNSUBSCRIBE", Name::Unsubscribe, -1, Keys::None),
+    reads("PUBSUB", Name::Pubsub, -2, Keys::None),
     reads("HELLO", Name::Hello, -1, Keys::None),
     reads("CLIENT", Name::Client, -2, Keys::None),
     reads("COMMAND", Name::Command, -1, Keys::None),
