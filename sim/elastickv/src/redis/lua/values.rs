@@ -2,7 +2,8 @@
 //! are tables with `ok` and `err`; and back, where a number loses its fraction and an array ends at its first `nil`.
 //!
 //! Differs from upstream, which sends a table with other keys as an array of keys and values and takes `true` as an argument: Redis
-//! sends what is under 1, 2, 3 … and refuses. Differs from Redis: an array nests no deeper than the proxy reads; a table with `double` or `map` is one like others.
+//! sends what is under 1, 2, 3 … and refuses. Differs from Redis: an array nests no deeper than the proxy reads; a table with
+//! `double` or `map` is one like others.
 
 use super::super::resp::{DEPTH_MAX, Reply};
 use bytes::Bytes;
