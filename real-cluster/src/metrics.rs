@@ -201,7 +201,13 @@ impl Metrics {
             Fact::Stamped { .. } => {
                 self.stamped.inc();
             }
-            Fact::Committed { .. } | Fact::Answered { .. } | Fact::Acked { .. } => {}
+            Fact::Committed { .. }
+            | Fact::Answered { .. }
+            | Fact::Acked { .. }
+            | Fact::Elected { .. }
+            | Fact::CommittedTo { .. }
+            | Fact::LeaseRead { .. }
+            | Fact::SnapshotRead { .. } => {}
         }
     }
 

@@ -8,17 +8,23 @@ mod acknowledgements;
 mod commit_timestamps;
 mod durable_before_promised;
 mod equal_state;
+mod leader_completeness;
+mod lease_exclusivity;
 mod nothing_lost;
 mod one_leader_per_term;
 mod restart_timestamps;
+mod snapshot_reads_stable;
 
 pub use acknowledgements::Acknowledgements;
 pub use commit_timestamps::CommitTimestamps;
 pub use durable_before_promised::DurableBeforePromised;
 pub use equal_state::EqualState;
+pub use leader_completeness::LeaderCompleteness;
+pub use lease_exclusivity::LeaseExclusivity;
 pub use nothing_lost::NothingLost;
 pub use one_leader_per_term::OneLeaderPerTerm;
 pub use restart_timestamps::RestartTimestamps;
+pub use snapshot_reads_stable::SnapshotReadsStable;
 
 use crate::disk::Volume;
 use bytes::Bytes;
@@ -135,6 +141,9 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(CommitTimestamps::default()),
         Box::new(Acknowledgements::default()),
         Box::new(RestartTimestamps),
+        Box::new(LeaderCompleteness::default()),
+        Box::new(LeaseExclusivity::default()),
+        Box::new(SnapshotReadsStable::default()),
     ]
 }
 

@@ -33,6 +33,13 @@ fn plain(fact: &Fact) -> [u64; 7] {
             [9, origin(request), request.counter, index, commit_ts, 0, 0]
         }
         Fact::Installed { index, state_hash } => [10, index, state_hash, 0, 0, 0, 0],
+        Fact::Elected { term, covered, last, ref terms } => {
+            let terms: Vec<u64> = terms.iter().flat_map(|(first, term)| [*first, *term]).collect();
+            [11, term, covered, last, digest(&terms), 0, 0]
+        }
+        Fact::CommittedTo { by_term, index, term } => [12, by_term, index, term, 0, 0, 0],
+        Fact::LeaseRead { term, applied } => [13, term, applied, 0, 0, 0, 0],
+        Fact::SnapshotRead { ts, applied } => [14, ts, applied, 0, 0, 0, 0],
     }
 }
 

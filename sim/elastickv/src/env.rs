@@ -201,6 +201,40 @@ pub enum Fact {
         /// Hash of the state after it.
         state_hash: u64,
     },
+    /// What a new leader's log held.
+    Elected {
+        /// It leads this term.
+        term: u64,
+        /// Entries up to here are in a snapshot.
+        covered: u64,
+        /// The last entry.
+        last: u64,
+        /// Where each term begins after `covered`: first index and term, in order.
+        terms: Vec<(u64, u64)>,
+    },
+    /// The node knows that its log is committed up to an entry, and is about to apply it.
+    CommittedTo {
+        /// In which term the node is: the entry was committed in this term or before.
+        by_term: u64,
+        /// The entry's log index.
+        index: u64,
+        /// The entry's log term.
+        term: u64,
+    },
+    /// The lease vouched that the node may serve a read from what it has applied.
+    LeaseRead {
+        /// The term that it leads.
+        term: u64,
+        /// Index of the last entry applied.
+        applied: u64,
+    },
+    /// A snapshot of the store was read, for a client.
+    SnapshotRead {
+        /// The snapshot holds all versions up to this timestamp.
+        ts: u64,
+        /// Index of the last entry applied.
+        applied: u64,
+    },
 }
 
 /// The world around one boot of one node.

@@ -10,6 +10,7 @@
 //! lends no vote to another for one election time-out, whatever term it has seen since: the lease that it granted may be in use.
 
 mod drain;
+mod facts;
 mod membership;
 mod proposals;
 mod reads;
@@ -331,6 +332,7 @@ impl<E: Env> Inner<E> {
         if let Some(term) = leads {
             self.env.reached("leader elected");
             self.env.observe(Fact::Leads { term });
+            self.observe_elected(term);
             self.observe_unapplied();
         }
     }

@@ -109,6 +109,17 @@ impl Raft {
         self.log.term(index)
     }
 
+    /// Where each term begins in the log after the snapshot: first index and term, in order.
+    pub fn log_terms(&self) -> Vec<(u64, u64)> {
+        let mut terms = Vec::new();
+        for entry in self.log.after(self.log.offset()) {
+            if terms.last().is_none_or(|(_, term)| *term != entry.term) {
+                terms.push((entry.index, entry.term));
+            }
+        }
+        terms
+    }
+
     /// The configuration as of the applied index.
     pub fn conf_state(&self) -> ConfState {
         self.peers.conf()

@@ -119,6 +119,7 @@ impl<E: Env> Engine<E> {
     async fn apply(&self, files: &mut Files<E>, committed: Vec<Entry>) -> io::Result<()> {
         let mut frames = Vec::new();
         let mut answers = Vec::new();
+        self.0.observe_committed_to(&committed);
         for entry in &committed {
             let Some(effect) = self.apply_entry(entry) else { continue };
             if let Some(frame) = effect.1.frame {

@@ -6,7 +6,7 @@
 //! is counted from when the acknowledged message was made: when the answer arrives says nothing of when it was heard.
 
 use super::Engine;
-use crate::env::Env;
+use crate::env::{Env, Fact};
 use crate::kv::error::KvError;
 use futures_channel::oneshot;
 use std::collections::BTreeMap;
@@ -112,6 +112,12 @@ impl<E: Env> Engine<E> {
         else {
             return false;
         };
-        inner.env.monotonic().saturating_sub(Duration::from_nanos(heard)) < inner.options.lease()
+        let since = inner.env.monotonic().saturating_sub(Duration::from_nanos(heard));
+        let holds = since < inner.options.lease();
+        if holds {
+            let (term, applied) = (raft.term(), inner.fsm.borrow().applied());
+            inner.env.observe(Fact::LeaseRead { term, applied });
+        }
+        holds
     }
 }

@@ -9,7 +9,7 @@ use super::super::resp::Reply;
 use super::super::view::{Part, View};
 use super::{Server, error_reply};
 use crate::bug::Bug;
-use crate::env::{Draw, Env, GroupId};
+use crate::env::{Draw, Env, Fact, GroupId};
 use crate::kv::error::KvError;
 use crate::kv::fsm::Fsm;
 use crate::kv::prepared::Lock;
@@ -164,11 +164,10 @@ impl<E: Env> Server<E> {
         let fsms: Vec<_> =
             coordinator.shards().iter().map(|shard| shard.engine().fsm().borrow()).collect();
         let routes = coordinator.routes().borrow();
-        let parts = coordinator.shards().iter().zip(&fsms).map(|(shard, fsm)| Part {
-            group: shard.group(),
-            store: &fsm.store,
-            prepared: Some(fsm.prepared()),
-            ts: self.ts(fsm, snapshot),
+        let parts = coordinator.shards().iter().zip(&fsms).map(|(shard, fsm)| {
+            let (group, ts) = (shard.group(), self.ts(fsm, snapshot));
+            self.0.env.observe(group, Fact::SnapshotRead { ts, applied: fsm.applied() });
+            Part { group, store: &fsm.store, prepared: Some(fsm.prepared()), ts }
         });
         let view = View::of(parts.collect(), &routes);
         work(Context::on(view, self.0.env.wall_ms()))
