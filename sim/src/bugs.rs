@@ -15,6 +15,16 @@ pub struct Row {
     pub options: &'static [(&'static str, &'static str)],
 }
 
+/// Leadership moves twice a second, and everybody asks for the same three lists.
+const HANDOVERS: &[(&str, &str)] = &[
+    ("faults", "transfer"),
+    ("interval", "0.3-1"),
+    ("clients", "30"),
+    ("rate", "500"),
+    ("keys", "3"),
+    ("txn-max", "2"),
+];
+
 /// What the client-side checker calls itself.
 pub const CLIENT: &str = "list-append";
 
@@ -54,5 +64,84 @@ pub fn row(bug: Bug) -> Row {
         Bug::SelfBootstrapOnEmptyPeers => {
             plain("invariant:equal-state", &[("faults", "membership")])
         }
+        // Another must lead before the old leader hears of it: it hands over while it is deaf.
+        Bug::LeaseNoInvalidateOnLoss => Row {
+            bug,
+            found_by: "invariant:lease-exclusivity",
+            options: &[
+                ("faults", "transfer,partition"),
+                ("interval", "0.3-1"),
+                ("clients", "20"),
+                ("rate", "300"),
+                ("read-percent", "80"),
+            ],
+        },
+        Bug::DisableOnephaseDedup => Row {
+            bug,
+            found_by: CLIENT,
+            options: &[
+                ("faults", "partition,kill"),
+                ("interval", "0.5-2"),
+                ("clients", "20"),
+                ("rate", "200"),
+                ("txn-max", "1"),
+                ("read-percent", "30"),
+            ],
+        },
+        Bug::VoteWithoutLogCheck => Row {
+            bug,
+            found_by: "invariant:leader-completeness",
+            options: &[("faults", "partition,kill"), ("interval", "1-3")],
+        },
+        Bug::CommitTsAllocatedBeforePropose => plain("invariant:snapshot-reads-stable", &[]),
+        Bug::HlcNoApplyBarrierOnElection => Row {
+            bug,
+            found_by: "invariant:commit-timestamps",
+            options: &[
+                ("faults", "partition,kill"),
+                ("interval", "1-3"),
+                ("clients", "20"),
+                ("rate", "300"),
+                ("txn-max", "1"),
+                ("read-percent", "20"),
+            ],
+        },
+        Bug::ReplyNotleaderWhenUnknown => Row {
+            bug,
+            found_by: CLIENT,
+            // Upstream's client believes what it is told.
+            options: &[
+                ("classify", "jepsen"),
+                ("faults", "partition,kill,pause"),
+                ("interval", "1-3"),
+                ("clients", "20"),
+                ("rate", "100"),
+            ],
+        },
+        Bug::ProxyClientRetries => Row {
+            bug,
+            found_by: CLIENT,
+            // EXEC is not sent again.
+            options: &[
+                ("faults", "pause,latency"),
+                ("interval", "1-3"),
+                ("clients", "20"),
+                ("rate", "100"),
+                ("txn-max", "1"),
+            ],
+        },
+        // Leadership that is handed over arrives before the news of what was last committed.
+        Bug::ReadTsBeforeFence => plain(CLIENT, HANDOVERS),
+        Bug::LeaseIgnoresTermCommit => plain("invariant:lease-exclusivity", HANDOVERS),
+        Bug::RetryUnknownWithFreshTs => Row {
+            bug,
+            found_by: CLIENT,
+            options: &[
+                ("faults", "partition,kill,pause"),
+                ("interval", "1-3"),
+                ("clients", "20"),
+                ("rate", "100"),
+            ],
+        },
     }
 }

@@ -23,6 +23,15 @@ fn seen(bug: Bug) -> (Seed, &'static str) {
         Bug::NoReadonlyShardValidation => (Seed(1), "20"),
         Bug::MissingPrimaryLockMeansRollback => (Seed(1), "30"),
         Bug::SelfBootstrapOnEmptyPeers => (Seed(1), "30"),
+        Bug::LeaseNoInvalidateOnLoss => (Seed(2), "10"),
+        Bug::DisableOnephaseDedup | Bug::VoteWithoutLogCheck => (Seed(1), "10"),
+        Bug::CommitTsAllocatedBeforePropose => (Seed(1), "5"),
+        Bug::HlcNoApplyBarrierOnElection => (Seed(1), "10"),
+        Bug::ReplyNotleaderWhenUnknown => (Seed(8), "10"),
+        Bug::ProxyClientRetries => (Seed(2), "10"),
+        Bug::ReadTsBeforeFence => (Seed(3), "8"),
+        Bug::LeaseIgnoresTermCommit => (Seed(3), "10"),
+        Bug::RetryUnknownWithFreshTs => (Seed(0xd), "15"),
     }
 }
 
@@ -119,6 +128,56 @@ fn missing_primary_lock_means_rollback() {
 #[test]
 fn self_bootstrap_on_empty_peers() {
     is_caught_and_the_clean_profile_passes(Bug::SelfBootstrapOnEmptyPeers);
+}
+
+#[test]
+fn lease_no_invalidate_on_loss() {
+    is_caught_and_the_clean_profile_passes(Bug::LeaseNoInvalidateOnLoss);
+}
+
+#[test]
+fn disable_onephase_dedup() {
+    is_caught_and_the_clean_profile_passes(Bug::DisableOnephaseDedup);
+}
+
+#[test]
+fn vote_without_log_check() {
+    is_caught_and_the_clean_profile_passes(Bug::VoteWithoutLogCheck);
+}
+
+#[test]
+fn commit_ts_allocated_before_propose() {
+    is_caught_and_the_clean_profile_passes(Bug::CommitTsAllocatedBeforePropose);
+}
+
+#[test]
+fn hlc_no_apply_barrier_on_election() {
+    is_caught_and_the_clean_profile_passes(Bug::HlcNoApplyBarrierOnElection);
+}
+
+#[test]
+fn reply_notleader_when_unknown() {
+    is_caught_and_the_clean_profile_passes(Bug::ReplyNotleaderWhenUnknown);
+}
+
+#[test]
+fn proxy_client_retries() {
+    is_caught_and_the_clean_profile_passes(Bug::ProxyClientRetries);
+}
+
+#[test]
+fn read_ts_before_fence() {
+    is_caught_and_the_clean_profile_passes(Bug::ReadTsBeforeFence);
+}
+
+#[test]
+fn lease_ignores_term_commit() {
+    is_caught_and_the_clean_profile_passes(Bug::LeaseIgnoresTermCommit);
+}
+
+#[test]
+fn retry_unknown_with_fresh_ts() {
+    is_caught_and_the_clean_profile_passes(Bug::RetryUnknownWithFreshTs);
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn tables(out: &mut Output) -> anyhow::Result<()> {
     }
     out.text("\nplanted bugs (--bug NAME) and where they come from\n")?;
     for bug in Bug::ALL {
-        out.text(format_args!("  {:<28} {}\n", bug.name(), bug.origin()))?;
+        out.text(format_args!("  {:<36} {}\n", bug.name(), bug.origin()))?;
     }
     Ok(())
 }

@@ -40,11 +40,36 @@ pub enum Bug {
     MissingPrimaryLockMeansRollback,
     /// F39, fixed by 75353f1f: a node that finds its disk empty makes a group of its own instead of waiting to be added.
     SelfBootstrapOnEmptyPeers,
+    /// F19, fixed by f86c6898: a leader keeps its lease when it hands leadership over or loses it.
+    LeaseNoInvalidateOnLoss,
+    /// F1, fixed by a6f333f2: a transaction that is sent to the leader again has no identity by which a repetition is
+    /// known.
+    DisableOnephaseDedup,
+    /// A classic: a vote is granted without comparing logs.
+    VoteWithoutLogCheck,
+    /// S2, suspected at upstream's head: the commit timestamp is issued before VerifyLeader, so that timestamps do
+    /// not follow the log.
+    CommitTsAllocatedBeforePropose,
+    /// S3, suspected at upstream's head: a new leader issues timestamps although its log carries some that it has not
+    /// applied.
+    HlcNoApplyBarrierOnElection,
+    /// S4, suspected at upstream's head: a client is told NOTLEADER of a transaction that may still commit.
+    ReplyNotleaderWhenUnknown,
+    /// S5, suspected at upstream's head: a follower sends a command to the leader again when its reply does not come.
+    ProxyClientRetries,
+    /// S6, suspected at upstream's head: the snapshot is chosen before the fence.
+    ReadTsBeforeFence,
+    /// S7, suspected at upstream's head: a new leader reads by its lease before it has applied an entry of its own
+    /// term.
+    LeaseIgnoresTermCommit,
+    /// S11, suspected at upstream's head: a transaction whose leader was deposed is taken for one that was never
+    /// proposed, and made anew with a later snapshot.
+    RetryUnknownWithFreshTs,
 }
 
 impl Bug {
     /// Every bug, in the order of the table.
-    pub const ALL: [Bug; 14] = [
+    pub const ALL: [Bug; 24] = [
         Bug::StartTsFromHlcNext,
         Bug::ReadKeysNotInLog,
         Bug::ExecOnFollower,
@@ -59,6 +84,16 @@ impl Bug {
         Bug::NoReadonlyShardValidation,
         Bug::MissingPrimaryLockMeansRollback,
         Bug::SelfBootstrapOnEmptyPeers,
+        Bug::LeaseNoInvalidateOnLoss,
+        Bug::DisableOnephaseDedup,
+        Bug::VoteWithoutLogCheck,
+        Bug::CommitTsAllocatedBeforePropose,
+        Bug::HlcNoApplyBarrierOnElection,
+        Bug::ReplyNotleaderWhenUnknown,
+        Bug::ProxyClientRetries,
+        Bug::ReadTsBeforeFence,
+        Bug::LeaseIgnoresTermCommit,
+        Bug::RetryUnknownWithFreshTs,
     ];
 
     /// The name on the command line.
@@ -78,6 +113,16 @@ impl Bug {
             Bug::NoReadonlyShardValidation => "no_readonly_shard_validation",
             Bug::MissingPrimaryLockMeansRollback => "missing_primary_lock_means_rollback",
             Bug::SelfBootstrapOnEmptyPeers => "self_bootstrap_on_empty_peers",
+            Bug::LeaseNoInvalidateOnLoss => "lease_no_invalidate_on_loss",
+            Bug::DisableOnephaseDedup => "disable_onephase_dedup",
+            Bug::VoteWithoutLogCheck => "vote_without_log_check",
+            Bug::CommitTsAllocatedBeforePropose => "commit_ts_allocated_before_propose",
+            Bug::HlcNoApplyBarrierOnElection => "hlc_no_apply_barrier_on_election",
+            Bug::ReplyNotleaderWhenUnknown => "reply_notleader_when_unknown",
+            Bug::ProxyClientRetries => "proxy_client_retries",
+            Bug::ReadTsBeforeFence => "read_ts_before_fence",
+            Bug::LeaseIgnoresTermCommit => "lease_ignores_term_commit",
+            Bug::RetryUnknownWithFreshTs => "retry_unknown_with_fresh_ts",
         }
     }
 
@@ -89,7 +134,9 @@ impl Bug {
             Bug::ExecOnFollower => "F6, fixed by 2f3d4a1c",
             Bug::LrangeLocalOnFollower => "F7, fixed by b19d0b3a",
             Bug::ProposalIdProcessCounter => "S1, suspected at upstream's head",
-            Bug::AckBeforeFsync | Bug::VoteNotPersisted => "a classic Raft mistake",
+            Bug::AckBeforeFsync | Bug::VoteNotPersisted | Bug::VoteWithoutLogCheck => {
+                "a classic Raft mistake"
+            }
             Bug::HlcUnfencedNext => "F29, fixed by 08dea3e3",
             Bug::LastCommitTsNosync => "F35, fixed by 28808ed3",
             Bug::SkipGateDropsHlcLease => "F32, fixed by 20f90a93",
@@ -97,6 +144,15 @@ impl Bug {
             Bug::NoReadonlyShardValidation => "F44, fixed by 07ef088f",
             Bug::MissingPrimaryLockMeansRollback => "S8, suspected at upstream's head",
             Bug::SelfBootstrapOnEmptyPeers => "F39, fixed by 75353f1f",
+            Bug::LeaseNoInvalidateOnLoss => "F19, fixed by f86c6898",
+            Bug::DisableOnephaseDedup => "F1, fixed by a6f333f2",
+            Bug::CommitTsAllocatedBeforePropose => "S2, suspected at upstream's head",
+            Bug::HlcNoApplyBarrierOnElection => "S3, suspected at upstream's head",
+            Bug::ReplyNotleaderWhenUnknown => "S4, suspected at upstream's head",
+            Bug::ProxyClientRetries => "S5, suspected at upstream's head",
+            Bug::ReadTsBeforeFence => "S6, suspected at upstream's head",
+            Bug::LeaseIgnoresTermCommit => "S7, suspected at upstream's head",
+            Bug::RetryUnknownWithFreshTs => "S11, suspected at upstream's head",
         }
     }
 }
@@ -107,6 +163,10 @@ impl Bug {
         match self {
             // Under `main.go`'s a new leader proposes nothing before it has applied its predecessor's tail.
             Bug::ProposalIdProcessCounter => Wiring::Direct,
+            // Under the other a leader has asked a quorum, and so applied its log, before it stamps.
+            Bug::HlcNoApplyBarrierOnElection => Wiring::Direct,
+            // `Coordinate.Dispatch` is of that wiring.
+            Bug::RetryUnknownWithFreshTs => Wiring::Direct,
             _ => Wiring::Verified,
         }
     }

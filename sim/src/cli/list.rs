@@ -35,7 +35,7 @@ fn tables(out: &mut Output) -> anyhow::Result<()> {
     out.text("\nplanted bugs (--bug NAME), where they come from, who finds them\n")?;
     for bug in Bug::ALL {
         let (origin, finder) = (bug.origin(), bugs::row(bug).found_by);
-        out.text(format_args!("  {:<28} {origin:<34} {finder}\n", bug.name()))?;
+        out.text(format_args!("  {:<36} {origin:<34} {finder}\n", bug.name()))?;
     }
     Ok(())
 }

@@ -12,12 +12,12 @@ use super::fsm::Fsm;
 use super::leader_proxy::{LeaderProxy, deadline};
 use super::request::{Phase, TxnRequest};
 use super::routes::Routes;
-use super::transaction::Transaction;
+use super::transaction::{Requests, Transaction};
 use crate::bug::Bug;
 use crate::env::{Env, GroupId, NodeId, RequestId};
 use crate::options::Options;
 use crate::raft::engine::Engine;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -30,8 +30,7 @@ pub struct Coordinator<E: Env> {
     options: Rc<Options>,
     shards: Rc<Vec<LeaderProxy<E>>>,
     routes: Rc<RefCell<Routes>>,
-    boot: u32,
-    requests: Rc<Cell<u64>>,
+    requests: Rc<Requests>,
 }
 
 impl<E: Env> Clone for Coordinator<E> {
@@ -41,7 +40,6 @@ impl<E: Env> Clone for Coordinator<E> {
             options: self.options.clone(),
             shards: self.shards.clone(),
             routes: self.routes.clone(),
-            boot: self.boot,
             requests: self.requests.clone(),
         }
     }
@@ -51,13 +49,14 @@ impl<E: Env> Coordinator<E> {
     /// On the node's engines, the default group's first.
     pub fn new(env: E, options: Rc<Options>, engines: Vec<Engine<E>>, boot: u32) -> Coordinator<E> {
         let forwarder = Rc::new(Forwarder::new(env.clone()));
+        let requests = Rc::new(Requests::of(env.id(), boot));
         let routes = Rc::new(RefCell::new(Routes::first(&options.shards)));
         let shard = |engine| {
-            let (env, options) = (env.clone(), options.clone());
-            LeaderProxy::new(env, options, engine, routes.clone(), forwarder.clone())
+            let (env, options, requests) = (env.clone(), options.clone(), requests.clone());
+            LeaderProxy::new(env, options, engine, routes.clone(), forwarder.clone(), requests)
         };
         let shards = Rc::new(engines.into_iter().map(shard).collect());
-        Coordinator { env, options, shards, routes, boot, requests: Rc::default() }
+        Coordinator { env, options, shards, routes, requests }
     }
 
     /// The way to a group; `None` if there is no such group.
@@ -97,8 +96,7 @@ impl<E: Env> Coordinator<E> {
 
     /// An identity that no other request has or will have.
     pub fn new_request(&self) -> RequestId {
-        self.requests.set(self.requests.get() + 1);
-        RequestId { node: self.env.id().0, boot: self.boot, counter: self.requests.get() }
+        self.requests.fresh()
     }
 
     /// Whether this node believes that it leads all of these groups.

@@ -11,6 +11,7 @@ use super::forward::{Call, Forwarder};
 use super::fsm::Decision;
 use super::request::TxnRequest;
 use super::routes::Routes;
+use super::transaction::Requests;
 use crate::bug::Bug;
 use crate::env::{Env, GroupId, RequestId};
 use crate::options::{Options, Wiring};
@@ -29,6 +30,8 @@ const READ_KEYS_MAX: usize = 10_000;
 const RPC_TIMEOUT: Duration = Duration::from_secs(5);
 const VERIFY_TIMEOUT: Duration = Duration::from_secs(5);
 
+mod mistakes;
+
 /// The way to one group. Cheap to clone.
 pub struct LeaderProxy<E: Env> {
     env: E,
@@ -36,6 +39,7 @@ pub struct LeaderProxy<E: Env> {
     engine: Engine<E>,
     routes: Rc<RefCell<Routes>>,
     forwarder: Rc<Forwarder<E>>,
+    requests: Rc<Requests>,
 }
 
 impl<E: Env> Clone for LeaderProxy<E> {
@@ -46,6 +50,7 @@ impl<E: Env> Clone for LeaderProxy<E> {
             engine: self.engine.clone(),
             routes: self.routes.clone(),
             forwarder: self.forwarder.clone(),
+            requests: self.requests.clone(),
         }
     }
 }
@@ -58,8 +63,9 @@ impl<E: Env> LeaderProxy<E> {
         engine: Engine<E>,
         routes: Rc<RefCell<Routes>>,
         forwarder: Rc<Forwarder<E>>,
+        requests: Rc<Requests>,
     ) -> LeaderProxy<E> {
-        LeaderProxy { env, options, engine, routes, forwarder }
+        LeaderProxy { env, options, engine, routes, forwarder, requests }
     }
 
     /// Which group.
@@ -84,18 +90,27 @@ impl<E: Env> LeaderProxy<E> {
     }
 
     /// Commits a transaction, or does a phase of one, and returns the timestamp of its entry (`Dispatch`).
-    pub async fn dispatch(&self, txn: TxnRequest) -> Result<u64, KvError> {
+    pub async fn dispatch(&self, mut txn: TxnRequest) -> Result<u64, KvError> {
         if txn.read_keys.len() > READ_KEYS_MAX {
             return Err(KvError::InvalidRequest);
         }
         if self.options.bugs.has(Bug::ReadKeysNotInLog) {
             self.engine.check_read_keys(&txn)?;
         }
+        if self.options.bugs.has(Bug::CommitTsAllocatedBeforePropose) {
+            // The leader stamps what comes to it without a timestamp.
+            let _ = self.engine.issue_commit_ts(&mut txn);
+        }
         let version = self.routes.borrow().version();
         match self.commit_here(&txn, version).await {
+            Err(KvError::LeadershipLost)
+                if self.options.bugs.has(Bug::ReplyNotleaderWhenUnknown) =>
+            {
+                Err(KvError::LeadershipLost)
+            }
             Err(
                 error @ (KvError::NotLeader | KvError::LeadershipLost | KvError::DeadlineExceeded),
-            ) => self.forward(&txn, version, error).await,
+            ) => self.forward(&self.made_anew(txn, &error), version, error).await,
             result => result,
         }
     }
@@ -199,6 +214,8 @@ impl<E: Env> LeaderProxy<E> {
 
     async fn forward_once(&self, txn: &TxnRequest, version: u64) -> Result<u64, KvError> {
         let leader = self.engine.leader().ok_or(KvError::LeaderNotFound)?;
+        let anonymous = self.anonymous(txn);
+        let txn = anonymous.as_ref().unwrap_or(txn);
         if leader == self.env.id() {
             return self.commit_here(txn, version).await;
         }

@@ -6,9 +6,30 @@
 
 use super::request::{Elem, TxnRequest};
 use super::routes::Routes;
-use crate::env::{GroupId, RequestId};
+use crate::env::{GroupId, NodeId, RequestId};
 use bytes::Bytes;
+use std::cell::Cell;
 use std::collections::BTreeMap;
+
+/// Identities for what a node asks for, which no other request has or will have.
+pub struct Requests {
+    node: u16,
+    boot: u32,
+    last: Cell<u64>,
+}
+
+impl Requests {
+    /// Of this start of this node.
+    pub fn of(node: NodeId, boot: u32) -> Requests {
+        Requests { node: node.0, boot, last: Cell::new(0) }
+    }
+
+    /// The next.
+    pub fn fresh(&self) -> RequestId {
+        self.last.set(self.last.get() + 1);
+        RequestId { node: self.node, boot: self.boot, counter: self.last.get() }
+    }
+}
 
 /// Reads and writes of one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -43,6 +43,8 @@ pub struct Config {
     pub disable_conf_change_validation: bool,
     /// A leader that a conf change removes or demotes steps down at once.
     pub step_down_on_removal: bool,
+    /// Votes are granted to candidates that lack entries: a planted bug.
+    pub votes_for_any_log: bool,
 }
 
 impl Config {
@@ -62,6 +64,7 @@ impl Config {
             async_storage_writes: false,
             disable_conf_change_validation: false,
             step_down_on_removal: false,
+            votes_for_any_log: false,
         }
     }
 }

@@ -96,7 +96,8 @@ impl Raft {
         let free = self.vote == NO_NODE && self.leader == NO_NODE;
         let pre = m.kind == MessageKind::PreVote;
         let can_vote = self.vote == m.from || free || (pre && m.term > self.term);
-        let granted = can_vote && self.log.is_up_to_date(m.index, m.log_term);
+        let complete = self.config.votes_for_any_log || self.log.is_up_to_date(m.index, m.log_term);
+        let granted = can_vote && complete;
         let kind = if pre { MessageKind::PreVoteResp } else { MessageKind::VoteResp };
         let mut answer = Message::new(kind, m.from);
         answer.reject = !granted;

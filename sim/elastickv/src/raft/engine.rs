@@ -141,6 +141,7 @@ impl<E: Env> Engine<E> {
             max_inflight: 1024,
             applied,
             step_down_on_removal: true,
+            votes_for_any_log: options.bugs.has(Bug::VoteWithoutLogCheck),
             ..Config::new(raft_id(env.id()))
         };
         // The disk's commit index may lag behind the state machine's: what is applied is committed.
@@ -339,6 +340,9 @@ impl<E: Env> Inner<E> {
 
     /// A new leader's clock issues nothing that its log may already carry.
     fn observe_unapplied(&self) {
+        if self.options.bugs.has(Bug::HlcNoApplyBarrierOnElection) {
+            return;
+        }
         let fsm = self.fsm.borrow();
         for entry in self.raft.borrow().unapplied() {
             if let Some(payload) = payload_of(entry) {

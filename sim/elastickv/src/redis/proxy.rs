@@ -5,6 +5,7 @@
 //! to four are kept per node. No hop limit, as upstream: who is asked may proxy again.
 
 use super::resp::{Reply, read_reply, write_command};
+use crate::bug::{Bug, Bugs};
 use crate::env::{Env, NodeId, Port};
 use crate::kv::error::KvError;
 use bytes::{Bytes, BytesMut};
@@ -19,17 +20,21 @@ use std::time::Duration;
 const POOL: usize = 64;
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(3);
+/// go-redis' `MaxRetries` and `MinRetryBackoff`, without its jitter.
+const MAX_RETRIES: u32 = 3;
+const MIN_RETRY_BACKOFF: Duration = Duration::from_millis(8);
 
 /// Clients to the other nodes' Redis ports.
 pub struct Proxy<E: Env> {
     env: E,
+    bugs: Bugs,
     idle: RefCell<BTreeMap<NodeId, Vec<E::Socket>>>,
 }
 
 impl<E: Env> Proxy<E> {
     /// With no connection open.
-    pub fn new(env: E) -> Proxy<E> {
-        Proxy { env, idle: RefCell::default() }
+    pub fn new(env: E, bugs: Bugs) -> Proxy<E> {
+        Proxy { env, bugs, idle: RefCell::default() }
     }
 
     /// One command; status replies come back as bulk strings (`writeGoRedisValue`).
@@ -42,7 +47,7 @@ impl<E: Env> Proxy<E> {
     ) -> Result<Reply, KvError> {
         let mut request = Vec::new();
         write_command(&mut request, args);
-        let reply = self.exchange(to, request, 1, READ_TIMEOUT + patience).await?;
+        let reply = self.exchange_again(to, request, READ_TIMEOUT + patience).await?;
         Ok(match reply.strip_prefix(b"+") {
             Some(status) => Reply::Bulk(Bytes::copy_from_slice(status.trim_ascii_end())),
             None => Reply::Verbatim(reply),
@@ -58,6 +63,24 @@ impl<E: Env> Proxy<E> {
         }
         write_command(&mut request, &[Bytes::from_static(b"EXEC")]);
         self.exchange(to, request, queue.len() + 2, READ_TIMEOUT).await.map(Reply::Verbatim)
+    }
+
+    /// Sends a command once. (With go-redis' retries up to four times: it takes a broken connection and a late reply for a
+    /// command that was not executed.)
+    async fn exchange_again(
+        &self,
+        to: NodeId,
+        request: Vec<u8>,
+        read_within: Duration,
+    ) -> Result<Bytes, KvError> {
+        let retries = if self.bugs.has(Bug::ProxyClientRetries) { MAX_RETRIES } else { 0 };
+        for _ in 0..retries {
+            if let Ok(reply) = self.exchange(to, request.clone(), 1, read_within).await {
+                return Ok(reply);
+            }
+            self.env.sleep(MIN_RETRY_BACKOFF).await;
+        }
+        self.exchange(to, request, 1, read_within).await
     }
 
     /// Sends a request and returns the last of so many replies.

@@ -21,6 +21,7 @@ use crate::kv::leader_proxy::{LeaderProxy, deadline};
 use crate::options::Options;
 use bytes::{Bytes, BytesMut};
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
@@ -61,7 +62,7 @@ impl<E: Env> Server<E> {
         coordinator: Coordinator<E>,
         channels: Channels,
     ) -> Server<E> {
-        let proxy = Proxy::new(env.clone());
+        let proxy = Proxy::new(env.clone(), options.bugs);
         let relay = Relay::new(env.clone(), &options.nodes, channels.clone());
         let (scripts, connections) = (Scripts::default(), Cell::default());
         Server(Rc::new(Inner {
@@ -193,7 +194,10 @@ impl<E: Env> Server<E> {
         let groups = self.groups(std::slice::from_ref(&command));
         if !inner.coordinator.leads(&groups) {
             if command.name == Name::Lrange && inner.options.bugs.has(Bug::LrangeLocalOnFollower) {
-                return Ok(self.run(&[command], Snapshot::OfWhatIsApplied).replies.remove(0));
+                return Ok(self
+                    .run(&[command], Snapshot::OfWhatIsApplied, &BTreeMap::new())
+                    .replies
+                    .remove(0));
             }
             let leader = self.leader(&groups)?;
             let patience = command.patience().map_or(Duration::ZERO, |time| self.at_most(time));
@@ -258,7 +262,9 @@ impl<E: Env> Server<E> {
         self.fence(groups).await?;
         self.0.env.yield_point("between fence and snapshot").await;
         let pinned =
-            self.on_snapshot(Snapshot::OfWhatIsApplied, |mut context| command.pinned(&mut context));
+            self.on_snapshot(Snapshot::OfWhatIsApplied, &BTreeMap::new(), |mut context| {
+                command.pinned(&mut context)
+            });
         self.fence(groups).await?;
         Ok(pinned)
     }

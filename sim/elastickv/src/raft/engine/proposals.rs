@@ -131,6 +131,20 @@ impl<E: Env> Engine<E> {
     fn stamp_and_propose(&self, txn: &mut TxnRequest) -> Result<(ProposalId, Receiver), KvError> {
         self.may_propose()?;
         let inner = &self.0;
+        let early = inner.options.bugs.has(Bug::CommitTsAllocatedBeforePropose);
+        if !early || txn.commit_ts == 0 {
+            self.issue_commit_ts(txn)?;
+        }
+        if !inner.options.bugs.has(Bug::ReadKeysNotInLog) {
+            return self.propose(&Payload::Txn(txn.clone()), Some(txn.request));
+        }
+        let without_reads = TxnRequest { read_keys: Vec::new(), ..txn.clone() };
+        self.propose(&Payload::Txn(without_reads), Some(txn.request))
+    }
+
+    /// The next timestamp of this node's clock, after the transaction's snapshot (`NextTimestampAfterThrough`).
+    pub fn issue_commit_ts(&self, txn: &mut TxnRequest) -> Result<(), KvError> {
+        let inner = &self.0;
         let term = inner.raft.borrow().term();
         let fsm = inner.fsm.borrow();
         fsm.hlc.observe(txn.start_ts);
@@ -141,11 +155,7 @@ impl<E: Env> Engine<E> {
         };
         drop(fsm);
         inner.env.observe(Fact::Stamped { term, ts: txn.commit_ts });
-        if !inner.options.bugs.has(Bug::ReadKeysNotInLog) {
-            return self.propose(&Payload::Txn(txn.clone()), Some(txn.request));
-        }
-        let without_reads = TxnRequest { read_keys: Vec::new(), ..txn.clone() };
-        self.propose(&Payload::Txn(without_reads), Some(txn.request))
+        Ok(())
     }
 
     fn may_propose(&self) -> Result<(), KvError> {

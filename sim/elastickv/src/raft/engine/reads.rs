@@ -6,6 +6,7 @@
 //! is counted from when the acknowledged message was made: when the answer arrives says nothing of when it was heard.
 
 use super::Engine;
+use crate::bug::Bug;
 use crate::env::{Env, Fact};
 use crate::kv::error::KvError;
 use futures_channel::oneshot;
@@ -22,6 +23,8 @@ pub(super) struct Reads {
     queued: Vec<Answer>,
     asked: BTreeMap<u64, Vec<Answer>>,
     unapplied: Vec<(u64, Answer)>,
+    /// The last lease, for who forgets that it is lost.
+    lease: Option<(u64, u64)>,
 }
 
 impl Reads {
@@ -104,20 +107,29 @@ impl<E: Env> Engine<E> {
     /// acknowledged is applied here.
     pub fn lease_holds(&self) -> bool {
         let inner = &self.0;
-        if inner.leads.get().is_none() || !inner.serves.get() {
-            return false;
-        }
-        let raft = inner.raft.borrow();
-        let Some(heard) = raft.quorum_stamp().filter(|_| raft.is_leader() && !raft.transfer_sent())
-        else {
-            return false;
-        };
+        let Some((term, heard)) = self.lease() else { return false };
         let since = inner.env.monotonic().saturating_sub(Duration::from_nanos(heard));
         let holds = since < inner.options.lease();
         if holds {
-            let (term, applied) = (raft.term(), inner.fsm.borrow().applied());
+            let applied = inner.fsm.borrow().applied();
             inner.env.observe(Fact::LeaseRead { term, applied });
         }
         holds
+    }
+
+    /// The term that this node may lead and the time from which its lease counts (`LastQuorumAck`, and the state that `LeaseRead` asks).
+    fn lease(&self) -> Option<(u64, u64)> {
+        let inner = &self.0;
+        let bugs = inner.options.bugs;
+        let raft = inner.raft.borrow();
+        let ready = inner.serves.get() || bugs.has(Bug::LeaseIgnoresTermCommit);
+        let leads = inner.leads.get().is_some() && ready;
+        let heard = raft.quorum_stamp().filter(|_| leads).map(|heard| (raft.term(), heard));
+        if bugs.has(Bug::LeaseNoInvalidateOnLoss) {
+            let mut reads = inner.reads.borrow_mut();
+            reads.lease = heard.or(reads.lease);
+            return reads.lease;
+        }
+        heard.filter(|_| !raft.transfer_sent())
     }
 }

@@ -15,7 +15,8 @@ use crate::kv::fsm::Fsm;
 use crate::kv::prepared::Lock;
 use crate::kv::transaction::Transaction;
 use bytes::Bytes;
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const ATTEMPTS: u32 = 50;
@@ -100,12 +101,15 @@ impl<E: Env> Server<E> {
     ) -> Result<Ran, KvError> {
         loop {
             let terms = self.terms(groups);
+            let early = self.early_timestamps();
             if fence == Fence::Always {
                 self.fence(groups).await?;
-                self.0.env.yield_point("between fence and snapshot").await;
+                if early.is_empty() {
+                    self.0.env.yield_point("between fence and snapshot").await;
+                }
             }
-            let ran = self.run(commands, snapshot);
-            if fence == Fence::Always {
+            let ran = self.run(commands, snapshot, &early);
+            if fence == Fence::Always && early.is_empty() {
                 self.fence(groups).await?;
             }
             let met = groups.len();
@@ -141,9 +145,14 @@ impl<E: Env> Server<E> {
 
     /// Runs commands one after the other on a snapshot. A mistake of the client's is its own reply: in EXEC an element
     /// of the array.
-    pub(super) fn run(&self, commands: &[Command], snapshot: Snapshot) -> Ran {
+    pub(super) fn run(
+        &self,
+        commands: &[Command],
+        snapshot: Snapshot,
+        early: &BTreeMap<GroupId, u64>,
+    ) -> Ran {
         let is_sharded = self.0.coordinator.is_sharded();
-        self.on_snapshot(snapshot, |mut context| {
+        self.on_snapshot(snapshot, early, |mut context| {
             let mut apply =
                 |command: &Command| command.apply(&mut context).unwrap_or_else(error_reply);
             let replies = commands.iter().map(&mut apply).collect();
@@ -158,6 +167,7 @@ impl<E: Env> Server<E> {
     pub(super) fn on_snapshot<T>(
         &self,
         snapshot: Snapshot,
+        early: &BTreeMap<GroupId, u64>,
         work: impl FnOnce(Context<'_>) -> T,
     ) -> T {
         let coordinator = &self.0.coordinator;
@@ -165,7 +175,8 @@ impl<E: Env> Server<E> {
             coordinator.shards().iter().map(|shard| shard.engine().fsm().borrow()).collect();
         let routes = coordinator.routes().borrow();
         let parts = coordinator.shards().iter().zip(&fsms).map(|(shard, fsm)| {
-            let (group, ts) = (shard.group(), self.ts(fsm, snapshot));
+            let group = shard.group();
+            let ts = early.get(&group).copied().unwrap_or_else(|| self.ts(fsm, snapshot));
             self.0.env.observe(group, Fact::SnapshotRead { ts, applied: fsm.applied() });
             Part { group, store: &fsm.store, prepared: Some(fsm.prepared()), ts }
         });
@@ -179,6 +190,16 @@ impl<E: Env> Server<E> {
             self.0.coordinator.shard(*group).ok_or(KvError::RouteShifted)?.lease_read().await?;
         }
         Ok(())
+    }
+
+    /// Where the snapshot is chosen before the fence (S6): of each group. Otherwise nothing.
+    fn early_timestamps(&self) -> BTreeMap<GroupId, u64> {
+        if !self.0.options.bugs.has(Bug::ReadTsBeforeFence) {
+            return BTreeMap::new();
+        }
+        let shards = self.0.coordinator.shards().iter();
+        let ts = |fsm: &RefCell<Fsm>| fsm.borrow().store.last_commit_ts().max(1);
+        shards.map(|shard| (shard.group(), ts(shard.engine().fsm()))).collect()
     }
 
     /// The newest snapshot of what is applied here; an empty store has one, too.
