@@ -5,7 +5,7 @@ use crate::node::Elastickv;
 use crate::params::WorldParams;
 use crate::run::{on_fresh_thread, simulate_here};
 use crate::trace::{self, Window};
-use elastickv::bug::{self, BUG, Bug, Bugs, WIRING};
+use elastickv::bug::{self, BUG, Bug, Bugs, PROFILE, Profile, WIRING};
 use elastickv::env::NodeId;
 use elastickv::kv::routes::Shards;
 use elastickv::options::{Options as NodeOptions, Wiring};
@@ -31,6 +31,8 @@ pub struct Case {
     pub options: Options,
     /// A planted bug, if any.
     pub bug: Option<Bug>,
+    /// What is wrong beside it.
+    pub profile: Profile,
     /// How writes reach Raft.
     pub wiring: Wiring,
     /// Everything else.
@@ -66,7 +68,8 @@ impl Case {
     /// The clean profile with the test's own options.
     pub fn new(test: Test, seed: Seed) -> Case {
         let options = Options::defaults_of(&test);
-        Case { test, options, bug: None, wiring: Wiring::Verified, seed, world: None, plan: None }
+        let (profile, wiring) = (Profile::Fixed, Wiring::Verified);
+        Case { test, options, bug: None, profile, wiring, seed, world: None, plan: None }
     }
 
     /// With a planted bug and the parameters that its row wants; what is set afterwards goes over them.
@@ -99,7 +102,7 @@ impl Case {
             lock_resolver: Duration::from_secs(2),
             snapshot_entries,
             wiring: self.wiring,
-            bugs: self.bug.into_iter().fold(Bugs::NONE, Bugs::with),
+            bugs: self.bug.into_iter().fold(self.profile.bugs(), Bugs::with),
             ..NodeOptions::new(nodes)
         }
     }
@@ -115,9 +118,16 @@ impl Case {
         Test { defaults: base.options, ..base.test }
     }
 
-    /// What the case says beyond test, seed and options, as words: `--bug NAME`.
+    /// What the case says beyond test, seed and options, as words: `--bug NAME --profile NAME`.
     pub fn extra_words(&self) -> Vec<String> {
-        self.bug.map(|bug| vec!["--bug".to_owned(), bug.to_string()]).unwrap_or_default()
+        let bug = self.bug.map(|bug| ["--bug".to_owned(), bug.to_string()]);
+        let profile = self.other_profile().map(|name| ["--profile".to_owned(), name]);
+        bug.into_iter().chain(profile).flatten().collect()
+    }
+
+    /// The profile's name, unless it is the clean one.
+    pub fn other_profile(&self) -> Option<String> {
+        (self.profile != Profile::Fixed).then(|| self.profile.to_string())
     }
 
     /// The words that make this case again on a command line: test, seed, bug, options that differ; or where its plan is.
@@ -140,7 +150,9 @@ impl Case {
     /// What a run folder keeps of the case beyond its options.
     pub fn extra(&self) -> BTreeMap<String, String> {
         let bug = self.bug.map(|bug| (BUG.to_owned(), bug.to_string()));
-        bug.into_iter().chain([(WIRING.to_owned(), self.wiring.name().to_owned())]).collect()
+        let profile = self.other_profile().map(|name| (PROFILE.to_owned(), name));
+        let wiring = (WIRING.to_owned(), self.wiring.name().to_owned());
+        bug.into_iter().chain(profile).chain([wiring]).collect()
     }
 
     /// The case of a run folder. A real run does not say how it was wired: as its bug needs it.
@@ -150,9 +162,9 @@ impl Case {
         options: Options,
         extra: &BTreeMap<String, String>,
     ) -> Result<Case, String> {
-        let (bug, wiring) = bug::told(extra)?;
+        let bug::Told { bug, wiring, profile } = bug::told(extra)?;
         let wiring = wiring.unwrap_or_else(|| bug.map_or(Wiring::Verified, Bug::wiring));
-        Ok(Case { test, options, bug, wiring, seed, world: None, plan: None })
+        Ok(Case { test, options, bug, profile, wiring, seed, world: None, plan: None })
     }
 
     /// The case that a plan decides; `place` is what is typed to run it again.

@@ -1,7 +1,7 @@
 //! The detection table, row by row: the bug is caught by the checker named beside it, and the clean profile passes the same
 //! seed under the same parameters.
 
-use elastickv::bug::Bug;
+use elastickv::bug::{Bug, PROFILE, Profile};
 use harness::catalog;
 use harness::checker::Verdict;
 use harness::seed::Seed;
@@ -178,6 +178,19 @@ fn lease_ignores_term_commit() {
 #[test]
 fn retry_unknown_with_fresh_ts() {
     is_caught_and_the_clean_profile_passes(Bug::RetryUnknownWithFreshTs);
+}
+
+/// Upstream's suspected mistakes all at once; the row of none.
+#[test]
+fn the_head_profile_is_caught() {
+    let test = catalog::find("redis-append").expect("it is in the catalog");
+    let mut case = Case::new(test, Seed(1));
+    case.profile = Profile::Head;
+    case.options.set("time", "10").expect("a time");
+    assert!(case.words().join(" ").contains("--profile head"), "{:?}", case.words());
+    assert_eq!(case.extra().get(PROFILE).map(String::as_str), Some("head"));
+    let verdict = case.execute().expect("the simulation always runs").judgement.verdict;
+    assert!(matches!(verdict, Verdict::Invalid(_)), "{verdict:?}");
 }
 
 #[test]

@@ -42,6 +42,8 @@ const WORDS: &[(&str, &str, &str)] = &[
 pub struct Setup {
     /// The planted bug's name, as it was typed.
     pub bug: Option<String>,
+    /// The profile's name, as it was typed.
+    pub profile: Option<String>,
     options: Vec<(&'static str, String)>,
 }
 
@@ -56,7 +58,7 @@ impl Setup {
 
     /// Whether nothing was said.
     pub fn is_empty(&self) -> bool {
-        self.bug.is_none() && self.options.is_empty()
+        self.bug.is_none() && self.profile.is_none() && self.options.is_empty()
     }
 
     /// Whether this option was said.
@@ -94,11 +96,14 @@ impl Args for Setup {
             .long("bug")
             .value_name("NAME")
             .help("Plants a bug: `list` has their names; a simulation also sets the options under which it shows");
+        let profile = Arg::new("profile").long("profile").value_name("NAME").help(
+            "fixed, or head: with all that upstream's head is suspected of; a bug comes on top",
+        );
         let words = WORDS.iter().map(|(word, value, help)| {
             let arg = Arg::new(*word).long(*word).value_name(*value).help(*help);
             arg.allow_negative_numbers(true)
         });
-        let shared = std::iter::once(bug).chain(words);
+        let shared = [bug, profile].into_iter().chain(words);
         command.args(shared.map(|arg| arg.help_heading("Options of a run")))
     }
 
@@ -111,7 +116,7 @@ impl FromArgMatches for Setup {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Setup, Error> {
         let said = |word: &str| matches.get_one::<String>(word).cloned();
         let options = WORDS.iter().filter_map(|(word, _, _)| Some((*word, said(word)?)));
-        Ok(Setup { bug: said("bug"), options: options.collect() })
+        Ok(Setup { bug: said("bug"), profile: said("profile"), options: options.collect() })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

@@ -44,7 +44,7 @@ impl Doctor {
         let named = self.database.named(&Sites::new(known)).map_err(anyhow::Error::msg)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let diagnosis = LocalSet::new().block_on(&runtime, async {
-            let db = |has_clock| self.database.made(named, Vec::new(), has_clock);
+            let db = |has_clock| self.database.made(named, Vec::new(), 1, has_clock);
             examine(&places, self.hosts.agent(), db).await
         });
         let mut out = Output::default();

@@ -2,7 +2,7 @@
 //! again.
 
 use super::PROGRAM;
-use elastickv::bug::BUG;
+use elastickv::bug::{BUG, PROFILE};
 use harness::catalog;
 use harness::cli::commit;
 use harness::judge::{Judgement, judge};
@@ -80,7 +80,8 @@ impl Performed {
     /// The decisions of the run.
     pub fn plan(&self) -> Plan {
         // Where it ran is no decision.
-        let extra = self.params.extra.iter().filter(|(word, _)| *word == BUG);
+        let told = |word: &str| word == BUG || word == PROFILE;
+        let extra = self.params.extra.iter().filter(|(word, _)| told(word));
         let extra = extra.map(|(word, value)| (word.clone(), value.clone())).collect();
         let told = Told { extra, ..Told::default() };
         let commit = commit(env!("COMMIT")).unwrap_or_default().to_owned();
@@ -112,6 +113,9 @@ impl Performed {
         )];
         if let Some(bug) = self.params.extra.get(BUG) {
             words.push(format!("--bug {bug}"));
+        }
+        if let Some(profile) = self.params.extra.get(PROFILE) {
+            words.push(format!("--profile {profile}"));
         }
         let defaults = Options { nodes: options.nodes, ..self.test.defaults.clone() };
         words.extend(options.replay_args(&Test { defaults, ..self.test.clone() }));

@@ -3,6 +3,7 @@
 use super::performed::Performed;
 use super::progress::Progress;
 use super::task::{Place, Task, Words, offered};
+use elastickv::bug::Profile;
 use harness::cli::output::{Output, note};
 use harness::cluster::{Cluster, NodeId};
 use harness::fault::FaultKind;
@@ -187,6 +188,9 @@ fn announce(task: &Task, folder: &Path) {
     note(format_args!("{name}  seed {seed} ({}), which {SEED_OF_REAL}", seed.0));
     if let Some(bug) = task.bug {
         note(format_args!("planted bug {bug} ({}) in every node", bug.origin()));
+    }
+    if task.profile != Profile::Fixed {
+        note(format_args!("profile {} in every node", task.profile));
     }
     note(format_args!("folder {}", folder.display()));
 }

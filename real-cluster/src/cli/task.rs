@@ -3,7 +3,7 @@
 use super::database::{Database, Named};
 use super::hosts::Hosts;
 use super::performed::{HOSTS, OF_THIS_WORLD, PLAN, test_of};
-use elastickv::bug::{self, BUG, Bug};
+use elastickv::bug::{self, BUG, Bug, PROFILE, Profile};
 use elastickv::options::Wiring;
 use harness::catalog;
 use harness::cli::output::note;
@@ -48,6 +48,8 @@ pub struct Task {
     pub options: Options,
     pub seed: Seed,
     pub bug: Option<Bug>,
+    /// What is wrong beside it.
+    pub profile: Profile,
     /// How writes reach Raft, if not as usual.
     pub wiring: Option<Wiring>,
     pub place: Place,
@@ -81,14 +83,18 @@ impl Task {
             (Some((plan, _)), _) => plan.seed,
             (None, said) => said.as_deref().unwrap_or("1").parse()?,
         };
-        let (bug, wiring) = match &plan {
+        let bug::Told { bug, wiring, profile } = match &plan {
             Some((plan, place)) => {
                 bug::told(&plan.told.extra).map_err(|why| format!("{place}: {why}"))?
             }
-            None => (words.setup.bug.as_deref().map(str::parse).transpose()?, None),
+            None => {
+                let bug = words.setup.bug.as_deref().map(str::parse).transpose()?;
+                let profile = words.setup.profile.as_deref().map(str::parse).transpose()?;
+                bug::Told { bug, wiring: None, profile: profile.unwrap_or_default() }
+            }
         };
         let wiring = wiring.or(bug.map(Bug::wiring));
-        let place = place(words, &mut test, bug)?;
+        let place = place(words, &mut test, bug.is_some() || profile != Profile::Fixed)?;
         let mut options = Options::defaults_of(&test);
         if let Some((plan, _)) = &plan {
             let nodes = options.nodes;
@@ -119,7 +125,7 @@ impl Task {
         if by_name && matches!(place, Place::Local) {
             offered(&options.faults, "--local", |kind| supports(kind).map_err(str::to_owned))?;
         }
-        Ok(Task { test, options, seed, bug, wiring, place, by_name, plan })
+        Ok(Task { test, options, seed, bug, profile, wiring, place, by_name, plan })
     }
 
     /// Says which faults cannot be had, and takes them out of the plan.
@@ -151,6 +157,7 @@ impl Task {
 
     pub fn params(&self) -> Params {
         let bug = self.bug.map(|bug| (BUG.to_owned(), bug.to_string()));
+        let profile = self.other_profile().map(|name| (PROFILE.to_owned(), name.to_owned()));
         let hosts = match &self.place {
             Place::Local => None,
             Place::Hosts(_, _, words) => Some((HOSTS.to_owned(), words.clone())),
@@ -161,7 +168,7 @@ impl Task {
             test: self.test.name.to_owned(),
             seed: self.seed.to_string(),
             options: self.options.clone(),
-            extra: bug.into_iter().chain(hosts).chain(plan).collect(),
+            extra: bug.into_iter().chain(profile).chain(hosts).chain(plan).collect(),
             drawn: BTreeMap::new(),
         }
     }
@@ -170,10 +177,15 @@ impl Task {
     pub fn node_args(&self) -> Vec<String> {
         let wiring = self.wiring.map(|wiring| ["--wiring", wiring.name()].map(str::to_owned));
         let bug = self.bug.map(|bug| ["--bug", bug.name()].map(str::to_owned));
+        let profile = self.other_profile().map(|name| ["--profile", name].map(str::to_owned));
         let entries = self.options.snapshot_entries;
         let snapshots =
             (entries > 0).then(|| ["--snapshot-entries".to_owned(), entries.to_string()]);
-        bug.into_iter().chain(wiring).chain(snapshots).flatten().collect()
+        bug.into_iter().chain(profile).chain(wiring).chain(snapshots).flatten().collect()
+    }
+
+    fn other_profile(&self) -> Option<&'static str> {
+        (self.profile != Profile::Fixed).then(|| self.profile.name())
     }
 }
 
@@ -210,6 +222,7 @@ fn plan(words: &Words, place: &Path) -> Result<(Plan, String), String> {
     let said = decided.filter(|word| *word != "nodes" && words.setup.says(word));
     let mut said: Vec<&str> = said.collect();
     said.extend(words.setup.bug.as_ref().map(|_| "bug"));
+    said.extend(words.setup.profile.as_ref().map(|_| "profile"));
     said.extend(words.seed.as_ref().map(|_| "seed"));
     match said.first() {
         Some(word) => {
@@ -220,7 +233,7 @@ fn plan(words: &Words, place: &Path) -> Result<(Plan, String), String> {
 }
 
 /// Where to run; the number of nodes becomes the test's own.
-fn place(words: &Words, test: &mut Test, bug: Option<Bug>) -> Result<Place, String> {
+fn place(words: &Words, test: &mut Test, planted: bool) -> Result<Place, String> {
     let nodes = words.setup.clone().take("nodes");
     let mut said = |word: &str, value: &str| {
         test.defaults.set("nodes", value).map_err(|why| why.replace("--nodes", word))
@@ -245,7 +258,7 @@ fn place(words: &Words, test: &mut Test, bug: Option<Bug>) -> Result<Place, Stri
             let sites = words.hosts.sites(nodes.as_deref())?;
             said("--nodes", &sites.count().to_string())?;
             let named = words.database.named(&sites)?;
-            if bug.is_some() && !matches!(named, Named::ElastickvNode) {
+            if planted && !matches!(named, Named::ElastickvNode) {
                 return Err(
                     "a bug can be planted in elastickv-node alone: leave it or --db out".to_owned()
                 );

@@ -5,7 +5,7 @@ use crate::env::{Place, Ports};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 use elastickv::admin::Since;
-use elastickv::bug::{Bug, Bugs};
+use elastickv::bug::{Bug, Bugs, Profile};
 use elastickv::env::{GroupId, NodeId};
 use elastickv::kv::routes::Shards;
 use elastickv::options::{Options, Wiring};
@@ -45,6 +45,9 @@ pub(super) struct Flags {
     /// A planted bug to switch on; may be repeated.
     #[arg(long = "bug", value_name = "NAME")]
     bugs: Vec<Bug>,
+    /// What is wrong beside planted bugs: `fixed` is nothing, `head` is all that upstream's head is suspected of.
+    #[arg(long, value_name = "NAME", default_value_t = Profile::Fixed)]
+    profile: Profile,
     /// How writes reach Raft: `verified` asks for a quorum first, `direct` does not.
     #[arg(long, value_enum, default_value_t = Wired::Verified)]
     wiring: Wired,
@@ -148,7 +151,7 @@ impl Flags {
         nodes.push(self.id());
         nodes.sort_unstable();
         let mut options = Options::new(nodes);
-        options.bugs = self.bugs.iter().fold(Bugs::NONE, |bugs, bug| bugs.with(*bug));
+        options.bugs = self.bugs.iter().copied().fold(self.profile.bugs(), Bugs::with);
         options.wiring = match self.wiring {
             Wired::Verified => Wiring::Verified,
             Wired::Direct => Wiring::Direct,
@@ -195,6 +198,7 @@ mod tests {
             ("--id 1 --raft-port 9464", "port 9464 is given twice"),
             ("--id 1 --peer two=a", "`two=a` is not a peer"),
             ("--id 1 --bug nonsense", "`nonsense` is not a planted bug"),
+            ("--id 1 --profile nonsense", "`nonsense` is not a profile"),
             ("--id 0", "0 is not in 1..=65535"),
         ] {
             let told = read(words).map(drop).unwrap_err();
@@ -209,6 +213,8 @@ mod tests {
         assert!(options.bugs.has(Bug::AckBeforeFsync) && options.bugs.has(Bug::ExecOnFollower));
         assert_eq!((options.wiring, options.snapshot_entries), (Wiring::Direct, 7));
         assert_eq!(options.joins, 0);
+        let head = read("--id 1 --profile head --bug ack_before_fsync").unwrap().options();
+        assert!(head.bugs.has(Bug::AckBeforeFsync) && head.bugs.has(Bug::ReadTsBeforeFence));
         assert_eq!(read("--id 1 --join 3").unwrap().options().joins, 3);
         let joins =
             read("--id 1 --join 3 --join-since 1:9:8 --join-since 2:3:4").unwrap().options();

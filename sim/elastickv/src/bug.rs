@@ -3,6 +3,10 @@
 //! A bug removes or reorders one real guard. It fabricates no value and draws no random number, so what it
 //! leads to is what the real mistake would lead to. Bugs are data in [`crate::options::Options`], never a `cfg`.
 
+mod profile;
+
+pub use profile::{PROFILE, Profile};
+
 use crate::options::Wiring;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -158,6 +162,11 @@ impl Bug {
 }
 
 impl Bug {
+    /// Whether upstream's head is thought to have it.
+    pub fn is_suspected(self) -> bool {
+        self.origin().ends_with("suspected at upstream's head")
+    }
+
     /// The wiring in which it can show.
     pub fn wiring(self) -> Wiring {
         match self {
@@ -177,15 +186,29 @@ pub const BUG: &str = "bug";
 /// What they call how writes are wired.
 pub const WIRING: &str = "wiring";
 
-/// What a run's folder or a plan says of the layers, each if it is said. A word that this build does not know may mean another run.
-pub fn told(words: &BTreeMap<String, String>) -> Result<(Option<Bug>, Option<Wiring>), String> {
-    if let Some(word) = words.keys().find(|word| ![BUG, WIRING].contains(&word.as_str())) {
+/// What a run's folder or a plan says of the layers, each if it is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The planted bug.
+    pub bug: Option<Bug>,
+    /// How writes are wired.
+    pub wiring: Option<Wiring>,
+    /// What is wrong beside the bug.
+    pub profile: Profile,
+}
+
+/// Reads it. A word that this build does not know may mean another run.
+pub fn told(words: &BTreeMap<String, String>) -> Result<Told, String> {
+    if let Some(word) = words.keys().find(|word| ![BUG, WIRING, PROFILE].contains(&word.as_str())) {
         return Err(format!(
-            "it says something of `{word}`, which this build does not know: {BUG} or {WIRING}"
+            "it says something of `{word}`, which this build does not know: {BUG}, {WIRING} or {PROFILE}"
         ));
     }
-    let bug = words.get(BUG).map(|name| name.parse()).transpose()?;
-    Ok((bug, words.get(WIRING).map(|name| name.parse()).transpose()?))
+    Ok(Told {
+        bug: words.get(BUG).map(|name| name.parse()).transpose()?,
+        wiring: words.get(WIRING).map(|name| name.parse()).transpose()?,
+        profile: words.get(PROFILE).map(|name| name.parse()).transpose()?.unwrap_or_default(),
+    })
 }
 
 impl fmt::Display for Bug {

@@ -1,9 +1,9 @@
 //! A case in words, and how a command line makes one.
 
-use elastickv::bug::Bug;
+use elastickv::bug::{Bug, Profile};
 use sim::bugs;
 
-pub use sim::setup::{bug, case};
+pub use sim::setup::{bug, case, profile};
 
 /// What a bug's row asks for, in words.
 pub fn row_in_words(bug: Bug) -> String {
@@ -17,4 +17,12 @@ pub fn row_in_words(bug: Bug) -> String {
         elastickv::options::Wiring::Direct => ", wired as in cmd/server/demo.go",
     };
     format!("{bug} ({}): {options}{wiring}; to be found by {}", bug.origin(), row.found_by)
+}
+
+/// The profile and its bugs, unless it is the clean one.
+pub fn profile_in_words(profile: Profile) -> Option<String> {
+    let bugs = profile.bugs();
+    let names = Bug::ALL.into_iter().filter(|bug| bugs.has(*bug)).map(Bug::name);
+    let names: Vec<&str> = names.collect();
+    (!names.is_empty()).then(|| format!("profile {profile}: {}", names.join(", ")))
 }

@@ -131,6 +131,11 @@ impl Remember {
         };
         let expect = self.expected(kept, signature.as_ref())?;
         let case = &kept.seeded;
+        if let Some(profile) = case.other_profile() {
+            bail!(
+                "a run of profile {profile} is not remembered: a case is of the clean profile, or of one bug of it"
+            );
+        }
         let bug = case.bug.map(|bug| bug.name().to_owned());
         let why = match (&self.why, case.bug, &signature) {
             (Some(why), _, _) => why.clone(),

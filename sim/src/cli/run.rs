@@ -1,6 +1,6 @@
 //! `run`: one seed, told in full and kept.
 
-use super::case::{self, row_in_words};
+use super::case::{self, profile_in_words, row_in_words};
 use super::keep;
 use harness::checker::Verdict;
 use harness::cli::output;
@@ -64,6 +64,9 @@ pub fn announce(case: &Case) {
     note(format_args!("{}  seed {seed} ({})", case.test.name, seed.0));
     if let Some(bug) = case.bug {
         note(format_args!("planted bug {}", row_in_words(bug)));
+    }
+    if let Some(words) = profile_in_words(case.profile) {
+        note(words);
     }
 }
 

@@ -1,6 +1,6 @@
 //! `sweep`: many seeds of one or all tests. The main job.
 
-use super::case::{self, row_in_words};
+use super::case::{self, profile_in_words, row_in_words};
 use super::drafts::Drafts;
 use super::hands::{Hand, Orders};
 use super::keep;
@@ -195,6 +195,10 @@ impl Sweep {
         let bug = case::bug(&self.setup).map_err(anyhow::Error::msg)?;
         if let Some(bug) = bug {
             note(format_args!("planted bug {}", row_in_words(bug)));
+        }
+        let profile = case::profile(&self.setup).map_err(anyhow::Error::msg)?;
+        if let Some(words) = profile_in_words(profile) {
+            note(words);
         }
         Ok(Summary::new(seeds, bug.map(|bug| bug.to_string())))
     }

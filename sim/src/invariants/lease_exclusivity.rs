@@ -7,7 +7,7 @@
 //! before, and that a leader has applied before it serves. With clocks of different rates the first would hold only as far as the
 //! lease's margin pays for the difference.
 //!
-//! Detects: `lease_no_invalidate_on_loss`, `lease_ignores_term_commit`, `restarted_voter_votes_at_once`. Cannot see: a new leader before
+//! Detects: `lease_no_invalidate_on_loss`, `lease_ignores_term_commit`. Cannot see: a new leader before
 //! it says so, some milliseconds after its votes; a lease that nobody read by while another led; nor what is wrong with reads
 //! that were confirmed by a quorum.
 

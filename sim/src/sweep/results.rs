@@ -16,7 +16,7 @@ use super::seeds::Seeds;
 use super::shard::Shard;
 use crate::execute::Case;
 use crate::trace::digest_bytes;
-use elastickv::bug::Bug;
+use elastickv::bug::{Bug, Profile};
 use harness::catalog;
 use harness::options::Options;
 use harness::record::Record;
@@ -71,6 +71,9 @@ pub struct Head {
     pub tests: Vec<String>,
     /// The planted bug.
     pub bug: Option<String>,
+    /// What is wrong beside it, if it is not the clean profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// All options, defaults too.
     pub options: Options,
     /// Whether it goes on after the first finding of a planted bug.
@@ -137,6 +140,7 @@ impl Head {
             test: case.test.name.to_owned(),
             tests: tests.iter().map(|test| (*test).to_owned()).collect(),
             bug: case.bug.map(|bug| bug.to_string()),
+            profile: case.other_profile(),
             options: case.options.clone(),
             all,
             commit: build.commit.clone(),
@@ -155,7 +159,8 @@ impl Head {
             Some(bug) => case.with_bug(bug)?,
             None => case,
         };
-        Ok(Case { options: self.options.clone(), ..case })
+        let profile = self.profile.as_deref().map_or(Ok(Profile::Fixed), str::parse)?;
+        Ok(Case { options: self.options.clone(), profile, ..case })
     }
 
     /// The seeds.
@@ -171,11 +176,11 @@ impl Head {
         Ok(if words.is_empty() { "the test's own options".to_owned() } else { words.join(" ") })
     }
 
-    /// `sweep-redis-append-0x1-50`: start and number of seeds, the bug, the shard, a hash of the options that were said.
+    /// `sweep-redis-append-0x1-50`: start and number of seeds, the bug, the profile, the shard, a hash of the options that were said.
     fn name(&self) -> Result<String, String> {
         let mut name = format!("sweep-{}-{}-{}", self.test, self.start, self.seeds);
-        if let Some(bug) = &self.bug {
-            name.push_str(&format!("-{bug}"));
+        for word in [&self.bug, &self.profile].into_iter().flatten() {
+            name.push_str(&format!("-{word}"));
         }
         let case = self.case()?;
         let mut words = case.options.replay_args(&case.base());

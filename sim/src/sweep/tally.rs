@@ -104,7 +104,7 @@ impl Tally {
     pub fn new(case: &Case) -> Tally {
         Tally {
             options: case.options.clone(),
-            planted: case.bug.is_some(),
+            planted: case.bug.is_some() || case.other_profile().is_some(),
             endings: BTreeMap::new(),
             ops: Counts::default(),
             faults: BTreeMap::new(),
