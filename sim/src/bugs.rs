@@ -88,6 +88,10 @@ pub fn row(bug: Bug) -> Row {
                 ("read-percent", "30"),
             ],
         },
+        Bug::VoteTwiceInATerm => plain(
+            "invariant:one-leader-per-term",
+            &[("faults", "partition"), ("interval", "0.5-1"), ("nodes", "9")],
+        ),
         Bug::VoteWithoutLogCheck => Row {
             bug,
             found_by: "invariant:leader-completeness",

@@ -14,19 +14,21 @@ fn seen(bug: Bug) -> (Seed, &'static str) {
         Bug::StartTsFromHlcNext => (Seed(1), "10"),
         Bug::ReadKeysNotInLog => (Seed(1), "20"),
         Bug::ExecOnFollower | Bug::LrangeLocalOnFollower => (Seed(1), "10"),
-        Bug::ProposalIdProcessCounter => (Seed(5), "15"),
+        Bug::ProposalIdProcessCounter => (Seed(6), "15"),
         Bug::AckBeforeFsync | Bug::VoteNotPersisted => (Seed(1), "5"),
         Bug::HlcUnfencedNext => (Seed(2), "10"),
         Bug::LastCommitTsNosync => (Seed(2), "15"),
         Bug::SkipGateDropsHlcLease => (Seed(1), "10"),
+        Bug::VoteTwiceInATerm => (Seed(3), "20"),
         Bug::CompactDropsVisible => (Seed(1), "20"),
         Bug::NoReadonlyShardValidation => (Seed(1), "20"),
         Bug::MissingPrimaryLockMeansRollback => (Seed(1), "30"),
         Bug::SelfBootstrapOnEmptyPeers => (Seed(1), "30"),
         Bug::LeaseNoInvalidateOnLoss => (Seed(2), "10"),
-        Bug::DisableOnephaseDedup | Bug::VoteWithoutLogCheck => (Seed(1), "10"),
+        Bug::DisableOnephaseDedup => (Seed(13), "10"),
+        Bug::VoteWithoutLogCheck => (Seed(1), "10"),
         Bug::CommitTsAllocatedBeforePropose => (Seed(1), "5"),
-        Bug::HlcNoApplyBarrierOnElection => (Seed(1), "10"),
+        Bug::HlcNoApplyBarrierOnElection => (Seed(2), "15"),
         Bug::ReplyNotleaderWhenUnknown => (Seed(8), "10"),
         Bug::ProxyClientRetries => (Seed(2), "10"),
         Bug::ReadTsBeforeFence => (Seed(3), "8"),
@@ -108,6 +110,11 @@ fn last_commit_ts_nosync() {
 #[test]
 fn skip_gate_drops_hlc_lease() {
     is_caught_and_the_clean_profile_passes(Bug::SkipGateDropsHlcLease);
+}
+
+#[test]
+fn vote_twice_in_a_term() {
+    is_caught_and_the_clean_profile_passes(Bug::VoteTwiceInATerm);
 }
 
 #[test]

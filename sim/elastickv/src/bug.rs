@@ -49,6 +49,8 @@ pub enum Bug {
     /// F1, fixed by a6f333f2: a transaction that is sent to the leader again has no identity by which a repetition is
     /// known.
     DisableOnephaseDedup,
+    /// A classic: a vote is granted although another candidate has this node's vote in the same term.
+    VoteTwiceInATerm,
     /// A classic: a vote is granted without comparing logs.
     VoteWithoutLogCheck,
     /// S2, suspected at upstream's head: the commit timestamp is issued before VerifyLeader, so that timestamps do
@@ -73,7 +75,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug, in the order of the table.
-    pub const ALL: [Bug; 24] = [
+    pub const ALL: [Bug; 25] = [
         Bug::StartTsFromHlcNext,
         Bug::ReadKeysNotInLog,
         Bug::ExecOnFollower,
@@ -90,6 +92,7 @@ impl Bug {
         Bug::SelfBootstrapOnEmptyPeers,
         Bug::LeaseNoInvalidateOnLoss,
         Bug::DisableOnephaseDedup,
+        Bug::VoteTwiceInATerm,
         Bug::VoteWithoutLogCheck,
         Bug::CommitTsAllocatedBeforePropose,
         Bug::HlcNoApplyBarrierOnElection,
@@ -119,6 +122,7 @@ impl Bug {
             Bug::SelfBootstrapOnEmptyPeers => "self_bootstrap_on_empty_peers",
             Bug::LeaseNoInvalidateOnLoss => "lease_no_invalidate_on_loss",
             Bug::DisableOnephaseDedup => "disable_onephase_dedup",
+            Bug::VoteTwiceInATerm => "vote_twice_in_a_term",
             Bug::VoteWithoutLogCheck => "vote_without_log_check",
             Bug::CommitTsAllocatedBeforePropose => "commit_ts_allocated_before_propose",
             Bug::HlcNoApplyBarrierOnElection => "hlc_no_apply_barrier_on_election",
@@ -138,9 +142,10 @@ impl Bug {
             Bug::ExecOnFollower => "F6, fixed by 2f3d4a1c",
             Bug::LrangeLocalOnFollower => "F7, fixed by b19d0b3a",
             Bug::ProposalIdProcessCounter => "S1, suspected at upstream's head",
-            Bug::AckBeforeFsync | Bug::VoteNotPersisted | Bug::VoteWithoutLogCheck => {
-                "a classic Raft mistake"
-            }
+            Bug::AckBeforeFsync
+            | Bug::VoteNotPersisted
+            | Bug::VoteTwiceInATerm
+            | Bug::VoteWithoutLogCheck => "a classic Raft mistake",
             Bug::HlcUnfencedNext => "F29, fixed by 08dea3e3",
             Bug::LastCommitTsNosync => "F35, fixed by 28808ed3",
             Bug::SkipGateDropsHlcLease => "F32, fixed by 20f90a93",

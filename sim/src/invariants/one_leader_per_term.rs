@@ -1,6 +1,6 @@
 //! Election Safety (Raft §5.2): at most one node leads in a term, and no node twice with a restart between: it would have had to
 //! forget its term or its vote.
-//! Cannot see: a leader that never said so.
+//! Detects: `vote_twice_in_a_term`. Cannot see: a leader that never said so.
 
 use super::Invariant;
 use elastickv::env::Fact;

@@ -45,6 +45,8 @@ pub struct Config {
     pub step_down_on_removal: bool,
     /// Votes are granted to candidates that lack entries: a planted bug.
     pub votes_for_any_log: bool,
+    /// A vote is granted although another was in the same term: a planted bug.
+    pub votes_again: bool,
 }
 
 impl Config {
@@ -65,6 +67,7 @@ impl Config {
             disable_conf_change_validation: false,
             step_down_on_removal: false,
             votes_for_any_log: false,
+            votes_again: false,
         }
     }
 }

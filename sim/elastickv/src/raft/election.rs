@@ -95,7 +95,10 @@ impl Raft {
     pub(super) fn handle_vote(&mut self, m: &Message) {
         let free = self.vote == NO_NODE && self.leader == NO_NODE;
         let pre = m.kind == MessageKind::PreVote;
-        let can_vote = self.vote == m.from || free || (pre && m.term > self.term);
+        let can_vote = self.vote == m.from
+            || free
+            || (pre && m.term > self.term)
+            || (self.config.votes_again && self.leader == NO_NODE);
         let complete = self.config.votes_for_any_log || self.log.is_up_to_date(m.index, m.log_term);
         let granted = can_vote && complete;
         let kind = if pre { MessageKind::PreVoteResp } else { MessageKind::VoteResp };

@@ -142,6 +142,7 @@ impl<E: Env> Engine<E> {
             applied,
             step_down_on_removal: true,
             votes_for_any_log: options.bugs.has(Bug::VoteWithoutLogCheck),
+            votes_again: options.bugs.has(Bug::VoteTwiceInATerm),
             ..Config::new(raft_id(env.id()))
         };
         // The disk's commit index may lag behind the state machine's: what is applied is committed.

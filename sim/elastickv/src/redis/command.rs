@@ -185,6 +185,17 @@ impl Command {
         }
     }
 
+    /// The keys by which it finds its way to a leader: those that it names, and those that a script is given.
+    pub fn routing_keys(&self) -> Vec<Bytes> {
+        match self.name {
+            Name::Eval | Name::Evalsha => {
+                let count = std::str::from_utf8(&self.args[2]).ok().and_then(|n| n.parse().ok());
+                self.args.iter().skip(3).take(count.unwrap_or(0)).cloned().collect()
+            }
+            _ => self.keys(),
+        }
+    }
+
     /// Whether it looks at keys that it does not name.
     pub fn looks_at_all(&self) -> bool {
         use Name::{Dbsize, Flushall, Flushdb, Keys, Scan};

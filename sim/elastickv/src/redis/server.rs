@@ -217,7 +217,7 @@ impl<E: Env> Server<E> {
             return all().collect();
         }
         let routes = coordinator.routes().borrow();
-        let keys = commands.iter().flat_map(Command::keys);
+        let keys = commands.iter().flat_map(Command::routing_keys);
         let mut groups: Vec<GroupId> = keys.map(|key| routes.route(&key).group).collect();
         groups.sort_unstable();
         groups.dedup();
