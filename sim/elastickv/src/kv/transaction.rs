@@ -73,6 +73,12 @@ impl Transaction {
         first.filter(|_| parts.next().is_none())
     }
 
+    /// Its only part, if it has one.
+    pub fn into_alone(mut self) -> Option<TxnRequest> {
+        let (_, part) = self.parts.pop_first()?;
+        self.parts.is_empty().then_some(part)
+    }
+
     /// Its parts, in the groups' order.
     pub fn parts(&self) -> impl Iterator<Item = (GroupId, &TxnRequest)> {
         self.parts.iter().map(|(group, part)| (*group, part))

@@ -1,8 +1,6 @@
 //! Commands against a store, as one client would see them.
 
 use super::*;
-use crate::env::RequestId;
-use crate::kv::request::TxnRequest;
 use crate::redis::command::Command;
 use crate::redis::resp::Reply;
 
@@ -24,7 +22,7 @@ impl Solo {
         };
         let replies = commands.iter().map(|line| run(line)).collect();
         if !context.is_read_only() {
-            let mut txn = only(context);
+            let mut txn = context.into_txn().into_alone().expect("one group");
             self.ts += 10;
             txn.commit_ts = self.ts;
             self.store.write(&txn.mutations(), self.ts, self.ts);
@@ -48,12 +46,6 @@ impl Solo {
             other => format!("{other:?}"),
         }
     }
-}
-
-/// The transaction of one group.
-fn only(context: Context<'_>) -> TxnRequest {
-    let txn = context.into_txn().named(RequestId::default());
-    txn.alone().expect("one group").1.clone()
 }
 
 fn wrong_type() -> Reply {
@@ -140,7 +132,7 @@ fn items_of_a_longer_binary_key_are_not_read_with_those_of_a_shorter() {
     let longer = [&b"k"[..], &(1u64 << 63).to_be_bytes()].concat();
     let mut context = Context::new(&redis.store, redis.ts, 0);
     context.push(&longer, &["intruder".into()], false).unwrap();
-    let mutations = only(context).mutations();
+    let mutations = context.into_txn().into_alone().expect("one group").mutations();
     redis.ts += 10;
     redis.store.write(&mutations, redis.ts, redis.ts);
     assert_eq!(redis.list("k"), "1 2");
@@ -152,7 +144,7 @@ fn what_a_write_read_is_in_its_read_set() {
     let mut context = Context::new(&store, 1, 0);
     context.push(b"k", &["1".into()], false).unwrap();
     context.string(b"other").unwrap();
-    let txn = only(context);
+    let txn = context.into_txn().into_alone().expect("one group");
     for key in [
         keys::string(b"k"),
         keys::fence(Kind::List, b"k"),
@@ -225,7 +217,7 @@ fn writers_of_one_key_conflict_whatever_types_they_make_it() {
             let empty = Store::default();
             let mut context = Context::new(&empty, 1, 0);
             command.apply(&mut context).expect("an empty store takes it");
-            let txn = only(context);
+            let txn = context.into_txn().into_alone().expect("one group");
             redis.ts = 5;
             redis.one(first);
             let written = txn.elems.iter().map(|elem| &elem.key);
@@ -318,7 +310,7 @@ fn who_asked_what_a_key_holds_conflicts_with_who_deletes_it() {
                 let command = Command::parse(args).expect("it is one");
                 command.apply(&mut context).expect("nothing is in the way");
             }
-            only(context).read_keys
+            context.into_txn().into_alone().expect("one group").read_keys
         };
         assert!(redis.store.check(reads.iter(), ts).is_ok(), "{maker}: nothing has changed yet");
         redis.one("DEL k");

@@ -1,6 +1,5 @@
 use super::super::resp::DEPTH_MAX;
 use super::*;
-use crate::env::RequestId;
 use crate::mvcc::Store;
 use crate::redis::scripts::Scripts;
 
@@ -24,7 +23,7 @@ impl Solo {
         let done = command.apply(&mut context);
         let reply = done.unwrap_or_else(|error| Reply::Error(error.to_string()));
         if !context.is_read_only() {
-            let mut txn = context.into_txn(RequestId::default(), self.ts);
+            let mut txn = context.into_txn().into_alone().expect("one group");
             self.ts += 10;
             txn.commit_ts = self.ts;
             self.store.write(&txn.mutations(), self.ts, self.ts);
@@ -361,7 +360,7 @@ fn what_a_script_read_is_in_its_read_set() {
     let args = ["EVAL", script, "2", "k", "l"].map(Bytes::from).to_vec();
     let mut context = Context::new(&redis.store, redis.ts, 0);
     assert_eq!(Command::parse(args).unwrap().apply(&mut context), Ok(Reply::ok()));
-    let txn = context.into_txn(RequestId::default(), redis.ts);
+    let txn = context.into_txn().into_alone().expect("one group");
     for key in ["k", "l"] {
         let record = crate::redis::keys::string(key.as_bytes());
         assert!(txn.read_keys.contains(&record), "{key}");
