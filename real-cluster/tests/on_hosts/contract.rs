@@ -19,7 +19,7 @@ fn hosts_over_ssh_keep_the_contract() {
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
         let agent = PathBuf::from(env!("CARGO_BIN_EXE_real-cluster"));
-        let db = |has_clock| Rc::new(ElastickvNode::new(Vec::new(), 1, has_clock)) as Rc<dyn Db>;
+        let db = |has_clock| Rc::new(ElastickvNode::new(Vec::new(), 2, has_clock)) as Rc<dyn Db>;
         let cluster = SshCluster::connect_all(SshConfig::new(bench.sites(), agent), db)
             .await
             .expect("connected");
