@@ -81,9 +81,9 @@ fn a_plan_is_run_with_the_wiring_of_its_bug_and_refused_with_what_is_unknown() {
     let bug = Bug::ProposalIdProcessCounter;
     plan.told.extra = [("bug".to_owned(), bug.name().to_owned())].into();
     assert_eq!(replay(&plan).wiring, bug.wiring());
-    plan.told.extra.insert("profile".to_owned(), "head".to_owned());
+    plan.told.extra.insert("weather".to_owned(), "wet".to_owned());
     let sentence = Case::planned(plan, "a plan").err().expect("it is refused");
-    assert!(sentence.contains("`profile`, which this build does not know"), "{sentence}");
+    assert!(sentence.contains("`weather`, which this build does not know"), "{sentence}");
 }
 
 /// What a task's turn costs in madsim's clock, tens of nanoseconds, hangs on the order of turns.
