@@ -132,7 +132,8 @@ impl<E: Env> Coordinator<E> {
         self.two_phase(txn).await
     }
 
-    /// `dispatchMultiShardTxn`. Nobody but this call ever commits the primary, so what ends it before it asks for that is definite.
+    /// `dispatchMultiShardTxn`. Nobody but this call ever commits the primary, so what ends it before it asks for that has not happened, whatever the
+    /// error says.
     async fn two_phase(&self, txn: Transaction) -> Result<(), KvError> {
         let (Some(primary), Some((_, first))) = (txn.primary(), txn.parts().next()) else {
             return Err(KvError::InvalidRequest);

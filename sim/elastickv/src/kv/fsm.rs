@@ -103,6 +103,9 @@ pub struct Fsm {
 
 const SNAPSHOT_MAGIC: &[u8; 8] = b"EKVTHLC1";
 
+/// What stands for the key where a transaction looked at all.
+const ANY: &[u8] = b"*";
+
 impl Fsm {
     /// A state machine on what recovery read.
     pub fn new(store: Store, hlc: Rc<Hlc>) -> Fsm {
@@ -191,6 +194,12 @@ impl Fsm {
     fn refusal(&self, txn: &TxnRequest, written: &[Mutation]) -> Option<Response> {
         if let Some(key) = self.prepared.against(txn) {
             return Some(Response::Locked { key: key.clone() });
+        }
+        if txn.whole && self.prepared.writer().is_some() {
+            return Some(Response::Locked { key: ANY.into() });
+        }
+        if txn.whole && self.store.last_commit_ts() > txn.start_ts {
+            return Some(Response::Conflict { key: ANY.into() });
         }
         let touched = written.iter().map(|m| &m.key).chain(&txn.read_keys);
         let conflict = self.store.check(touched, txn.start_ts).err()?;
@@ -335,7 +344,7 @@ mod tests {
             commit_ts,
             read_keys: vec!["read".into()],
             elems: vec![Elem::put(key.into(), Bytes::from_static(b"v"))],
-            phase: Phase::OnePhase,
+            ..TxnRequest::default()
         })
         .encode()
         .into()

@@ -9,7 +9,7 @@
 use super::error::KvError;
 use super::forward::{Call, Forwarder};
 use super::fsm::Decision;
-use super::request::TxnRequest;
+use super::request::{Phase, TxnRequest};
 use super::routes::Routes;
 use super::transaction::Requests;
 use crate::bug::Bug;
@@ -124,6 +124,11 @@ impl<E: Env> LeaderProxy<E> {
             deadline(&self.env, VERIFY_TIMEOUT, self.engine.verify_leader()).await?;
         }
         self.env.yield_point("between VerifyLeader and Propose").await;
+        if let Phase::Prepare { primary, .. } = txn.phase
+            && !self.options.shards.groups().contains(&primary)
+        {
+            return Err(KvError::InvalidRequest);
+        }
         self.verify_ownership(txn, version)?;
         self.engine.propose_txn(txn.clone()).await
     }
@@ -195,9 +200,11 @@ impl<E: Env> LeaderProxy<E> {
                     Err(error @ (KvError::WriteConflict(_) | KvError::TxnAborted)) => {
                         return Err(error);
                     }
-                    Err(error @ (KvError::TxnLocked(_) | KvError::RouteShifted))
-                        if worst.is_definite() =>
-                    {
+                    Err(
+                        error @ (KvError::TxnLocked(_)
+                        | KvError::RouteShifted
+                        | KvError::RouteVersionGone),
+                    ) if worst.is_definite() => {
                         return Err(error);
                     }
                     Err(error) if worst.is_definite() => worst = error,

@@ -163,6 +163,7 @@ mod tests {
                 start_ts: (self.1 - 1) * 10,
                 commit_ts: self.1 * 10,
                 read_keys: keys(reads),
+                whole: reads == "*",
                 elems: keys(writes).into_iter().map(|key| Elem::put(key, "v".into())).collect(),
             };
             self.0.apply(self.1, Payload::Txn(txn).encode().into()).response
@@ -227,6 +228,22 @@ mod tests {
         assert_eq!(log.prepare(TWO, "r", "x"), locked("r"), "who prepares would hold it, too");
         let alone = log.apply(Phase::OnePhase, TWO, "r", "x");
         assert!(matches!(alone, Response::Committed { .. }), "{alone:?}");
+    }
+
+    #[test]
+    fn who_looked_at_all_keys_conflicts_with_whoever_wrote_any() {
+        let mut log = Log::new();
+        log.apply(Phase::OnePhase, TWO, "", "a");
+        let committed = log.apply(Phase::OnePhase, ONE, "*", "b");
+        assert!(matches!(committed, Response::Committed { .. }), "nothing was written meanwhile");
+        log.1 = 1;
+        let other = RequestId { node: 2, boot: 1, counter: 1 };
+        let any = Response::Conflict { key: "*".into() };
+        assert_eq!(log.apply(Phase::OnePhase, other, "*", "c"), any);
+        log.1 = 5;
+        let third = RequestId { node: 3, boot: 1, counter: 1 };
+        log.prepare(third, "", "z");
+        assert_eq!(log.apply(Phase::OnePhase, other, "*", "c"), locked("*"));
     }
 
     #[test]

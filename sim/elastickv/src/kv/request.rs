@@ -14,9 +14,12 @@ const TXN: u8 = 0x00;
 const HLC_LEASE: u8 = 0x02;
 const PHASE: u8 = 0x08;
 const COMPACT: u8 = 0x09;
+const ONE_PHASE: u8 = 0;
 const PREPARE: u8 = 1;
 const COMMIT: u8 = 2;
 const ABORT: u8 = 3;
+/// Over the phase: of a transaction that looked at all keys.
+const WHOLE: u8 = 0x80;
 const UNSTAMPED: u32 = u32::MAX;
 
 /// One write of a transaction.
@@ -72,6 +75,8 @@ pub struct TxnRequest {
     pub start_ts: u64,
     /// When its versions appear; 0 until it is stamped.
     pub commit_ts: u64,
+    /// Whether any write at all after `start_ts` is a conflict: it looked at all keys.
+    pub whole: bool,
     /// Keys whose change after `start_ts` is a conflict, besides the keys written.
     pub read_keys: Vec<Bytes>,
     /// Its writes.
@@ -122,7 +127,7 @@ impl Payload {
                 w.u8(COMPACT).u64(*min_ts);
             }
             Payload::Txn(txn) => {
-                write_phase(&mut w, txn.phase);
+                write_phase(&mut w, txn.phase, txn.whole);
                 write_request_id(&mut w, txn.request);
                 w.u64(txn.start_ts).u64(txn.commit_ts).u32(txn.read_keys.len() as u32);
                 for key in &txn.read_keys {
@@ -145,13 +150,22 @@ impl Payload {
             HLC_LEASE => Payload::HlcLease { ceiling_ms: r.u64()? },
             COMPACT => Payload::Compact { min_ts: r.u64()? },
             kind @ (TXN | PHASE) => {
-                let phase = if kind == TXN { Phase::OnePhase } else { read_phase(&mut r)? };
+                let (phase, whole) =
+                    if kind == TXN { (Phase::OnePhase, false) } else { read_phase(&mut r)? };
                 let request = read_request_id(&mut r)?;
                 let (start_ts, commit_ts) = (r.u64()?, r.u64()?);
                 let read_keys = (0..r.count(4)?).map(|_| r.bytes()).collect::<Result<_, _>>()?;
                 let elems =
                     (0..r.count(9)?).map(|_| read_elem(&mut r)).collect::<Result<_, _>>()?;
-                Payload::Txn(TxnRequest { phase, request, start_ts, commit_ts, read_keys, elems })
+                Payload::Txn(TxnRequest {
+                    phase,
+                    whole,
+                    request,
+                    start_ts,
+                    commit_ts,
+                    read_keys,
+                    elems,
+                })
             }
             _ => return Err(Malformed),
         };
@@ -160,24 +174,29 @@ impl Payload {
     }
 }
 
-fn write_phase(w: &mut Writer, phase: Phase) {
+fn write_phase(w: &mut Writer, phase: Phase, whole: bool) {
+    let mark = if whole { WHOLE } else { 0 };
     match phase {
-        Phase::OnePhase => w.u8(TXN),
+        Phase::OnePhase if !whole => w.u8(TXN),
+        Phase::OnePhase => w.u8(PHASE).u8(ONE_PHASE | mark),
         Phase::Prepare { primary, expires_ms } => {
-            w.u8(PHASE).u8(PREPARE).u16(primary.0).u64(expires_ms)
+            w.u8(PHASE).u8(PREPARE | mark).u16(primary.0).u64(expires_ms)
         }
-        Phase::Commit => w.u8(PHASE).u8(COMMIT),
-        Phase::Abort => w.u8(PHASE).u8(ABORT),
+        Phase::Commit => w.u8(PHASE).u8(COMMIT | mark),
+        Phase::Abort => w.u8(PHASE).u8(ABORT | mark),
     };
 }
 
-fn read_phase(r: &mut Reader) -> Result<Phase, Malformed> {
-    match r.u8()? {
-        PREPARE => Ok(Phase::Prepare { primary: GroupId(r.u16()?), expires_ms: r.u64()? }),
-        COMMIT => Ok(Phase::Commit),
-        ABORT => Ok(Phase::Abort),
-        _ => Err(Malformed),
-    }
+fn read_phase(r: &mut Reader) -> Result<(Phase, bool), Malformed> {
+    let word = r.u8()?;
+    let phase = match word & !WHOLE {
+        ONE_PHASE => Phase::OnePhase,
+        PREPARE => Phase::Prepare { primary: GroupId(r.u16()?), expires_ms: r.u64()? },
+        COMMIT => Phase::Commit,
+        ABORT => Phase::Abort,
+        _ => return Err(Malformed),
+    };
+    Ok((phase, word & WHOLE != 0))
 }
 
 fn read_elem(r: &mut Reader) -> Result<Elem, Malformed> {
@@ -206,6 +225,7 @@ mod tests {
     fn txn() -> TxnRequest {
         TxnRequest {
             phase: Phase::OnePhase,
+            whole: false,
             request: RequestId { node: 2, boot: 3, counter: 4 },
             start_ts: 10,
             commit_ts: 0x0102_0304_0506_0708,
@@ -225,9 +245,11 @@ mod tests {
     fn a_payload_reads_back_as_it_was_written_and_a_short_one_is_malformed() {
         let prepare = Phase::Prepare { primary: GroupId(2), expires_ms: 9 };
         let phases = [Phase::OnePhase, prepare, Phase::Commit, Phase::Abort];
-        let txns = phases.map(|phase| Payload::Txn(TxnRequest { phase, ..txn() }));
+        let txns = phases.iter().flat_map(|phase| {
+            [true, false].map(|whole| TxnRequest { phase: *phase, whole, ..txn() })
+        });
         for payload in txns
-            .into_iter()
+            .map(Payload::Txn)
             .chain([Payload::HlcLease { ceiling_ms: 77 }, Payload::Compact { min_ts: 5 }])
         {
             let bytes = payload.encode();

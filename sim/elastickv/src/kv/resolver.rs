@@ -19,10 +19,12 @@ impl<E: Env> Coordinator<E> {
         let primary = self.shard(lock.primary).ok_or(KvError::RouteShifted)?;
         let decided = match primary.decision(lock.txn).await? {
             Decision::Pending if lock.expires_ms <= self.env().wall_ms() => {
-                self.env().reached("expired transaction rolled back");
                 match self.decide(lock.primary, lock.txn, Phase::Abort).await {
                     Ok(_) => Decision::Committed,
-                    Err(KvError::TxnAborted) => Decision::Aborted,
+                    Err(KvError::TxnAborted) => {
+                        self.env().reached("expired transaction rolled back");
+                        Decision::Aborted
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -67,14 +69,18 @@ impl<E: Env> Coordinator<E> {
         if every.is_zero() {
             return;
         }
+        let mut rest = every;
         loop {
-            self.env().sleep(every).await;
+            self.env().sleep(rest).await;
+            rest = every;
             let Some(to) = self.default_shard().engine().leader() else { continue };
             for shard in &self.shards()[1..] {
-                if to != self.env().id() && shard.engine().is_leader() {
+                let engine = shard.engine();
+                let hands_over = to != self.env().id() && engine.is_leader() && engine.keeps_up(to);
+                // Proposals are refused meanwhile: one that comes to nothing is not begun again soon.
+                if hands_over && engine.transfer_leadership(to).is_ok() {
                     self.env().reached("leader gathered");
-                    // A node that is no voter of this group, or lags, does not take over; the next turn tries again.
-                    let _ = shard.engine().transfer_leadership(to);
+                    rest = every * 5;
                 }
             }
         }

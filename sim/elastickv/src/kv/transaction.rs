@@ -59,6 +59,17 @@ impl Transaction {
         Transaction { parts }
     }
 
+    /// The same of a transaction that looked at all keys: every group has part in it, and it is refused if anything at all was
+    /// written there after the snapshot.
+    #[must_use]
+    pub fn whole(mut self, snapshots: &BTreeMap<GroupId, u64>) -> Transaction {
+        for (group, start_ts) in snapshots {
+            let part = TxnRequest { start_ts: *start_ts, ..TxnRequest::default() };
+            self.parts.entry(*group).or_insert(part).whole = true;
+        }
+        self
+    }
+
     /// The same, by this identity.
     #[must_use]
     pub fn named(mut self, request: RequestId) -> Transaction {

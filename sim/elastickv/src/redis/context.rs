@@ -117,12 +117,13 @@ impl<'a> Context<'a> {
     pub fn into_txn(self) -> Transaction {
         let plain = self.writes.into_iter().map(|(key, value)| Elem { key, value, stamp_at: None });
         let snapshots = self.view.snapshots();
-        Transaction::parted(
+        let txn = Transaction::parted(
             self.view.routes(),
             self.read_keys,
             plain.chain(self.stamped),
             |group| snapshots.get(&group).copied().unwrap_or_default(),
-        )
+        );
+        if self.looked_at_all { txn.whole(&snapshots) } else { txn }
     }
 }
 
@@ -150,6 +151,15 @@ impl Context<'_> {
         Ok(match self.type_of(key)? {
             None => None,
             Some(Type::String) => self.live_string(key).and_then(|(_, expires)| expires),
+            // Who makes these expire writes their own record, and no other that was read.
+            Some(Type::Stream) => {
+                self.read(keys::stream(key));
+                self.collection_expires(key)
+            }
+            Some(Type::Hll) => {
+                self.read(keys::hll(key));
+                self.collection_expires(key)
+            }
             Some(_) => self.collection_expires(key),
         })
     }

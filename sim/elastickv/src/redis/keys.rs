@@ -15,6 +15,7 @@ use bytes::Bytes;
 const STRING: &[u8] = b"!redis|str|";
 const TTL: &[u8] = b"!redis|ttl|";
 const LIST_ITEM: &[u8] = b"!lst|itm|";
+const LIST_META_OF_D: &[u8] = b"!lst|metd|";
 const STREAM: &[u8] = b"!stream|meta|";
 const STREAM_ENTRY: &[u8] = b"!stream|entry|";
 const HLL: &[u8] = b"!redis|hll|";
@@ -174,9 +175,10 @@ pub fn fences(kind: Kind) -> &'static [u8] {
     kind.fence()
 }
 
-/// The base meta record.
+/// The base meta record. Of a list whose key begins as what deltas begin with, under a prefix of its own.
 pub fn meta(kind: Kind, key: &[u8]) -> Bytes {
     match kind {
+        Kind::List if key.starts_with(b"d|") => join(&[LIST_META_OF_D, key]),
         Kind::List => join(&[kind.meta(), key]),
         _ => join(&[kind.meta(), &len4(key), key]),
     }
@@ -241,7 +243,7 @@ pub fn delta(kind: Kind, key: &[u8], seq_in_txn: u32, by: Meta) -> Elem {
 /// The user's key inside an internal one, for messages to people (`normalizeRetryableRedisTxnKey`).
 pub fn user_key(internal: &[u8]) -> &[u8] {
     let fences = Kind::ALL.map(Kind::fence);
-    for prefix in [STRING, TTL, HLL].into_iter().chain(fences) {
+    for prefix in [STRING, TTL, HLL, LIST_META_OF_D].into_iter().chain(fences) {
         if let Some(key) = internal.strip_prefix(prefix) {
             return key;
         }
@@ -347,6 +349,11 @@ mod tests {
         all.extend([Kind::Hash, Kind::Set, Kind::Zset].map(|kind| member(kind, b"k", b"member")));
         for internal in all {
             assert_eq!(user_key(&internal), b"k", "{internal:?}");
+        }
+        for odd in [&b"d|"[..], b"d|7", b"d|\0\0\0\x01k", b"k|", b""] {
+            for internal in [meta(Kind::List, odd), delta(Kind::List, odd, 0, Meta::grown(1)).key] {
+                assert_eq!(user_key(&internal), odd, "{internal:?}");
+            }
         }
     }
 

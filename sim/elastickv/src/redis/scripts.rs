@@ -1,7 +1,9 @@
 //! The scripts that a node knows by their SHA-1 (`scriptCache` of `adapter/redis.go`), and SCRIPT LOAD, EXISTS, FLUSH.
 //!
 //! Not replicated, as upstream: whoever leads after another knows none of that one's scripts, and says NOSCRIPT to EVALSHA until a client
-//! sends the script again. A follower passes EVALSHA and SCRIPT on as they are, so it is the leader that knows. SCRIPT is
+//! sends the script again. A follower passes EVALSHA and SCRIPT on as they are, so it is the leader that knows. Where
+//! there are several groups, SCRIPT goes to the leader of the default group and EVALSHA to the leader of its keys: while those are two,
+//! the latter says NOSCRIPT. SCRIPT is
 //! Redis', beyond upstream: clients load with it what they call by name.
 
 use super::command::{Command, CommandError, Name, is};

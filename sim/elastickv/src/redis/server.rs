@@ -26,7 +26,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use transact::{Fence, Snapshot};
+use transact::{Fence, LOCK_BACKOFF_MIN, Snapshot};
 
 mod transact;
 
@@ -259,14 +259,20 @@ impl<E: Env> Server<E> {
         command: Command,
         groups: &[GroupId],
     ) -> Result<Result<Command, CommandError>, KvError> {
-        self.fence(groups).await?;
-        self.0.env.yield_point("between fence and snapshot").await;
-        let pinned =
-            self.on_snapshot(Snapshot::OfWhatIsApplied, &BTreeMap::new(), |mut context| {
-                command.pinned(&mut context)
+        let mut backoff = LOCK_BACKOFF_MIN;
+        loop {
+            self.fence(groups).await?;
+            self.0.env.yield_point("between fence and snapshot").await;
+            let now = Snapshot::OfWhatIsApplied;
+            let (pinned, held_up_by) = self.on_snapshot(now, &BTreeMap::new(), |mut context| {
+                (command.pinned(&mut context), context.held_up_by())
             });
-        self.fence(groups).await?;
-        Ok(pinned)
+            self.fence(groups).await?;
+            match held_up_by {
+                None => return Ok(pinned),
+                Some((group, lock)) => self.settle(group, lock, &mut backoff).await,
+            }
+        }
     }
 
     /// A command where this node leads.

@@ -167,10 +167,12 @@ impl<E: Env> Engine<E> {
             (raft.is_leader(), raft.conf_state())
         };
         let known = conf.voters.contains(&change.id) || conf.learners.contains(&change.id);
+        // What is sent to the node from now on is stamped with this time, and no less.
+        let now = inner.env.monotonic().as_nanos() as u64;
+        inner.raft.borrow_mut().set_stamp(now);
         inner.raft.borrow_mut().apply_conf_change(&change);
         inner.conf_changed.set(entry.index);
         if !known && change.kind != ConfChangeKind::Remove {
-            let now = inner.env.monotonic().as_nanos() as u64;
             inner.added_at.borrow_mut().insert(change.id, now);
         }
         inner.env.reached(match change.kind {

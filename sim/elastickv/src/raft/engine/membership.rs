@@ -157,6 +157,15 @@ impl<E: Env> Engine<E> {
         }
     }
 
+    /// Whether a voter answers and holds all that is committed, as this leader knows.
+    pub fn keeps_up(&self, node: NodeId) -> bool {
+        let status = self.0.raft.borrow().status();
+        let progress = status.progress.iter().find(|(id, _)| *id == raft_id(node));
+        progress.is_some_and(|(_, progress)| {
+            progress.recent_active && !progress.learner && progress.matched >= status.commit
+        })
+    }
+
     /// Asks the voter to take over; it does as soon as it holds the whole log, or not at all.
     pub fn transfer_leadership(&self, to: NodeId) -> Result<(), MemberError> {
         let inner = &self.0;

@@ -7,7 +7,7 @@ use crate::env::{Env, Fact, RequestId};
 use crate::hlc::LOGICAL_BITS;
 use crate::kv::error::KvError;
 use crate::kv::fsm::Response;
-use crate::kv::request::{Payload, TxnRequest, read_request_id, write_request_id};
+use crate::kv::request::{Payload, Phase, TxnRequest, read_request_id, write_request_id};
 use crate::mvcc::WriteConflict;
 use crate::raft::ProposeError;
 use crate::raft::message::{Entry, EntryKind};
@@ -89,7 +89,7 @@ impl<E: Env> Engine<E> {
         }
         match self.wait(committed?).await? {
             Response::Committed { commit_ts, duplicate } => {
-                if duplicate {
+                if duplicate && txn.phase == Phase::OnePhase {
                     self.0.env.reached("dedup hit");
                 }
                 Ok(commit_ts)

@@ -22,7 +22,7 @@ use std::time::Duration;
 const ATTEMPTS: u32 = 50;
 const BACKOFF_MIN: Duration = Duration::from_millis(1);
 const BACKOFF_MAX: Duration = Duration::from_millis(10);
-const LOCK_BACKOFF_MIN: Duration = Duration::from_millis(5);
+pub(super) const LOCK_BACKOFF_MIN: Duration = Duration::from_millis(5);
 const LOCK_BACKOFF_MAX: Duration = Duration::from_millis(50);
 
 impl<E: Env> Server<E> {
@@ -212,7 +212,7 @@ impl<E: Env> Server<E> {
     }
 
     /// Asks what became of the transaction that holds a key, and waits a little.
-    async fn settle(&self, group: GroupId, lock: Lock, backoff: &mut Duration) {
+    pub(super) async fn settle(&self, group: GroupId, lock: Lock, backoff: &mut Duration) {
         self.0.env.reached("txn locked");
         // Who could not be asked is asked again.
         let settled = self.0.coordinator.resolve(group, lock).await;
