@@ -9,7 +9,8 @@ use std::process::Command;
 use std::time::Duration;
 
 const BUG: &str = "exec_on_follower";
-const FOLDER: &str = "store/redis-append/0x1";
+const SEED: &str = "0x8";
+const FOLDER: &str = "store/redis-append/0x8";
 
 /// A directory of the test's own.
 fn room(name: &str) -> PathBuf {
@@ -29,8 +30,19 @@ fn say(room: &Path, words: &[&str]) -> (Option<i32>, String, String) {
 
 /// A failing run of some seconds.
 fn fails(room: &Path) {
-    let words = ["run", "redis-append", "--bug", BUG, "--time", "4", "--faults", "kill"];
-    let few = ["--interval", "0.3-1", "--clients", "6", "--rate", "100", "--nodes", "3"];
+    let words = ["run", "redis-append", "--bug", BUG, "--seed", SEED, "--time", "4"];
+    let few = [
+        "--faults",
+        "kill",
+        "--interval",
+        "0.3-1",
+        "--clients",
+        "6",
+        "--rate",
+        "100",
+        "--nodes",
+        "3",
+    ];
     let (code, out, err) = say(room, &[&words[..], &few].concat());
     assert_eq!(code, Some(1), "{out}{err}");
 }
