@@ -335,7 +335,11 @@ fn script(test: &str, text: &str) -> LocalConfig {
     let config = config(test, 1);
     fs::create_dir_all(&config.folder).expect("a folder");
     let program = config.folder.join("program");
-    fs::write(&program, text).expect("a file");
+    // Copied by another process: one of ours that is forked meanwhile would hold it open for writing, and nobody could run it.
+    let source = config.folder.join("source");
+    fs::write(&source, text).expect("a file");
+    let copied = std::process::Command::new("cp").args([&source, &program]).status();
+    assert!(copied.expect("there is cp").success());
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it is ours");
     LocalConfig { program, ..config }
 }
