@@ -61,7 +61,7 @@ fn state(id: &str) -> Option<char> {
 fn a_program_is_started_once_and_ends_well_when_it_is_asked_to() {
     let place = Place::new("once");
     let daemon =
-        place.daemon("trap 'echo bye; exit 0' TERM; echo hello; while :; do sleep 0.05; done");
+        place.daemon("trap 'kill $!; echo bye; exit 0' TERM; sleep 600 & echo hello; wait");
     in_real_time(async {
         assert_eq!(daemon.running(&place.here).await, Ok(None));
         assert_eq!(daemon.start(&place.here).await, Ok(Started::Started));
@@ -77,8 +77,9 @@ fn a_program_is_started_once_and_ends_well_when_it_is_asked_to() {
         assert_eq!(daemon.start(&place.here).await, Ok(Started::Started));
         let second = daemon.running(&place.here).await.expect("told").expect("it runs");
         assert_ne!(first, second);
-        let killed = daemon.kill(&place.here).await;
-        assert!(matches!(killed, Ok(2 | 3)), "the leader, the shell and its sleep: {killed:?}");
+        // Its sleep is there before it says so.
+        until("the second hello", || place.log().trim_end().ends_with("hello")).await;
+        assert_eq!(daemon.kill(&place.here).await, Ok(3), "the leader, the shell and its sleep");
     });
 }
 
