@@ -9,6 +9,7 @@ use elastickv::bug::{Bug, Bugs, Profile};
 use elastickv::env::{GroupId, NodeId};
 use elastickv::kv::routes::Shards;
 use elastickv::options::{Options, Wiring};
+use harness::options::GROUPS_MAX;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -62,7 +63,7 @@ pub(super) struct Flags {
     #[arg(long = "join-since", value_name = "GROUP:TERM:INDEX", value_parser = since)]
     join_since: Vec<(GroupId, Since)>,
     /// Raft groups, among which keys are parted by the first two digits of a number; the same on every node.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16), default_value_t = 1)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(GROUPS_MAX)), default_value_t = 1)]
     groups: u16,
     /// The ranges that each group holds at first, in place of --groups: `:m=1,m:=2`; the same on every node.
     #[arg(long, value_name = "RANGES", conflicts_with = "groups")]
@@ -89,7 +90,7 @@ fn peer(text: &str) -> Result<(NodeId, String), String> {
 fn since(text: &str) -> Result<(GroupId, Since), String> {
     let numbers: Option<Vec<u64>> = text.split(':').map(|number| number.parse().ok()).collect();
     match numbers.as_deref() {
-        Some(&[group, term, index]) if (1..=16).contains(&group) => {
+        Some(&[group, term, index]) if (1..=u64::from(GROUPS_MAX)).contains(&group) => {
             Ok((GroupId(group as u16), Since { term, index }))
         }
         _ => Err(format!(

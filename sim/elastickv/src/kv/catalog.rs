@@ -4,13 +4,15 @@
 //! Before the first split there are no rows: the routes are those that every node was started with. A split stays in its group, so
 //! no data moves.
 //!
+//! Differs from upstream: no row for the next range's number, which is one more than the largest.
+//!
 //! Promises: a split is checked against the catalog that it read, all of it, so that of two at a time one is refused and tried again
 //! (F57); a node takes a version only if it is newer than its own. Cannot see: how far behind another node's routes are.
 
 use super::coordinator::Coordinator;
 use super::error::KvError;
 use super::request::Elem;
-use super::routes::{FIRST_VERSION, Route, Routes};
+use super::routes::{Route, Routes};
 use super::transaction::Transaction;
 use crate::codec::{Malformed, Reader, Writer};
 use crate::env::{Env, GroupId};
@@ -18,7 +20,6 @@ use crate::mvcc::Store;
 use bytes::Bytes;
 
 const VERSION: &[u8] = b"!dist|meta|version";
-const NEXT_ROUTE_ID: &[u8] = b"!dist|meta|next_route_id";
 const ROUTE: &[u8] = b"!dist|route|";
 
 /// Tries of a split that others get in the way of.
@@ -62,11 +63,8 @@ fn split(routes: &Routes, stored: bool, at: &[u8]) -> Option<Vec<Elem>> {
     }
     let id = routes.all().iter().map(|route| route.id).max().unwrap_or(0) + 1;
     let new = Route { id, start: Bytes::copy_from_slice(at), group: held.group };
-    let mut elems = vec![
-        Elem::put(Bytes::from_static(VERSION), number(routes.version() + 1)),
-        Elem::put(Bytes::from_static(NEXT_ROUTE_ID), number(id + 1)),
-        row(&new),
-    ];
+    let mut elems =
+        vec![Elem::put(Bytes::from_static(VERSION), number(routes.version() + 1)), row(&new)];
     if !stored {
         elems.extend(routes.all().iter().map(row));
     }
@@ -123,8 +121,7 @@ impl<E: Env> Coordinator<E> {
         if let Some((version, rows)) = stored {
             routes.apply(version, rows);
         }
-        debug_assert!(known || routes.version() == FIRST_VERSION);
-        let read_keys = [VERSION, NEXT_ROUTE_ID].map(Bytes::from_static);
+        let read_keys = [Bytes::from_static(VERSION)];
         let elems = split(&routes, known, at);
         Ok(elems.map(|elems| Transaction::parted(None, read_keys, elems, |_| ts)))
     }

@@ -51,9 +51,13 @@ impl<E: Env> Coordinator<E> {
         let forwarder = Rc::new(Forwarder::new(env.clone()));
         let requests = Rc::new(Requests::of(env.id(), boot));
         let routes = Rc::new(RefCell::new(Routes::first(&options.shards)));
-        let shard = |engine| {
-            let (env, options, requests) = (env.clone(), options.clone(), requests.clone());
-            LeaderProxy::new(env, options, engine, routes.clone(), forwarder.clone(), requests)
+        let shard = |engine| LeaderProxy {
+            env: env.clone(),
+            options: options.clone(),
+            engine,
+            routes: routes.clone(),
+            forwarder: forwarder.clone(),
+            requests: requests.clone(),
         };
         let shards = Rc::new(engines.into_iter().map(shard).collect());
         Coordinator { env, options, shards, routes, requests }
@@ -132,8 +136,8 @@ impl<E: Env> Coordinator<E> {
         self.two_phase(txn).await
     }
 
-    /// `dispatchMultiShardTxn`. Nobody but this call ever commits the primary, so what ends it before it asks for that has not happened, whatever the
-    /// error says.
+    /// `dispatchMultiShardTxn`. Nobody but this call ever commits the primary, so what ends it before it asks for that has
+    /// not happened, whatever the error says.
     async fn two_phase(&self, txn: Transaction) -> Result<(), KvError> {
         let (Some(primary), Some((_, first))) = (txn.primary(), txn.parts().next()) else {
             return Err(KvError::InvalidRequest);

@@ -195,8 +195,8 @@ impl Fsm {
         if let Some(key) = self.prepared.against(txn) {
             return Some(Response::Locked { key: key.clone() });
         }
-        if txn.whole && self.prepared.writer().is_some() {
-            return Some(Response::Locked { key: ANY.into() });
+        if let Some((key, _)) = self.prepared.writer().filter(|_| txn.whole) {
+            return Some(Response::Locked { key: key.clone() });
         }
         if txn.whole && self.store.last_commit_ts() > txn.start_ts {
             return Some(Response::Conflict { key: ANY.into() });

@@ -32,42 +32,17 @@ const VERIFY_TIMEOUT: Duration = Duration::from_secs(5);
 
 mod mistakes;
 
-/// The way to one group. Cheap to clone.
+/// The way to one group, by this node's engine of it. The coordinator makes one for each.
 pub struct LeaderProxy<E: Env> {
-    env: E,
-    options: Rc<Options>,
-    engine: Engine<E>,
-    routes: Rc<RefCell<Routes>>,
-    forwarder: Rc<Forwarder<E>>,
-    requests: Rc<Requests>,
-}
-
-impl<E: Env> Clone for LeaderProxy<E> {
-    fn clone(&self) -> Self {
-        LeaderProxy {
-            env: self.env.clone(),
-            options: self.options.clone(),
-            engine: self.engine.clone(),
-            routes: self.routes.clone(),
-            forwarder: self.forwarder.clone(),
-            requests: self.requests.clone(),
-        }
-    }
+    pub(super) env: E,
+    pub(super) options: Rc<Options>,
+    pub(super) engine: Engine<E>,
+    pub(super) routes: Rc<RefCell<Routes>>,
+    pub(super) forwarder: Rc<Forwarder<E>>,
+    pub(super) requests: Rc<Requests>,
 }
 
 impl<E: Env> LeaderProxy<E> {
-    /// By this node's engine of the group.
-    pub fn new(
-        env: E,
-        options: Rc<Options>,
-        engine: Engine<E>,
-        routes: Rc<RefCell<Routes>>,
-        forwarder: Rc<Forwarder<E>>,
-        requests: Rc<Requests>,
-    ) -> LeaderProxy<E> {
-        LeaderProxy { env, options, engine, routes, forwarder, requests }
-    }
-
     /// Which group.
     pub fn group(&self) -> GroupId {
         self.engine.group()

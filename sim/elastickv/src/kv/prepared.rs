@@ -97,17 +97,20 @@ impl Prepared {
         read.or_else(|| written().find(|key| self.locks.contains_key(*key)))
     }
 
-    /// Who will write one of the keys, if anybody will: what is read of it now may be over already.
-    pub fn hides<'a>(&self, mut keys: impl Iterator<Item = &'a Bytes>) -> Option<Lock> {
+    /// Who will write one of the keys, and which, if anybody will: what is read of it now may be over already.
+    pub fn hides<'a>(
+        &self,
+        mut keys: impl Iterator<Item = &'a Bytes>,
+    ) -> Option<(&'a Bytes, Lock)> {
         if self.locks.is_empty() {
             return None;
         }
-        keys.find_map(|key| self.locks.get(key).filter(|lock| lock.writes)).copied()
+        keys.find_map(|key| Some((key, *self.locks.get(key).filter(|lock| lock.writes)?)))
     }
 
-    /// Who will write anything at all.
-    pub fn writer(&self) -> Option<Lock> {
-        self.locks.values().find(|lock| lock.writes).copied()
+    /// Who will write anything at all, and what.
+    pub fn writer(&self) -> Option<(&Bytes, Lock)> {
+        self.locks.iter().find(|(_, lock)| lock.writes).map(|(key, lock)| (key, *lock))
     }
 
     /// Who holds the key.
@@ -222,8 +225,9 @@ mod tests {
         for (reads, writes, held) in [("", "w", "w"), ("", "r", "r"), ("w", "x", "w")] {
             assert_eq!(log.apply(Phase::OnePhase, TWO, reads, writes), locked(held));
         }
-        let lock = log.0.prepared().hides([Bytes::from("r"), "w".into()].iter());
-        assert_eq!(lock.map(|lock| (lock.txn, lock.writes)), Some((ONE, true)));
+        let keys = [Bytes::from("r"), "w".into()];
+        let lock = log.0.prepared().hides(keys.iter());
+        assert_eq!(lock.map(|(key, lock)| (key.clone(), lock.txn)), Some(("w".into(), ONE)));
         assert_eq!(log.0.prepared().hides([Bytes::from("r")].iter()), None);
         assert_eq!(log.prepare(TWO, "r", "x"), locked("r"), "who prepares would hold it, too");
         let alone = log.apply(Phase::OnePhase, TWO, "r", "x");
@@ -243,7 +247,7 @@ mod tests {
         log.1 = 5;
         let third = RequestId { node: 3, boot: 1, counter: 1 };
         log.prepare(third, "", "z");
-        assert_eq!(log.apply(Phase::OnePhase, other, "*", "c"), locked("*"));
+        assert_eq!(log.apply(Phase::OnePhase, other, "*", "c"), locked("z"));
     }
 
     #[test]

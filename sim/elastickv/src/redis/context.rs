@@ -8,9 +8,8 @@
 
 use super::command::CommandError;
 use super::keys::{self, Kind, Meta};
-use super::view::View;
+use super::view::{HeldUp, View};
 use crate::env::GroupId;
-use crate::kv::prepared::Lock;
 use crate::kv::request::Elem;
 use crate::kv::transaction::Transaction;
 use crate::mvcc::Store;
@@ -99,8 +98,8 @@ impl<'a> Context<'a> {
         self.writes.is_empty() && self.stamped.is_empty()
     }
 
-    /// Who will write what was read here, if a transaction is prepared that will, and in which group: it may have happened already.
-    pub fn held_up_by(&self) -> Option<(GroupId, Lock)> {
+    /// Who will write what was read here, if a transaction is prepared that will: it may have happened already.
+    pub fn held_up_by(&self) -> Option<HeldUp> {
         self.view.held_up_by(self.read_keys.iter(), self.looked_at_all)
     }
 

@@ -282,7 +282,8 @@ pub fn size(context: &mut Context<'_>) -> Result {
     Ok(Reply::Integer(context.all_keys()?.len() as i64))
 }
 
-/// `FLUSHALL`, `FLUSHDB`: there is one database.
+/// `FLUSHALL`, `FLUSHDB`: there is one database. Like all that looks at every key and writes, refused where anything is written meanwhile, and
+/// tried again as often as any conflict (upstream: DEL_PREFIX, which asks nobody).
 pub fn flush(context: &mut Context<'_>) -> Result {
     context.erase_everything()?;
     Ok(Reply::ok())

@@ -21,7 +21,6 @@ use crate::kv::leader_proxy::{LeaderProxy, deadline};
 use crate::options::Options;
 use bytes::{Bytes, BytesMut};
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
@@ -194,10 +193,7 @@ impl<E: Env> Server<E> {
         let groups = self.groups(std::slice::from_ref(&command));
         if !inner.coordinator.leads(&groups) {
             if command.name == Name::Lrange && inner.options.bugs.has(Bug::LrangeLocalOnFollower) {
-                return Ok(self
-                    .run(&[command], Snapshot::OfWhatIsApplied, &BTreeMap::new())
-                    .replies
-                    .remove(0));
+                return Ok(self.run(&[command], Snapshot::OfWhatIsApplied).replies.remove(0));
             }
             let leader = self.leader(&groups)?;
             let patience = command.patience().map_or(Duration::ZERO, |time| self.at_most(time));
@@ -264,13 +260,13 @@ impl<E: Env> Server<E> {
             self.fence(groups).await?;
             self.0.env.yield_point("between fence and snapshot").await;
             let now = Snapshot::OfWhatIsApplied;
-            let (pinned, held_up_by) = self.on_snapshot(now, &BTreeMap::new(), |mut context| {
+            let (pinned, held_up_by) = self.on_snapshot(now, |mut context| {
                 (command.pinned(&mut context), context.held_up_by())
             });
             self.fence(groups).await?;
             match held_up_by {
                 None => return Ok(pinned),
-                Some((group, lock)) => self.settle(group, lock, &mut backoff).await,
+                Some(held) => self.settle(held.group, held.lock, &mut backoff).await,
             }
         }
     }

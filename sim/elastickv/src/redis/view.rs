@@ -10,6 +10,16 @@ use crate::mvcc::Store;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
+/// A key that another transaction is about to write.
+pub struct HeldUp {
+    /// Whose key it is.
+    pub group: GroupId,
+    /// The key.
+    pub key: Bytes,
+    /// Who holds it.
+    pub lock: Lock,
+}
+
 /// One group's store.
 pub struct Part<'a> {
     /// Which group.
@@ -86,16 +96,16 @@ impl<'a> View<'a> {
         part.store.range_at(first, last, part.ts)
     }
 
-    /// Who will write one of the keys, or any key, and in which group.
+    /// Who will write one of the keys, or any key.
     pub fn held_up_by<'k>(
         &self,
         keys: impl Iterator<Item = &'k Bytes> + Clone,
         any: bool,
-    ) -> Option<(GroupId, Lock)> {
+    ) -> Option<HeldUp> {
         self.parts.iter().find_map(|part| {
             let prepared = part.prepared?;
             let found = if any { prepared.writer() } else { prepared.hides(keys.clone()) };
-            found.map(|lock| (part.group, lock))
+            found.map(|(key, lock)| HeldUp { group: part.group, key: key.clone(), lock })
         })
     }
 

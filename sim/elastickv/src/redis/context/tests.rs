@@ -317,3 +317,20 @@ fn who_asked_what_a_key_holds_conflicts_with_who_deletes_it() {
         assert!(redis.store.check(reads.iter(), ts).is_err(), "{maker}: it is gone");
     }
 }
+
+#[test]
+fn who_looks_at_all_keys_and_writes_is_in_the_way_of_every_other_write() {
+    for (line, whole) in [("DBSIZE", true), ("KEYS *", true), ("FLUSHALL", true), ("GET k", false)]
+    {
+        let mut redis = Solo::default();
+        redis.one("SET k 1");
+        let mut context = Context::new(&redis.store, redis.ts, 0);
+        for line in [line, "SET other 1"] {
+            let args = line.split(' ').map(|w| Bytes::copy_from_slice(w.as_bytes())).collect();
+            let command = Command::parse(args).expect("it is one");
+            command.apply(&mut context).expect("nothing is in the way");
+        }
+        let txn = context.into_txn().into_alone().expect("one group");
+        assert_eq!(txn.whole, whole, "{line}");
+    }
+}

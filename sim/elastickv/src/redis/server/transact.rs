@@ -6,7 +6,7 @@
 use super::super::command::Command;
 use super::super::context::Context;
 use super::super::resp::Reply;
-use super::super::view::{Part, View};
+use super::super::view::{HeldUp, Part, View};
 use super::{Server, error_reply};
 use crate::bug::Bug;
 use crate::env::{Draw, Env, Fact, GroupId};
@@ -38,7 +38,7 @@ impl<E: Env> Server<E> {
             let ran = self.ask(commands, asked, Fence::Always, &mut groups).await?;
             match ran.held_up_by {
                 None => return Ok(ran.replies),
-                Some((group, lock)) => self.settle(group, lock, &mut backoff).await,
+                Some(held) => self.settle(held.group, held.lock, &mut backoff).await,
             }
         }
     }
@@ -56,17 +56,17 @@ impl<E: Env> Server<E> {
         loop {
             let ran = self.ask(&commands, Snapshot::ToStartFrom, fence, &mut groups).await?;
             attempt += 1;
-            if let Some((group, lock)) = ran.held_up_by
+            if let Some(held) = &ran.held_up_by
                 && attempt <= ATTEMPTS
             {
-                self.settle(group, lock, &mut lock_backoff).await;
+                self.settle(held.group, held.lock, &mut lock_backoff).await;
                 continue;
             }
             let Some(txn) = ran.txn else {
                 match (fence, ran.held_up_by) {
                     // Nothing to write after all: then this was a read, and no conflict check will tell if it was stale.
                     (Fence::OnlyForReads, _) => fence = Fence::Always,
-                    (_, Some(_)) => return Err(KvError::TxnLocked(Bytes::new())),
+                    (_, Some(held)) => return Err(KvError::TxnLocked(held.key)),
                     (_, None) => return Ok(ran.replies),
                 }
                 continue;
@@ -95,7 +95,7 @@ impl<E: Env> Server<E> {
     async fn ask(
         &self,
         commands: &[Command],
-        snapshot: Snapshot,
+        snapshot: Snapshot<'_>,
         fence: Fence,
         groups: &mut Vec<GroupId>,
     ) -> Result<Ran, KvError> {
@@ -108,19 +108,15 @@ impl<E: Env> Server<E> {
                     self.0.env.yield_point("between fence and snapshot").await;
                 }
             }
-            let ran = self.run(commands, snapshot, &early);
+            let at = if early.is_empty() { snapshot } else { Snapshot::ChosenBefore(&early) };
+            let ran = self.run(commands, at);
             if fence == Fence::Always && early.is_empty() {
                 self.fence(groups).await?;
             }
-            let met = groups.len();
-            groups.extend(
-                ran.groups
-                    .iter()
-                    .filter(|group| !groups.contains(group))
-                    .copied()
-                    .collect::<Vec<_>>(),
-            );
-            if groups.len() > met {
+            let more = ran.groups.iter().filter(|group| !groups.contains(group)).copied();
+            let more: Vec<GroupId> = more.collect();
+            if !more.is_empty() {
+                groups.extend(more);
                 if !self.0.coordinator.leads(groups) {
                     return Err(KvError::SpansLeaders);
                 }
@@ -145,14 +141,9 @@ impl<E: Env> Server<E> {
 
     /// Runs commands one after the other on a snapshot. A mistake of the client's is its own reply: in EXEC an element
     /// of the array.
-    pub(super) fn run(
-        &self,
-        commands: &[Command],
-        snapshot: Snapshot,
-        early: &BTreeMap<GroupId, u64>,
-    ) -> Ran {
+    pub(super) fn run(&self, commands: &[Command], snapshot: Snapshot<'_>) -> Ran {
         let is_sharded = self.0.coordinator.is_sharded();
-        self.on_snapshot(snapshot, early, |mut context| {
+        self.on_snapshot(snapshot, |mut context| {
             let mut apply =
                 |command: &Command| command.apply(&mut context).unwrap_or_else(error_reply);
             let replies = commands.iter().map(&mut apply).collect();
@@ -166,8 +157,7 @@ impl<E: Env> Server<E> {
     /// Does something with what every group holds at this moment.
     pub(super) fn on_snapshot<T>(
         &self,
-        snapshot: Snapshot,
-        early: &BTreeMap<GroupId, u64>,
+        snapshot: Snapshot<'_>,
         work: impl FnOnce(Context<'_>) -> T,
     ) -> T {
         let coordinator = &self.0.coordinator;
@@ -175,8 +165,7 @@ impl<E: Env> Server<E> {
             coordinator.shards().iter().map(|shard| shard.engine().fsm().borrow()).collect();
         let routes = coordinator.routes().borrow();
         let parts = coordinator.shards().iter().zip(&fsms).map(|(shard, fsm)| {
-            let group = shard.group();
-            let ts = early.get(&group).copied().unwrap_or_else(|| self.ts(fsm, snapshot));
+            let (group, ts) = (shard.group(), self.ts(shard.group(), fsm, snapshot));
             self.0.env.observe(group, Fact::SnapshotRead { ts, applied: fsm.applied() });
             Part { group, store: &fsm.store, prepared: Some(fsm.prepared()), ts }
         });
@@ -203,9 +192,10 @@ impl<E: Env> Server<E> {
     }
 
     /// The newest snapshot of what is applied here; an empty store has one, too.
-    fn ts(&self, fsm: &Fsm, snapshot: Snapshot) -> u64 {
+    fn ts(&self, group: GroupId, fsm: &Fsm, snapshot: Snapshot<'_>) -> u64 {
         let from_clock = self.0.options.bugs.has(Bug::StartTsFromHlcNext);
         match snapshot {
+            Snapshot::ChosenBefore(chosen) => chosen.get(&group).copied().unwrap_or(1),
             Snapshot::ToStartFrom if from_clock => fsm.hlc.next(self.0.env.wall_ms()),
             _ => fsm.store.last_commit_ts().max(1),
         }
@@ -248,16 +238,18 @@ pub(super) struct Ran {
     /// The groups that they touched, if there are several.
     groups: BTreeSet<GroupId>,
     /// Who will write what they read.
-    held_up_by: Option<(GroupId, Lock)>,
+    held_up_by: Option<HeldUp>,
 }
 
 /// Which snapshot.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Snapshot {
+#[derive(Clone, Copy)]
+pub(super) enum Snapshot<'a> {
     /// To answer from.
     OfWhatIsApplied,
     /// To base writes on.
     ToStartFrom,
+    /// What was chosen before the fence (S6), of each group.
+    ChosenBefore(&'a BTreeMap<GroupId, u64>),
 }
 
 /// When a write asks for a fence before its snapshot.
