@@ -16,5 +16,6 @@ pub mod kv;
 pub mod mvcc;
 pub mod node;
 pub mod options;
+pub mod pool;
 pub mod raft;
 pub mod redis;

@@ -15,12 +15,11 @@ use super::routes::FIRST_VERSION;
 use crate::admin;
 use crate::codec::{FRAME_HEADER, Malformed, Reader, Writer, frame_at, frame_into};
 use crate::env::{Env, GroupId, Listener, NodeId, Port, RequestId};
+use crate::pool::Pool;
 use crate::redis::pubsub::Channels;
 use crate::redis::relay;
 use bytes::Bytes;
 use futures_util::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -88,13 +87,13 @@ impl Call {
 /// Calls other nodes; keeps idle streams.
 pub struct Forwarder<E: Env> {
     env: E,
-    idle: RefCell<BTreeMap<NodeId, Vec<E::Socket>>>,
+    idle: Pool<E::Socket>,
 }
 
 impl<E: Env> Forwarder<E> {
     /// With no stream open.
     pub fn new(env: E) -> Forwarder<E> {
-        Forwarder { env, idle: RefCell::default() }
+        Forwarder { env, idle: Pool::new(POOL) }
     }
 
     /// One attempt at the leader.
@@ -120,18 +119,13 @@ impl<E: Env> Forwarder<E> {
         let unavailable = |error: io::Error| {
             KvError::Rpc(format!("rpc error: code = Unavailable desc = {error}"))
         };
-        let idle = self.idle.borrow_mut().get_mut(&to).and_then(Vec::pop);
-        let mut socket = match idle {
+        let mut socket = match self.idle.take(to) {
             Some(socket) => socket,
             None => self.env.connect(to, Port::INTERNAL).await.map_err(unavailable)?,
         };
         write_frame(&mut socket, request).await.map_err(unavailable)?;
         let answer = read_frame(&mut socket).await.map_err(unavailable)?;
-        let mut idle = self.idle.borrow_mut();
-        let pool = idle.entry(to).or_default();
-        if pool.len() < POOL {
-            pool.push(socket);
-        }
+        self.idle.put(to, socket);
         Ok(answer)
     }
 }

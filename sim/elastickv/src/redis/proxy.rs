@@ -2,17 +2,16 @@
 //!
 //! One attempt per command, never a second one: the command may have been executed although its reply was lost. (Upstream leaves
 //! go-redis' three retries on, suspicion S5.) Idle connections are checked before use, as go-redis does, and up
-//! to four are kept per node. No hop limit, as upstream: who is asked may proxy again.
+//! to 64 are kept per node, so that nobody waits for one (upstream: four). No hop limit, as upstream: who is asked may proxy again.
 
 use super::resp::{Reply, read_reply, write_command};
 use crate::bug::{Bug, Bugs};
 use crate::env::{Env, NodeId, Port};
 use crate::kv::error::KvError;
+use crate::pool::Pool;
 use bytes::{Bytes, BytesMut};
 use futures_util::io::{AsyncReadExt, AsyncWriteExt};
 use futures_util::{FutureExt, select_biased};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -28,13 +27,13 @@ const MIN_RETRY_BACKOFF: Duration = Duration::from_millis(8);
 pub struct Proxy<E: Env> {
     env: E,
     bugs: Bugs,
-    idle: RefCell<BTreeMap<NodeId, Vec<E::Socket>>>,
+    idle: Pool<E::Socket>,
 }
 
 impl<E: Env> Proxy<E> {
     /// With no connection open.
     pub fn new(env: E, bugs: Bugs) -> Proxy<E> {
-        Proxy { env, bugs, idle: RefCell::default() }
+        Proxy { env, bugs, idle: Pool::new(POOL) }
     }
 
     /// One command; status replies come back as bulk strings (`writeGoRedisValue`).
@@ -96,7 +95,7 @@ impl<E: Env> Proxy<E> {
         let dialed =
             |e: io::Error| KvError::Rpc(format!("dial tcp {me}->{to}: connect: {}", words(&e)));
         let broken = |e: io::Error| KvError::Rpc(format!("read tcp {me}->{to}: {}", words(&e)));
-        let mut socket = match self.take_idle(to) {
+        let mut socket = match self.idle.take_quiet(to) {
             Some(socket) => socket,
             None => self
                 .within(DIAL_TIMEOUT, self.env.connect(to, Port::REDIS))
@@ -109,22 +108,8 @@ impl<E: Env> Proxy<E> {
             read_replies(&mut socket, replies).await
         };
         let answers = self.within(read_within, work).await.map_err(broken)?;
-        let mut idle = self.idle.borrow_mut();
-        let pool = idle.entry(to).or_default();
-        if pool.len() < POOL {
-            pool.push(socket);
-        }
+        self.idle.put(to, socket);
         Ok(answers)
-    }
-
-    /// An idle connection on which nothing has happened since.
-    fn take_idle(&self, to: NodeId) -> Option<E::Socket> {
-        loop {
-            let mut socket = self.idle.borrow_mut().get_mut(&to)?.pop()?;
-            if socket.read(&mut [0]).now_or_never().is_none() {
-                return Some(socket);
-            }
-        }
     }
 
     async fn within<T>(

@@ -9,11 +9,10 @@ use super::pubsub::Channels;
 use crate::codec::{Malformed, Reader, Writer};
 use crate::env::{Env, NodeId, Port};
 use crate::kv::forward::{read_frame, write_frame};
+use crate::pool::Pool;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use futures_util::{AsyncReadExt, FutureExt, select_biased};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use futures_util::{FutureExt, select_biased};
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
@@ -28,14 +27,14 @@ pub struct Relay<E: Env> {
     env: E,
     others: Vec<NodeId>,
     channels: Channels,
-    idle: RefCell<BTreeMap<NodeId, E::Socket>>,
+    idle: Pool<E::Socket>,
 }
 
 impl<E: Env> Relay<E> {
     /// With no stream open.
     pub fn new(env: E, nodes: &[NodeId], channels: Channels) -> Relay<E> {
         let others = nodes.iter().copied().filter(|node| *node != env.id()).collect();
-        Relay { env, others, channels, idle: RefCell::default() }
+        Relay { env, others, channels, idle: Pool::new(1) }
     }
 
     /// How many subscribers the message was handed to, as far as their nodes said.
@@ -58,22 +57,15 @@ impl<E: Env> Relay<E> {
     }
 
     async fn exchange(&self, to: NodeId, request: &[u8]) -> io::Result<i64> {
-        let mut socket = match self.take_idle(to) {
+        let mut socket = match self.idle.take_quiet(to) {
             Some(socket) => socket,
             None => self.env.connect(to, Port::INTERNAL).await?,
         };
         write_frame(&mut socket, request).await?;
         let answer = read_frame(&mut socket).await?;
-        self.idle.borrow_mut().insert(to, socket);
+        self.idle.put(to, socket);
         let malformed = |_| io::Error::new(io::ErrorKind::InvalidData, "malformed answer");
         Reader::new(answer).u64().map(|count| count as i64).map_err(malformed)
-    }
-
-    /// The idle stream, if nothing has happened on it since.
-    fn take_idle(&self, to: NodeId) -> Option<E::Socket> {
-        let mut socket = self.idle.borrow_mut().remove(&to)?;
-        let is_quiet = socket.read(&mut [0]).now_or_never().is_none();
-        is_quiet.then_some(socket)
     }
 }
 
