@@ -42,8 +42,8 @@ pub struct Clause {
 pub fn all() -> Vec<Clause> {
     let clause = |name, needs, check| Clause { name, needs, check };
     use FaultKind::{
-        Clock, Drift, Flaky, Kill, Latency, Membership, Partition, Pause, Power, Reboot, Rolling,
-        Split, Strobe, Throttle, Transfer,
+        Ceiling, Clock, Drift, Flaky, Kill, Latency, Membership, Partition, Pause, Power, Reboot,
+        Rolling, Split, Strobe, Throttle, Transfer,
     };
     vec![
         clause("the clock moves and a sleep is never short", None, |c| Box::pin(time(c))),
@@ -106,6 +106,11 @@ pub fn all() -> Vec<Clause> {
         clause("a range that is split serves its keys on both sides", Some(Split), |c| {
             Box::pin(members::split(c))
         }),
+        clause(
+            "under a held ceiling writes are refused, and none is when it is over",
+            Some(Ceiling),
+            |c| Box::pin(members::ceiling_held(c)),
+        ),
         clause("a fault injected twice is injected once", None, |c| Box::pin(twice(c))),
     ]
 }

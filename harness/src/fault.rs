@@ -118,6 +118,12 @@ pub enum Fault {
         /// The range's first key.
         at: String,
     },
+    /// For so long no node asks the others for a higher ceiling of the hybrid logical clock, so that nobody can issue timestamps once the
+    /// last one is reached. Returns when the time is over.
+    HoldCeiling {
+        /// How long.
+        for_ms: u32,
+    },
 }
 
 /// A family of faults: what `--faults` names, what a cluster supports, what a summary counts.
@@ -155,11 +161,13 @@ pub enum FaultKind {
     Rolling,
     /// Ranges of keys split.
     Split,
+    /// The renewal of the clock's ceiling cut off.
+    Ceiling,
 }
 
 impl FaultKind {
     /// Every kind, in the order in which they are listed to people.
-    pub const ALL: [FaultKind; 15] = [
+    pub const ALL: [FaultKind; 16] = [
         FaultKind::Partition,
         FaultKind::Kill,
         FaultKind::Power,
@@ -175,6 +183,7 @@ impl FaultKind {
         FaultKind::Transfer,
         FaultKind::Rolling,
         FaultKind::Split,
+        FaultKind::Ceiling,
     ];
 
     /// What a test breaks unless it is told otherwise. Its remembered seeds draw from these: a kind that is new does not
@@ -206,6 +215,7 @@ impl FaultKind {
             FaultKind::Transfer => "transfer",
             FaultKind::Rolling => "rolling",
             FaultKind::Split => "split",
+            FaultKind::Ceiling => "ceiling",
         }
     }
 }
@@ -246,6 +256,7 @@ impl Fault {
             Fault::Transfer(_) => Some(FaultKind::Transfer),
             Fault::Rolling { .. } => Some(FaultKind::Rolling),
             Fault::Split { .. } => Some(FaultKind::Split),
+            Fault::HoldCeiling { .. } => Some(FaultKind::Ceiling),
             Fault::Join(_)
             | Fault::HealNetwork
             | Fault::Restart(_)
@@ -283,7 +294,8 @@ impl Fault {
             | Fault::Wipe(_)
             | Fault::Transfer(_)
             | Fault::Rolling { .. }
-            | Fault::Split { .. } => &[],
+            | Fault::Split { .. }
+            | Fault::HoldCeiling { .. } => &[],
         }
     }
 }
@@ -301,7 +313,8 @@ impl Fault {
             | Fault::Fast
             | Fault::Reliable
             | Fault::Unthrottle
-            | Fault::Split { .. } => Vec::new(),
+            | Fault::Split { .. }
+            | Fault::HoldCeiling { .. } => Vec::new(),
             Fault::Kill(node)
             | Fault::PowerOff(node)
             | Fault::Restart(node)
@@ -365,6 +378,7 @@ impl fmt::Display for Fault {
             Fault::Wipe(node) => write!(f, "wipe {node}"),
             Fault::Transfer(node) => write!(f, "transfer leadership to {node}"),
             Fault::Split { at } => write!(f, "split at {at}"),
+            Fault::HoldCeiling { for_ms } => write!(f, "hold the ceiling for {for_ms} ms"),
             Fault::Rolling { nodes, down_ms, rest_ms } => {
                 let nodes = Spaced(nodes);
                 write!(f, "rolling restart{nodes}: {down_ms} ms down, {rest_ms} ms between")
@@ -394,7 +408,7 @@ mod tests {
             assert_eq!(kept, format!("\"{kind}\""));
         }
         let sentence = "slowness".parse::<FaultKind>().unwrap_err();
-        assert!(sentence.ends_with("membership, transfer, rolling, split"), "{sentence}");
+        assert!(sentence.ends_with("membership, transfer, rolling, split, ceiling"), "{sentence}");
     }
 
     #[test]
@@ -433,6 +447,7 @@ mod tests {
             (Fault::Wipe(node), "wipe n2"),
             (Fault::Transfer(node), "transfer leadership to n2"),
             (Fault::Split { at: "47".to_owned() }, "split at 47"),
+            (Fault::HoldCeiling { for_ms: 12_000 }, "hold the ceiling for 12000 ms"),
             (
                 Fault::Rolling { nodes: nodes(&[2, 1]), down_ms: 500, rest_ms: 100 },
                 "rolling restart n2 n1: 500 ms down, 100 ms between",
@@ -461,6 +476,7 @@ mod tests {
             (Fault::Wipe(node), Some(FaultKind::Membership), vec![node]),
             (Fault::Transfer(node), Some(FaultKind::Transfer), vec![node]),
             (Fault::Split { at: "47".to_owned() }, Some(FaultKind::Split), Vec::new()),
+            (Fault::HoldCeiling { for_ms: 1 }, Some(FaultKind::Ceiling), Vec::new()),
             (Fault::Reliable, None, Vec::new()),
             (Fault::Unthrottle, None, Vec::new()),
         ] {

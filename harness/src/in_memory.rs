@@ -67,6 +67,8 @@ struct World {
     slowness: Option<Slowness>,
     /// Who was handed leadership last.
     leads: Option<NodeId>,
+    /// Nobody issues timestamps: a ceiling that is held has been reached, here at once.
+    ceiling_held: bool,
 }
 
 /// Answers that are late, and the injection that made them so.
@@ -91,6 +93,7 @@ impl InMemory {
             latency: Duration::from_millis(1),
             slowness: None,
             leads: None,
+            ceiling_held: false,
         };
         InMemory { clock, nodes, unsupported: Vec::new(), world: Rc::new(RefCell::new(world)) }
     }
@@ -157,7 +160,15 @@ impl Cluster for InMemory {
     }
 
     fn inject<'a>(&'a self, fault: &'a Fault) -> LocalBoxFuture<'a, Result<(), FaultError>> {
-        Box::pin(ready(self.world.borrow_mut().inject(fault)))
+        Box::pin(async move {
+            self.world.borrow_mut().inject(fault)?;
+            if let Fault::HoldCeiling { for_ms } = *fault {
+                self.world.borrow_mut().ceiling_held = true;
+                self.clock.sleep(Duration::from_millis(for_ms.into())).await;
+                self.world.borrow_mut().ceiling_held = false;
+            }
+            Ok(())
+        })
     }
 
     fn leaders(&self) -> LocalBoxFuture<'_, Vec<NodeId>> {

@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use skew::Skew;
 use std::time::Duration;
 
+pub mod ceiling;
 pub mod clock;
 pub mod compose;
 pub mod drift;
@@ -146,7 +147,10 @@ impl ClusterView {
                     node.paused = false;
                 });
             }
-            Fault::Transfer(_) | Fault::Rolling { .. } | Fault::Split { .. } => {}
+            Fault::Transfer(_)
+            | Fault::Rolling { .. }
+            | Fault::Split { .. }
+            | Fault::HoldCeiling { .. } => {}
         }
     }
 
@@ -205,6 +209,11 @@ impl ClusterView {
                 members.contains(id) && members.len() >= 3 && self.leads_majority().is_some()
             }
             Fault::Split { .. } => self.leads_majority().is_some(),
+            // It lasts: somebody will lead and want to issue timestamps.
+            Fault::HoldCeiling { .. } => {
+                let members = self.which(|node| node.member).len();
+                self.which(|node| node.member && node.acts()).len() > members / 2
+            }
             Fault::Join(id) => is(id, |node| !node.member),
             Fault::Wipe(id) => is(id, |node| !node.member) && self.leads_majority().is_some(),
             // Somebody else has to lead, to hand it over, and the two have to reach each other.
@@ -290,8 +299,16 @@ impl Timed {
     }
 }
 
+/// What most faults need at most before they show: a clock is read once a second, a link is used five times.
+pub const ACTS_WITHIN: Duration = Duration::from_secs(2);
+
 /// One kind of fault: what to break now and when to mend it. Nothing if nothing could act on the view.
 pub trait Family {
+    /// How long what it breaks must last to show.
+    fn acts_within(&self) -> Duration {
+        ACTS_WITHIN
+    }
+
     /// Faults with their undoings.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed>;
 }

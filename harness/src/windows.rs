@@ -89,6 +89,7 @@ enum Place {
     Membership(NodeId),
     Leadership,
     Routes,
+    Ceiling,
     Turns,
 }
 
@@ -108,6 +109,7 @@ fn place(fault: &Fault) -> Place {
         Fault::Remove(node) | Fault::Wipe(node) | Fault::Join(node) => Place::Membership(*node),
         Fault::Transfer(_) => Place::Leadership,
         Fault::Split { .. } => Place::Routes,
+        Fault::HoldCeiling { .. } => Place::Ceiling,
         Fault::Rolling { .. } => Place::Turns,
     }
 }
@@ -168,7 +170,11 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
         let window = Window { kind, fault, from, to: from, ops: Counts::default() };
         open.entry(place).or_insert(window);
         // Over when it has happened.
-        if let Fault::Transfer(_) | Fault::Rolling { .. } | Fault::Split { .. } = injection.fault {
+        if let Fault::Transfer(_)
+        | Fault::Rolling { .. }
+        | Fault::Split { .. }
+        | Fault::HoldCeiling { .. } = injection.fault
+        {
             close(&mut open, place, in_force);
         }
     }

@@ -90,7 +90,12 @@ fn a_cluster_that_pretends_breaks_the_contract() {
     let flaky = "flaky links between nodes lose nothing of a client's";
     let throttle = "throttled links between nodes hold up no client";
     let membership = "the group goes on without a removed node";
-    let pretends: [(fn(&Fault) -> Option<Fault>, &str, &str); 8] = [
+    let pretends: [(fn(&Fault) -> Option<Fault>, &str, &str); 9] = [
+        (
+            |fault| Some(fault.clone()).filter(|fault| !matches!(fault, Fault::HoldCeiling { .. })),
+            "under a held ceiling writes are refused",
+            "no write was refused for it",
+        ),
         (
             |fault| Some(fault.clone()).filter(|fault| !matches!(fault, Fault::Transfer(_))),
             "who is handed leadership leads",

@@ -6,6 +6,7 @@ use elastickv::env::{GroupId, NodeId};
 use harness::fault::Fault;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
@@ -20,6 +21,9 @@ pub fn order(fault: &Fault) -> Option<Order> {
         Fault::Join(node) => Some(Order::Join(NodeId(node.0))),
         Fault::Transfer(node) => Some(Order::Transfer(NodeId(node.0))),
         Fault::Split { at } => Some(Order::Split(at.clone().into())),
+        Fault::HoldCeiling { for_ms } => {
+            Some(Order::HoldCeiling(Duration::from_millis((*for_ms).into())))
+        }
         _ => None,
     }
 }

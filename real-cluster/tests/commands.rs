@@ -71,7 +71,8 @@ fn faults() -> Vec<Fault> {
             | Fault::Wipe(_)
             | Fault::Join(_)
             | Fault::Transfer(_)
-            | Fault::Split { .. } => {}
+            | Fault::Split { .. }
+            | Fault::HoldCeiling { .. } => {}
         }
     }
     all

@@ -270,7 +270,7 @@ impl Cluster for SimCluster {
             | FaultKind::Drift
             | FaultKind::Reboot
             | FaultKind::Rolling => true,
-            FaultKind::Membership | FaultKind::Transfer => {
+            FaultKind::Membership | FaultKind::Transfer | FaultKind::Ceiling => {
                 self.world.guest.borrow().as_ref().is_some_and(|guest| guest.has_operator())
             }
             FaultKind::Split => {

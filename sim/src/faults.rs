@@ -78,6 +78,10 @@ impl SimCluster {
             Fault::Split { ref at } => {
                 self.order(Order::Split(at.clone().into()), injection).await?;
             }
+            Fault::HoldCeiling { for_ms } => {
+                let time = Duration::from_millis(for_ms.into());
+                self.order(Order::HoldCeiling(time), injection).await?;
+            }
         }
         Ok(())
     }
@@ -150,6 +154,7 @@ fn fingerprint(fault: &Fault) -> [u64; 3] {
         Fault::Transfer(node) => [21, u64::from(node.0), 0],
         Fault::Wipe(node) => [23, u64::from(node.0), 0],
         Fault::Split { at } => [24, digest_bytes(0, at.as_bytes()), 0],
+        Fault::HoldCeiling { for_ms } => [25, u64::from(*for_ms), 0],
         Fault::Rolling { nodes, down_ms, rest_ms } => {
             [22, names(nodes), u64::from(*down_ms) << 32 | u64::from(*rest_ms)]
         }

@@ -13,7 +13,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     (
         "faults",
         "KINDS",
-        "What is broken: partition,kill,power,pause,clock,latency,flaky,rate,strobe,drift,reboot,membership,transfer,rolling,split or none",
+        "What is broken: partition,kill,power,pause,clock,latency,flaky,rate,strobe,drift,reboot,membership,transfer,rolling,split,ceiling or none",
     ),
     ("interval", "MIN-MAX", "Seconds between faults"),
     ("deadline", "SECONDS", "Of one operation"),

@@ -1,9 +1,11 @@
-//! What it means that members leave and join, that leadership is handed over, and that a range is split.
+//! What it means that members leave and join, that leadership is handed over, that a range is split, and that no higher ceiling is asked for.
 
 use super::{BACK, connected, ensure, inject, serving, within};
 use crate::cluster::{Cluster, NodeId};
 use crate::fault::Fault;
 use crate::redis::resp::Reply;
+use futures_util::future::{Either, select};
+use std::pin::pin;
 use std::time::Duration;
 
 pub(super) async fn removed(cluster: &dyn Cluster) -> Result<(), String> {
@@ -78,4 +80,32 @@ pub(super) async fn split(cluster: &dyn Cluster) -> Result<(), String> {
         }
     }
     serving(cluster).await
+}
+
+pub(super) async fn ceiling_held(cluster: &dyn Cluster) -> Result<(), String> {
+    let hold = inject(cluster, Fault::HoldCeiling { for_ms: 12_000 });
+    match select(pin!(hold), pin!(until_refused(cluster))).await {
+        Either::Left((over, _)) => {
+            over?;
+            return Err("the ceiling was held, and no write was refused for it".to_owned());
+        }
+        Either::Right((_, hold)) => hold.await?,
+    }
+    serving(cluster).await
+}
+
+/// Writes through one node until a write is refused for the ceiling.
+async fn until_refused(cluster: &dyn Cluster) {
+    let node = cluster.nodes()[0];
+    loop {
+        if let Ok(mut redis) = connected(cluster, node).await {
+            let ask = redis.ask(&[b"RPUSH", b"contract-ceiling", b"1"]);
+            if let Some(Ok(Reply::Error(error))) = within(cluster, BACK, ask).await
+                && error.contains("ceiling exhausted")
+            {
+                return;
+            }
+        }
+        cluster.clock().sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -134,6 +134,9 @@ fn words(request: Reply) -> Vec<Bytes> {
 impl World {
     fn execute(&mut self, words: &[Bytes]) -> Vec<u8> {
         match words {
+            [name, ..] if name.eq_ignore_ascii_case(b"RPUSH") && self.ceiling_held => {
+                b"-ERR hlc: physical/logical ceiling exhausted\r\n".to_vec()
+            }
             [name, key, value] if name.eq_ignore_ascii_case(b"RPUSH") => {
                 let list = self.lists.entry(key.clone()).or_default();
                 list.push(value.clone());

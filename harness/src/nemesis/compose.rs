@@ -4,6 +4,7 @@
 //! and how often, since a run that does everything a little hides what needs much of one thing. Where a run is too dear for
 //! that, [`Composed::every`] uses each kind in turn.
 
+use super::ceiling::Ceiling;
 use super::clock::Clocks;
 use super::drift::Drifts;
 use super::flaky::Flaky;
@@ -18,7 +19,7 @@ use super::split::Splits;
 use super::strobe::Strobes;
 use super::throttle::Throttle;
 use super::transfer::Transfers;
-use super::{ClusterView, Family, Nemesis, Timed};
+use super::{ACTS_WITHIN, ClusterView, Family, Nemesis, Timed};
 use crate::fault::{Fault, FaultKind};
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
@@ -41,9 +42,6 @@ impl Interval {
     }
 }
 
-/// What a fault needs at most before it shows: a clock is read once a second, a link is used five times.
-const ACTS_WITHIN: Duration = Duration::from_secs(2);
-
 /// Which family strikes next.
 enum Order {
     /// Any, by weight.
@@ -58,7 +56,8 @@ pub struct Composed {
     order: Order,
     interval: Interval,
     strike_at: Option<Duration>,
-    last_strike: Duration,
+    /// When all is healed.
+    end: Duration,
     /// In order of time; what is due at the same time in order of decision.
     schedule: Vec<(Duration, Fault)>,
 }
@@ -77,7 +76,7 @@ impl Composed {
             order: Order::Drawn,
             interval,
             strike_at,
-            last_strike: Duration::MAX,
+            end: Duration::MAX,
             schedule: Vec::new(),
         }
     }
@@ -85,9 +84,13 @@ impl Composed {
     /// No strike so late before `end`, when all is healed, that it could hardly act.
     #[must_use]
     pub fn ending(mut self, end: Duration) -> Composed {
-        self.last_strike = end.saturating_sub(ACTS_WITHIN);
-        self.strike_at = self.strike_at.filter(|at| *at <= self.last_strike);
+        self.end = end;
+        self.strike_at = self.strike_at.filter(|at| self.is_in_time(*at));
         self
+    }
+
+    fn is_in_time(&self, at: Duration) -> bool {
+        at <= self.end.saturating_sub(ACTS_WITHIN)
     }
 
     /// What a seed makes of the kinds enabled.
@@ -118,9 +121,10 @@ impl Composed {
     }
 
     fn strike(&mut self, view: &ClusterView, rng: &mut ChaCha8Rng) {
+        let chance = Chance { view, left: self.end.saturating_sub(view.now) };
         let struck = match &mut self.order {
-            Order::Drawn => drawn(&self.families, view, rng),
-            Order::Rounds(left) => in_rounds(left, &self.families, view, rng),
+            Order::Drawn => drawn(&self.families, chance, rng),
+            Order::Rounds(left) => in_rounds(left, &self.families, chance, rng),
         };
         for Timed { after, fault } in struck {
             self.schedule(view, view.now + after, fault);
@@ -178,24 +182,39 @@ impl Nemesis for Composed {
         }
         if self.strike_at.is_some_and(|at| at <= view.now) {
             let next = view.now + self.interval.draw(rng);
-            self.strike_at = Some(next).filter(|at| *at <= self.last_strike);
+            self.strike_at = Some(next).filter(|at| self.is_in_time(*at));
             self.strike(view, rng);
         }
         self.due_fault(view)
     }
 }
 
+/// What there is to break, and how much time.
+#[derive(Clone, Copy)]
+struct Chance<'a> {
+    view: &'a ClusterView,
+    left: Duration,
+}
+
+impl Chance<'_> {
+    /// What a family does, if it would show in time.
+    fn taken(self, family: &dyn Family, rng: &mut ChaCha8Rng) -> Vec<Timed> {
+        let struck = family.strike(self.view, rng);
+        if family.acts_within() <= self.left { struck } else { Vec::new() }
+    }
+}
+
 /// What one family does, drawn by weight.
 fn drawn(
     families: &[(u64, Box<dyn Family>)],
-    view: &ClusterView,
+    chance: Chance<'_>,
     rng: &mut ChaCha8Rng,
 ) -> Vec<Timed> {
     let total = families.iter().map(|(weight, _)| weight).sum();
     let mut point = rng.range(0, total);
     for (weight, family) in families {
         if point < *weight {
-            return family.strike(view, rng);
+            return chance.taken(&**family, rng);
         }
         point -= weight;
     }
@@ -206,12 +225,12 @@ fn drawn(
 fn in_rounds(
     left: &mut Vec<usize>,
     families: &[(u64, Box<dyn Family>)],
-    view: &ClusterView,
+    chance: Chance<'_>,
     rng: &mut ChaCha8Rng,
 ) -> Vec<Timed> {
     for _ in 0..2 {
         for place in 0..left.len() {
-            let struck = families[left[place]].1.strike(view, rng);
+            let struck = chance.taken(&*families[left[place]].1, rng);
             if !struck.is_empty() {
                 left.remove(place);
                 return struck;
@@ -240,6 +259,7 @@ fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
         FaultKind::Transfer => Box::new(Transfers),
         FaultKind::Rolling => Box::new(Rolling),
         FaultKind::Split => Box::new(Splits),
+        FaultKind::Ceiling => Box::new(Ceiling),
     }
 }
 

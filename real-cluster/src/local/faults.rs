@@ -26,7 +26,8 @@ pub fn supports(kind: FaultKind) -> Result<(), &'static str> {
         | FaultKind::Membership
         | FaultKind::Transfer
         | FaultKind::Rolling
-        | FaultKind::Split => Ok(()),
+        | FaultKind::Split
+        | FaultKind::Ceiling => Ok(()),
         FaultKind::Power => Err(
             "a process cannot lose its machine's power: what it wrote stays in the page cache (use kill)",
         ),
@@ -106,7 +107,8 @@ impl LocalCluster {
             | Fault::Wipe(_)
             | Fault::Join(_)
             | Fault::Transfer(_)
-            | Fault::Split { .. } => {
+            | Fault::Split { .. }
+            | Fault::HoldCeiling { .. } => {
                 let Some(order) = operator::order(fault) else { return Ok(()) };
                 let steps = admin::carry_out(self, order).await.map_err(FaultError)?;
                 links.effects().acted(injection, steps);

@@ -148,7 +148,8 @@ impl SshCluster {
             | Fault::Wipe(_)
             | Fault::Join(_)
             | Fault::Transfer(_)
-            | Fault::Split { .. } => {
+            | Fault::Split { .. }
+            | Fault::HoldCeiling { .. } => {
                 let members = self.db.members().ok_or("the database has no `members`")?;
                 let Some(order) = operator::order(fault) else { return Ok(()) };
                 if let Fault::Wipe(node) | Fault::Join(node) = *fault {

@@ -52,7 +52,7 @@ impl Grounds<'_> {
                 }
                 None => self.capability(self.db.kill().is_some(), "start"),
             },
-            FaultKind::Membership | FaultKind::Transfer => {
+            FaultKind::Membership | FaultKind::Transfer | FaultKind::Ceiling => {
                 self.capability(self.db.members().is_some(), "members")
             }
             FaultKind::Split => {

@@ -6,11 +6,10 @@
 //! Promises: what comes back `Ok` is so by the applied configuration of a leader. Cannot see: whether a change that was not
 //! confirmed in time still comes.
 
-use crate::codec::{Malformed, Reader, Writer};
-use crate::env::{Env, GroupId, NodeId};
-use crate::kv::coordinator::Coordinator;
+use crate::codec::Malformed;
+use crate::env::{GroupId, NodeId};
 use crate::kv::forward::Call;
-use crate::raft::engine::{Engine, MemberChange, Standing};
+use crate::raft::engine::{MemberChange, Standing};
 use bytes::Bytes;
 use futures_util::future::{Either, join_all, select};
 use futures_util::io::{AsyncRead, AsyncWrite};
@@ -19,146 +18,19 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
-pub use crate::kv::forward::{read_frame, write_frame};
+use request::{Answer, read_answer};
 
-const STATUS: u8 = 0x10;
-const ADD_VOTER: u8 = 0x11;
-const ADD_LEARNER: u8 = 0x12;
-const PROMOTE_LEARNER: u8 = 0x13;
-const REMOVE_SERVER: u8 = 0x14;
-const TRANSFER: u8 = 0x15;
-const SPLIT: u8 = 0x16;
-const DONE: u8 = 0;
-const REFUSED: u8 = 1;
-/// It was so already.
-const NOTHING_TO_DO: u8 = 2;
+pub use crate::kv::forward::{read_frame, write_frame};
+pub use request::Request;
+
+mod request;
 
 /// One question may take so long.
 const ASK_WITHIN: Duration = Duration::from_secs(1);
 /// Between two looks.
 const AGAIN: Duration = Duration::from_millis(100);
-
-/// What may be asked of one node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// `status`, `configuration`.
-    Status,
-    /// A change of membership.
-    Change(MemberChange),
-    /// `leadership_transfer_to_server`.
-    Transfer(NodeId),
-    /// `elastickv-split`: a range begins at this key.
-    Split(Bytes),
-}
-
-impl Request {
-    /// As bytes. The first one is none of a forwarded transaction's.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut w = Writer::new();
-        match self {
-            Request::Status => w.u8(STATUS),
-            Request::Change(MemberChange::AddVoter(node)) => w.u8(ADD_VOTER).u16(node.0),
-            Request::Change(MemberChange::AddLearner(node)) => w.u8(ADD_LEARNER).u16(node.0),
-            Request::Change(MemberChange::PromoteLearner(node)) => {
-                w.u8(PROMOTE_LEARNER).u16(node.0)
-            }
-            Request::Change(MemberChange::RemoveServer(node)) => w.u8(REMOVE_SERVER).u16(node.0),
-            Request::Transfer(node) => w.u8(TRANSFER).u16(node.0),
-            Request::Split(at) => w.u8(SPLIT).bytes(at),
-        };
-        w.finish()
-    }
-
-    /// From bytes.
-    pub fn decode(bytes: Bytes) -> Result<Request, Malformed> {
-        let mut r = Reader::new(bytes);
-        let kind = r.u8()?;
-        if kind == STATUS {
-            r.end()?;
-            return Ok(Request::Status);
-        }
-        if kind == SPLIT {
-            let at = r.bytes()?;
-            r.end()?;
-            return Ok(Request::Split(at));
-        }
-        let node = NodeId(r.u16()?);
-        r.end()?;
-        match kind {
-            ADD_VOTER => Ok(Request::Change(MemberChange::AddVoter(node))),
-            ADD_LEARNER => Ok(Request::Change(MemberChange::AddLearner(node))),
-            PROMOTE_LEARNER => Ok(Request::Change(MemberChange::PromoteLearner(node))),
-            REMOVE_SERVER => Ok(Request::Change(MemberChange::RemoveServer(node))),
-            TRANSFER => Ok(Request::Transfer(node)),
-            _ => Err(Malformed),
-        }
-    }
-
-    /// What the node answers, as bytes: where it stands in the group after it, or why it did nothing.
-    pub async fn answer<E: Env>(
-        &self,
-        coordinator: &Coordinator<E>,
-        engine: &Engine<E>,
-    ) -> Vec<u8> {
-        let done = match self {
-            Request::Status => Ok(true),
-            Request::Change(change) => {
-                engine.change_members(*change).map(|()| true).map_err(|error| error.to_string())
-            }
-            Request::Transfer(to) => {
-                engine.transfer_leadership(*to).map(|()| true).map_err(|error| error.to_string())
-            }
-            Request::Split(at) => {
-                coordinator.split_range(at).await.map_err(|error| error.to_string())
-            }
-        };
-        let mut w = Writer::new();
-        match done {
-            Ok(done) => {
-                let word = if done { DONE } else { NOTHING_TO_DO };
-                write_standing(w.u8(word), &engine.standing());
-            }
-            Err(error) => {
-                w.u8(REFUSED).bytes(error.as_bytes());
-            }
-        }
-        w.finish()
-    }
-}
-
-fn write_standing(w: &mut Writer, standing: &Standing) {
-    w.u64(standing.term).u8(u8::from(standing.leads)).u64(standing.applied);
-    w.u8(u8::from(standing.changing));
-    for nodes in [&standing.voters, &standing.learners] {
-        w.u32(nodes.len() as u32);
-        for node in nodes {
-            w.u16(node.0);
-        }
-    }
-}
-
-/// Where a node stands after it did what it was asked for, and whether there was anything to do; or why it did nothing.
-type Answer = Result<(Standing, bool), String>;
-
-fn read_answer(bytes: Bytes) -> Result<Answer, Malformed> {
-    let mut r = Reader::new(bytes);
-    let answer = match r.u8()? {
-        word @ (DONE | NOTHING_TO_DO) => {
-            let (term, leads, applied) = (r.u64()?, r.u8()? == 1, r.u64()?);
-            let changing = r.u8()? == 1;
-            let (voters, learners) = (read_nodes(&mut r)?, read_nodes(&mut r)?);
-            Ok((Standing { term, leads, applied, voters, learners, changing }, word == DONE))
-        }
-        REFUSED => Err(String::from_utf8_lossy(&r.bytes()?).into_owned()),
-        _ => return Err(Malformed),
-    };
-    r.end()?;
-    Ok(answer)
-}
-
-fn read_nodes(r: &mut Reader) -> Result<Vec<NodeId>, Malformed> {
-    (0..r.count(2)?).map(|_| r.u16().map(NodeId)).collect()
-}
+/// Who was started is told of a held ceiling by then.
+const HOLD_AGAIN: Duration = Duration::from_millis(500);
 
 /// Where the leader stood that said of a node that it is no member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -209,6 +81,8 @@ pub enum Order {
     Transfer(NodeId),
     /// A range begins at this key.
     Split(Bytes),
+    /// For so long nobody asks for a higher HLC ceiling.
+    HoldCeiling(Duration),
 }
 
 impl Order {
@@ -218,11 +92,12 @@ impl Order {
             Order::Transfer(_) | Order::Split(_) => Duration::from_secs(5),
             Order::Remove(_) | Order::Wipe(_) => Duration::from_secs(8),
             Order::Join(_) => Duration::from_secs(15),
+            Order::HoldCeiling(time) => *time,
         }
     }
 }
 
-/// Brings it about. How many steps a leader had to take for it: none if it was so. `Err`: what did not come about, and why.
+/// Brings it about. How many steps a leader had to take for it, or how often one was kept from what it wanted: none if it was so. `Err`: what did not come about, and why.
 pub async fn carry_out<D: Desk>(desk: &D, order: Order) -> Result<u64, String> {
     // Each group takes its time, one after another.
     let limit = order.limit() * desk.groups().len().max(1) as u32;
@@ -233,6 +108,7 @@ pub async fn carry_out<D: Desk>(desk: &D, order: Order) -> Result<u64, String> {
         Order::Join(node) => operator.join(node).await,
         Order::Transfer(node) => operator.transfer(node).await,
         Order::Split(at) => operator.split(at).await,
+        Order::HoldCeiling(time) => Ok(operator.hold_ceiling(time).await),
     }
 }
 
@@ -363,6 +239,37 @@ impl<'a, D: Desk> Operator<'a, D> {
         }
     }
 
+    /// For so long nobody asks for a higher ceiling, not even who was started meanwhile. How many timestamps were refused for it.
+    pub async fn hold_ceiling(&self, time: Duration) -> u64 {
+        let until = self.desk.now() + time;
+        let before = self.refused(Request::Status).await;
+        loop {
+            let left = until.saturating_sub(self.desk.now());
+            if left.is_zero() {
+                break;
+            }
+            self.refused(Request::HoldCeiling(left)).await;
+            self.desk.sleep(left.min(HOLD_AGAIN)).await;
+        }
+        let after = self.refused(Request::Status).await;
+        let of = |node: &(GroupId, NodeId)| before.get(node).copied().unwrap_or_default();
+        // Who was started meanwhile counts from the beginning.
+        after.iter().map(|(node, now)| now.checked_sub(of(node)).unwrap_or(*now)).sum()
+    }
+
+    /// Asks every node of every group, and how many timestamps each that answers has refused for the ceiling since it was started.
+    async fn refused(&self, request: Request) -> BTreeMap<(GroupId, NodeId), u64> {
+        let (groups, nodes) = (self.desk.groups(), self.desk.nodes());
+        let all = groups.iter().flat_map(|group| nodes.iter().map(|node| (*group, *node)));
+        // All at once: each that is silent takes its time.
+        let answers = all.map(async |(group, node)| {
+            let answer = self.ask(group, node, request.clone()).await;
+            let (standing, _) = answer.ok()?.ok()?;
+            Some(((group, node), standing.refused))
+        });
+        join_all(answers).await.into_iter().flatten().collect()
+    }
+
     async fn try_step(
         &self,
         group: GroupId,
@@ -439,48 +346,4 @@ fn is_member(standing: &Standing, node: NodeId) -> bool {
 fn since(leaders: &[Leader]) -> SinceByGroup {
     let since = |standing: &Standing| Since { term: standing.term, index: standing.applied };
     leaders.iter().map(|(group, _, standing)| (*group, since(standing))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_reads_back_and_is_no_transaction() {
-        let node = NodeId(3);
-        for request in [
-            Request::Status,
-            Request::Change(MemberChange::AddVoter(node)),
-            Request::Change(MemberChange::AddLearner(node)),
-            Request::Change(MemberChange::PromoteLearner(node)),
-            Request::Change(MemberChange::RemoveServer(node)),
-            Request::Transfer(node),
-            Request::Split("k".into()),
-        ] {
-            let bytes = Bytes::from(request.encode());
-            assert_eq!(Request::decode(bytes.clone()), Ok(request));
-            assert!(crate::kv::request::Payload::decode(bytes.clone()).is_err());
-            assert!(Request::decode(bytes.slice(..bytes.len() - 1)).is_err());
-        }
-    }
-
-    #[test]
-    fn an_answer_reads_back() {
-        let standing = Standing {
-            term: 4,
-            leads: true,
-            applied: 99,
-            voters: vec![NodeId(1), NodeId(2)],
-            learners: vec![NodeId(3)],
-            changing: true,
-        };
-        let mut w = Writer::new();
-        write_standing(w.u8(DONE), &standing);
-        let bytes = Bytes::from(w.finish());
-        assert_eq!(read_answer(bytes.clone()), Ok(Ok((standing, true))));
-        assert!(read_answer(bytes.slice(..bytes.len() - 1)).is_err());
-        let mut w = Writer::new();
-        w.u8(REFUSED).bytes(b"no");
-        assert_eq!(read_answer(w.finish().into()), Ok(Err("no".to_owned())));
-    }
 }

@@ -54,6 +54,7 @@ pub const MARKS: &[Mark] = &[
     Mark { name: "learner added", needs: &[FaultKind::Membership] },
     Mark { name: "voter added", needs: &[FaultKind::Membership] },
     Mark { name: "leadership transfer begun", needs: &[FaultKind::Transfer] },
+    Mark { name: "timestamp refused for the ceiling", needs: &[FaultKind::Ceiling] },
 ];
 
 /// What sweeps with several groups must reach, too.
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_mark_that_no_run_reaches_makes_a_long_sweep_unknown() {
-        let case = case("partition,kill,power,membership,transfer");
+        let case = case("partition,kill,power,membership,transfer,ceiling");
         for mark in MARKS.iter().map(|mark| mark.name).filter(|name| *name != LEADER_CHANGES) {
             let record = full(&case, mark);
             let long = tally(&case, &record, RUNS_ENOUGH);

@@ -76,6 +76,10 @@ struct Inner<E: Env> {
     /// A conf change was applied at this index: who it added needs a snapshot that knows it.
     conf_changed: Cell<u64>,
     snapshot_done: Cell<Option<Snapshot>>,
+    /// Until then this node asks for no higher ceiling.
+    ceiling_held_until: Cell<Duration>,
+    /// Timestamps refused for the ceiling.
+    refused: Cell<u64>,
     snapshot_running: Cell<bool>,
 }
 
@@ -174,6 +178,8 @@ impl<E: Env> Engine<E> {
             // A snapshot that was due for it when the node stopped is due still.
             conf_changed: Cell::new(conf_changed),
             snapshot_done: Cell::new(None),
+            ceiling_held_until: Cell::default(),
+            refused: Cell::default(),
             snapshot_running: Cell::new(false),
             silent_until: Cell::new(silent_until),
             env,

@@ -95,6 +95,8 @@ pub struct Standing {
     pub learners: Vec<NodeId>,
     /// Its log has a change of them that is not applied: they may be others soon.
     pub changing: bool,
+    /// Timestamps that it refused for the ceiling since it was started.
+    pub refused: u64,
 }
 
 impl<E: Env> Engine<E> {
@@ -111,6 +113,7 @@ impl<E: Env> Engine<E> {
             voters: nodes(&conf.voters),
             learners: nodes(&conf.learners),
             changing: raft.unapplied().any(|entry| entry.kind.is_conf_change()),
+            refused: self.0.refused.get(),
         }
     }
 

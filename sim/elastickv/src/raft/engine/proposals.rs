@@ -105,8 +105,16 @@ impl<E: Env> Engine<E> {
         }
     }
 
+    /// For so long this node asks for no higher ceiling.
+    pub fn hold_ceiling(&self, time: Duration) {
+        self.0.ceiling_held_until.set(self.0.env.monotonic() + time);
+    }
+
     /// Proposes a ceiling one window above this node's wall clock and returns when it is applied here.
     pub async fn renew_ceiling(&self) -> Result<(), KvError> {
+        if self.0.env.monotonic() < self.0.ceiling_held_until.get() {
+            return Err(KvError::CeilingExpired);
+        }
         let window = self.0.options.hlc_window.as_millis() as u64;
         let ceiling_ms = self.0.env.wall_ms() + window;
         let id = self.propose(&Payload::HlcLease { ceiling_ms }, None)?;
@@ -151,7 +159,11 @@ impl<E: Env> Engine<E> {
         txn.commit_ts = if inner.options.bugs.has(Bug::HlcUnfencedNext) {
             fsm.hlc.next(inner.env.wall_ms())
         } else {
-            fsm.hlc.next_fenced(inner.env.wall_ms())?
+            let next = fsm.hlc.next_fenced(inner.env.wall_ms());
+            next.inspect_err(|_| {
+                inner.env.reached("timestamp refused for the ceiling");
+                inner.refused.set(inner.refused.get() + 1);
+            })?
         };
         drop(fsm);
         inner.env.observe(Fact::Stamped { term, ts: txn.commit_ts });
