@@ -9,7 +9,7 @@ use elastickv::bug::Bug;
 pub struct Row {
     /// The bug.
     pub bug: Bug,
-    /// The checker (`list-append`) or the invariant that must find it. Others may, too.
+    /// The checker (`list-append`) or the invariant that must find it, or [`STORY`]. Others may, too.
     pub found_by: &'static str,
     /// Options that the row wants, as words of the command line and their values.
     pub options: &'static [(&'static str, &'static str)],
@@ -25,8 +25,21 @@ const HANDOVERS: &[(&str, &str)] = &[
     ("txn-max", "2"),
 ];
 
+/// Many restarts, many single writes.
+const YOUNG_LEADERS: &[(&str, &str)] = &[
+    ("faults", "partition,kill"),
+    ("interval", "1-3"),
+    ("clients", "20"),
+    ("rate", "300"),
+    ("txn-max", "1"),
+    ("read-percent", "20"),
+];
+
 /// What the client-side checker calls itself.
 pub const CLIENT: &str = "list-append";
+
+/// Of a bug that no workload's operations reach: a story shows it, told with the bug and without.
+pub const STORY: &str = "a story";
 
 /// The row of a bug.
 pub fn row(bug: Bug) -> Row {
@@ -40,15 +53,8 @@ pub fn row(bug: Bug) -> Row {
             bug,
             found_by: CLIENT,
             // Two nodes' counters meet only while both are young, and only what is proposed before a new leader
-            // has applied its predecessor's tail can meet them: many restarts, many single writes.
-            options: &[
-                ("faults", "partition,kill"),
-                ("interval", "1-3"),
-                ("clients", "20"),
-                ("rate", "300"),
-                ("txn-max", "1"),
-                ("read-percent", "20"),
-            ],
+            // has applied its predecessor's tail can meet them.
+            options: YOUNG_LEADERS,
         },
         Bug::AckBeforeFsync | Bug::VoteNotPersisted => {
             plain("invariant:durable-before-promised", &[])
@@ -98,18 +104,9 @@ pub fn row(bug: Bug) -> Row {
             options: &[("faults", "partition,kill"), ("interval", "1-3")],
         },
         Bug::CommitTsAllocatedBeforePropose => plain("invariant:snapshot-reads-stable", &[]),
-        Bug::HlcNoApplyBarrierOnElection => Row {
-            bug,
-            found_by: "invariant:commit-timestamps",
-            options: &[
-                ("faults", "partition,kill"),
-                ("interval", "1-3"),
-                ("clients", "20"),
-                ("rate", "300"),
-                ("txn-max", "1"),
-                ("read-percent", "20"),
-            ],
-        },
+        Bug::HlcNoApplyBarrierOnElection => {
+            Row { bug, found_by: "invariant:commit-timestamps", options: YOUNG_LEADERS }
+        }
         Bug::ReplyNotleaderWhenUnknown => Row {
             bug,
             found_by: CLIENT,
@@ -147,5 +144,27 @@ pub fn row(bug: Bug) -> Row {
                 ("rate", "100"),
             ],
         },
+        Bug::CommitTsBeforePrewrite => {
+            plain("invariant:snapshot-reads-stable", &[("groups", "2"), ("faults", "none")])
+        }
+        Bug::ApplyUsesWallClock => {
+            plain("invariant:equal-state", &[("groups", "2"), ("faults", "none")])
+        }
+        Bug::FenceReturnsIndex => plain(CLIENT, HANDOVERS),
+        // Only a message that is late or doubled brings a state that its receiver has outgrown.
+        Bug::AcceptStaleSnapshot => Row {
+            bug,
+            found_by: "invariant:equal-state",
+            options: &[("faults", "flaky,latency,kill"), ("snapshot-entries", "64")],
+        },
+        Bug::NoCommitGtStartCheck => {
+            Row { bug, found_by: "invariant:commit-timestamps", options: YOUNG_LEADERS }
+        }
+        Bug::CollectionTsBeforeFence
+        | Bug::TtlWallClockLocal
+        | Bug::NoKeyTerminator
+        | Bug::VoteBeforeLeaseRunsOut
+        | Bug::RetryWireWriteConflict
+        | Bug::AbortShortcircuitOnMarker => plain(STORY, &[]),
     }
 }

@@ -1,6 +1,7 @@
 //! A voter that has heard from a leader helps to elect no other for an election time-out, even when an old answer makes it forget that
 //! leader: the leader may be reading by the lease that this voter granted.
 
+use elastickv::bug::{Bug, Bugs};
 use elastickv::env::{Env, Lane, NodeId as Name};
 use elastickv::options::Options;
 use elastickv::raft::{Message, MessageKind};
@@ -11,18 +12,24 @@ use harness::seed::Seed;
 use sim::cluster::Guest;
 use sim::env::SimEnv;
 use sim::params::WorldParams;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 /// n1 is the voter; n2 and n3 send what the story says and count the votes that they get.
-struct Played;
+struct Played {
+    votes_at_once: bool,
+}
 
 impl Guest for Played {
     fn boot(&self, env: SimEnv) -> LocalBoxFuture<'static, ()> {
+        let bug = self.votes_at_once.then_some(Bug::VoteBeforeLeaseRunsOut);
         async move {
             match env.id() {
                 Name(1) => {
+                    let bugs = bug.into_iter().fold(Bugs::NONE, Bugs::with);
                     let options = Options::new((1..=3).map(Name).collect());
+                    let options = Options { bugs, ..options };
                     elastickv::node::run(env, options).await.expect("a disk that works");
                 }
                 Name(2) => {
@@ -61,14 +68,26 @@ async fn candidate(env: SimEnv) {
     std::future::pending().await
 }
 
-#[test]
-fn a_promised_lease_outlives_the_memory_of_the_leader() {
-    let guest = || -> Rc<dyn Guest> { Rc::new(Played) };
-    let counters = sim::simulate(Seed(1), WorldParams::calm(), 3, guest, async |cluster| {
+/// What the candidate was given, by a voter with or without the mistake.
+fn votes(votes_at_once: bool) -> BTreeMap<String, u64> {
+    let guest = move || -> Rc<dyn Guest> { Rc::new(Played { votes_at_once }) };
+    sim::simulate(Seed(1), WorldParams::calm(), 3, guest, async |cluster| {
         cluster.set_up(Seed(1)).await.expect("a simulated cluster starts");
         cluster.clock().sleep(Duration::from_secs(4)).await;
         cluster.tear_down().await.counters
-    });
+    })
+}
+
+#[test]
+fn a_promised_lease_outlives_the_memory_of_the_leader() {
+    let counters = votes(false);
     assert_eq!(counters.get("vote too early"), None, "{counters:?}");
     assert_eq!(counters.get("vote in time"), Some(&1), "{counters:?}");
+}
+
+/// The story of `vote_before_lease_runs_out`.
+#[test]
+fn a_voter_that_keeps_no_promise_votes_while_the_lease_may_be_in_use() {
+    let counters = votes(true);
+    assert!(counters.contains_key("vote too early"), "{counters:?}");
 }

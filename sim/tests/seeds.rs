@@ -47,7 +47,9 @@ fn with_a_case(all: &[Remembered]) -> Vec<String> {
 }
 
 fn every_bug_is_in(bugs: &[String]) -> Result<(), Failed> {
-    let without = Bug::ALL.iter().find(|bug| !bugs.iter().any(|name| name == bug.name()));
+    let in_runs = |bug: &&Bug| sim::bugs::row(**bug).found_by != sim::bugs::STORY;
+    let mut due = Bug::ALL.iter().filter(in_runs);
+    let without = due.find(|bug| !bugs.iter().any(|name| name == bug.name()));
     match without {
         None => Ok(()),
         Some(bug) => Err(Failed::from(format!(

@@ -64,7 +64,7 @@ pub enum Bug {
     /// S5, suspected at upstream's head: a follower sends a command to the leader again when its reply does not come.
     ProxyClientRetries,
     /// Fixed by cbc99dd1 for LRANGE, and like it for GET and EXEC: the snapshot is chosen before the fence. What else reads (ZRANGE,
-    /// SMEMBERS, HGET and their like) is suspected still (S6), but no workload asks it yet, so `head` has nothing of it.
+    /// SMEMBERS, HGET and their like) is suspected still: S6.
     ReadTsBeforeFence,
     /// S7, suspected at upstream's head: a new leader reads by its lease before it has applied an entry of its own
     /// term.
@@ -72,11 +72,42 @@ pub enum Bug {
     /// S11, suspected at upstream's head: a transaction whose leader was deposed is taken for one that was never
     /// proposed, and made anew with a later snapshot.
     RetryUnknownWithFreshTs,
+    /// S9, suspected at upstream's head: the commit timestamp of a transaction across groups is
+    /// allocated before its keys are held.
+    CommitTsBeforePrewrite,
+    /// S10, suspected at upstream's head: when a lock expires is worked out by each node's wall
+    /// clock while it applies the entry.
+    ApplyUsesWallClock,
+    /// S13, suspected at upstream's head: a snapshot is chosen before the fence, and then raised to
+    /// what the fence returns, which is an index of the log and no timestamp. Of the wiring of `demo.go`.
+    FenceReturnsIndex,
+    /// S6, suspected at upstream's head: the commands of table A1.5 that only `proxyToLeader`
+    /// (ZRANGE, SMEMBERS, HGET, TTL and their like) choose their snapshot before the fence.
+    CollectionTsBeforeFence,
+    /// S12, suspected at upstream's head: a reader takes for expired what its node's wall clock says
+    /// is, and leaves no trace of it: a node whose clock is behind finds the key again.
+    TtlWallClockLocal,
+    /// S14, suspected at upstream's head: a key and a version's timestamp are one string of bytes,
+    /// so another key's versions may lie among a key's own.
+    NoKeyTerminator,
+    /// S15, suspected at upstream's head: a voter that restarted, or that has forgotten its
+    /// leader, votes at once, although that leader may be reading by the lease that it granted.
+    VoteBeforeLeaseRunsOut,
+    /// F37, fixed by 282304e9: a snapshot that is older than what a node holds replaces it.
+    AcceptStaleSnapshot,
+    /// G2, a gap of the TLA+ model: nobody sees to it that a commit timestamp lies after the snapshot: not the
+    /// clock of the leader that issues it, nor a new leader that has its predecessor's tail still to apply.
+    NoCommitGtStartCheck,
+    /// F15, fixed by 7c4e8a66: what touches no list has no identity by which a repetition is known, and a conflict
+    /// that comes over the wire, be it with itself, is tried again.
+    RetryWireWriteConflict,
+    /// F40, fixed by 6457c50d: a transaction whose primary says that it was rolled back is taken for cleaned up in every group.
+    AbortShortcircuitOnMarker,
 }
 
 impl Bug {
     /// Every bug, in the order of the table.
-    pub const ALL: [Bug; 25] = [
+    pub const ALL: [Bug; 36] = [
         Bug::StartTsFromHlcNext,
         Bug::ReadKeysNotInLog,
         Bug::ExecOnFollower,
@@ -102,6 +133,17 @@ impl Bug {
         Bug::ReadTsBeforeFence,
         Bug::LeaseIgnoresTermCommit,
         Bug::RetryUnknownWithFreshTs,
+        Bug::CommitTsBeforePrewrite,
+        Bug::ApplyUsesWallClock,
+        Bug::FenceReturnsIndex,
+        Bug::CollectionTsBeforeFence,
+        Bug::TtlWallClockLocal,
+        Bug::NoKeyTerminator,
+        Bug::VoteBeforeLeaseRunsOut,
+        Bug::AcceptStaleSnapshot,
+        Bug::NoCommitGtStartCheck,
+        Bug::RetryWireWriteConflict,
+        Bug::AbortShortcircuitOnMarker,
     ];
 
     /// The name on the command line.
@@ -132,6 +174,17 @@ impl Bug {
             Bug::ReadTsBeforeFence => "read_ts_before_fence",
             Bug::LeaseIgnoresTermCommit => "lease_ignores_term_commit",
             Bug::RetryUnknownWithFreshTs => "retry_unknown_with_fresh_ts",
+            Bug::CommitTsBeforePrewrite => "commit_ts_before_prewrite",
+            Bug::ApplyUsesWallClock => "apply_uses_wall_clock",
+            Bug::FenceReturnsIndex => "fence_returns_index",
+            Bug::CollectionTsBeforeFence => "collection_ts_before_fence",
+            Bug::TtlWallClockLocal => "ttl_wall_clock_local",
+            Bug::NoKeyTerminator => "no_key_terminator",
+            Bug::VoteBeforeLeaseRunsOut => "vote_before_lease_runs_out",
+            Bug::AcceptStaleSnapshot => "accept_stale_snapshot",
+            Bug::NoCommitGtStartCheck => "no_commit_gt_start_check",
+            Bug::RetryWireWriteConflict => "retry_wire_write_conflict",
+            Bug::AbortShortcircuitOnMarker => "abort_shortcircuit_on_marker",
         }
     }
 
@@ -163,6 +216,17 @@ impl Bug {
             Bug::ReadTsBeforeFence => "S6's class, fixed by cbc99dd1",
             Bug::LeaseIgnoresTermCommit => "S7, suspected at upstream's head",
             Bug::RetryUnknownWithFreshTs => "S11, suspected at upstream's head",
+            Bug::CommitTsBeforePrewrite => "S9, suspected at upstream's head",
+            Bug::ApplyUsesWallClock => "S10, suspected at upstream's head",
+            Bug::FenceReturnsIndex => "S13, suspected at upstream's head",
+            Bug::CollectionTsBeforeFence => "S6, suspected at upstream's head",
+            Bug::TtlWallClockLocal => "S12, suspected at upstream's head",
+            Bug::NoKeyTerminator => "S14, suspected at upstream's head",
+            Bug::VoteBeforeLeaseRunsOut => "S15, suspected at upstream's head",
+            Bug::AcceptStaleSnapshot => "F37, fixed by 282304e9",
+            Bug::NoCommitGtStartCheck => "G2, a gap of the TLA+ model",
+            Bug::RetryWireWriteConflict => "F15, fixed by 7c4e8a66",
+            Bug::AbortShortcircuitOnMarker => "F40, fixed by 6457c50d",
         }
     }
 }
@@ -182,6 +246,10 @@ impl Bug {
             Bug::HlcNoApplyBarrierOnElection => Wiring::Direct,
             // `Coordinate.Dispatch` is of that wiring.
             Bug::RetryUnknownWithFreshTs => Wiring::Direct,
+            // So is the store that asks the leader for a fence.
+            Bug::FenceReturnsIndex => Wiring::Direct,
+            // As of hlc_no_apply_barrier_on_election.
+            Bug::NoCommitGtStartCheck => Wiring::Direct,
             _ => Wiring::Verified,
         }
     }
@@ -238,7 +306,7 @@ impl FromStr for Bug {
 
 /// The bugs that are switched on. None in the clean profile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bugs(u32);
+pub struct Bugs(u64);
 
 impl Bugs {
     /// The clean profile.

@@ -60,12 +60,31 @@ pub struct Store {
     min_retained_ts: u64,
     applied: u64,
     sum: u64,
+    /// Reads find what they would if a key and an inverted timestamp were one string of bytes (S14).
+    pub keys_run_together: bool,
 }
 
 impl Store {
     /// The newest value at or below `ts`; `None` if there is none or it is a tombstone (`GetAt`).
     pub fn get_at(&self, key: &[u8], ts: u64) -> Option<Bytes> {
-        visible(self.keys.get(key)?, ts)?.value.clone()
+        let found = visible(self.keys.get(key)?, ts)?;
+        if self.keys_run_together && self.is_behind_another(key, ts, found.ts) {
+            return None;
+        }
+        found.value.clone()
+    }
+
+    /// Whether a version of another key would lie between the place where a search for `key` at `ts` begins and its version `found`:
+    /// upstream's `getAt` looks at the first entry only (`fillEncodedKey`).
+    fn is_behind_another(&self, key: &[u8], ts: u64, found: u64) -> bool {
+        let (from, to) = ((!ts).to_be_bytes(), (!found).to_be_bytes());
+        let longer = self.keys.range::<[u8], _>((Bound::Excluded(key), Bound::Unbounded));
+        longer.take_while(|(other, _)| other.starts_with(key)).any(|(other, versions)| {
+            versions.iter().any(|version| {
+                let rest = [&other[key.len()..], &(!version.ts).to_be_bytes()].concat();
+                rest[..] >= from[..] && rest[..] < to[..]
+            })
+        })
     }
 
     /// Keys that start with `prefix` and have a value at `ts`, in order (`ScanAt`).

@@ -156,6 +156,7 @@ pub async fn recover<D: Disk + Clone>(
     let first = bootstrap(options, own);
     let (wal, log) = Wal::open(disk.clone(), &first).await?;
     let mut fsm = Fsm::new(store, hlc.clone());
+    fsm.store.keys_run_together = options.bugs.has(Bug::NoKeyTerminator);
     if options.bugs.has(Bug::CompactDropsVisible) {
         fsm.keep = Keep::Nothing;
     }

@@ -31,8 +31,9 @@ where
 }
 
 /// The same to nodes that were told more when they started, in the calm world of a seed.
-pub fn told_to<S, F>(seed: Seed, with: fn(Options) -> Options, story: S)
+pub fn told_to<W, S, F>(seed: Seed, with: W, story: S)
 where
+    W: Fn(Options) -> Options + Send + 'static,
     S: FnOnce(Rc<Teller>) -> F + Send + 'static,
     F: Future<Output = ()>,
 {
@@ -53,10 +54,14 @@ impl Teller {
     }
 
     pub async fn ask(&self, node: NodeId, words: &[&str]) -> Option<Reply> {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        self.ask_bytes(node, &words).await
+    }
+
+    pub async fn ask_bytes(&self, node: NodeId, words: &[&[u8]]) -> Option<Reply> {
         let attempt = async {
             let mut redis = Redis::new(self.0.connect(node).await.ok()?);
-            let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-            redis.ask(&words).await.ok()
+            redis.ask(words).await.ok()
         };
         match select(pin!(attempt), self.0.clock().sleep(Duration::from_secs(1))).await {
             Either::Left((reply, _)) => reply,

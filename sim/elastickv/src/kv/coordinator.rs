@@ -18,6 +18,7 @@ use crate::env::{Env, GroupId, NodeId, RequestId};
 use crate::options::Options;
 use crate::raft::engine::Engine;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -144,6 +145,13 @@ impl<E: Env> Coordinator<E> {
         };
         let request = first.request;
         self.env.reached("transaction across groups");
+        let allocated = self.allocated_early(&txn);
+        let commit = |group: GroupId| TxnRequest {
+            phase: Phase::Commit,
+            request,
+            commit_ts: allocated.get(&group).copied().unwrap_or_default(),
+            ..TxnRequest::default()
+        };
         for (group, part) in txn.parts() {
             if part.elems.is_empty() && self.options.bugs.has(Bug::NoReadonlyShardValidation) {
                 continue;
@@ -156,7 +164,7 @@ impl<E: Env> Coordinator<E> {
             }
             self.env.yield_point("between prewrites").await;
         }
-        if let Err(error) = self.decide(primary, request, Phase::Commit).await {
+        if let Err(error) = self.part(primary, commit(primary)).await {
             if error.is_definite() {
                 self.roll_back_later(request, primary, &txn);
             }
@@ -165,12 +173,27 @@ impl<E: Env> Coordinator<E> {
         self.env.reached("transaction across groups committed");
         self.env.yield_point("between primary and secondaries").await;
         for (group, _) in txn.parts().filter(|(group, _)| *group != primary) {
-            let commit = self.decide(group, request, Phase::Commit);
+            let commit = self.part(group, commit(group));
             if deadline(&self.env, SECONDARY_WITHIN, commit).await.is_err() {
                 self.env.reached("secondary commit left to who needs it");
             }
         }
         Ok(())
+    }
+
+    /// The commit timestamps that upstream allocates before anything is held (S9): of each group that this node leads. Otherwise
+    /// none, and each group's leader issues its own when it commits.
+    fn allocated_early(&self, txn: &Transaction) -> BTreeMap<GroupId, u64> {
+        if !self.options.bugs.has(Bug::CommitTsBeforePrewrite) {
+            return BTreeMap::new();
+        }
+        let allocated = txn.parts().filter_map(|(group, part)| {
+            let engine = self.shard(group)?.engine();
+            let mut part = TxnRequest { start_ts: part.start_ts, ..TxnRequest::default() };
+            engine.issue_commit_ts(&mut part).ok().filter(|()| engine.is_leader())?;
+            Some((group, part.commit_ts))
+        });
+        allocated.collect()
     }
 
     /// Lets go of what was prepared, the primary first, by a task that does not end with its client's patience.

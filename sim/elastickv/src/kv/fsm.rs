@@ -298,11 +298,23 @@ impl Fsm {
         if self.applied >= index {
             return Ok(false);
         }
+        self.take(index, state)?;
+        Ok(true)
+    }
+
+    /// Takes a snapshot's state, however old it is.
+    pub fn replace(&mut self, index: u64, snapshot: &Bytes) -> Result<(), Malformed> {
+        self.take(index, open_snapshot(snapshot)?.1)
+    }
+
+    fn take(&mut self, index: u64, state: Bytes) -> Result<(), Malformed> {
+        let keys_run_together = self.store.keys_run_together;
         self.store = Store::import(state)?;
+        self.store.keys_run_together = keys_run_together;
         self.prepared = Prepared::read(&self.store);
         self.hlc.observe(self.store.last_commit_ts());
         self.applied = index;
-        Ok(true)
+        Ok(())
     }
 }
 

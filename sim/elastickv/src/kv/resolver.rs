@@ -11,6 +11,7 @@ use super::error::KvError;
 use super::fsm::Decision;
 use super::prepared::Lock;
 use super::request::Phase;
+use crate::bug::Bug;
 use crate::env::{Env, GroupId};
 
 impl<E: Env> Coordinator<E> {
@@ -27,6 +28,10 @@ impl<E: Env> Coordinator<E> {
                     }
                     Err(error) => return Err(error),
                 }
+            }
+            // The marker is there: so, upstream once thought, nothing is left to do.
+            Decision::Aborted if self.options().bugs.has(Bug::AbortShortcircuitOnMarker) => {
+                return Ok(false);
             }
             decided => decided,
         };

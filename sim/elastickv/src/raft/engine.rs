@@ -12,6 +12,7 @@
 mod drain;
 mod facts;
 mod membership;
+mod mistakes;
 mod proposals;
 mod reads;
 
@@ -75,11 +76,11 @@ struct Inner<E: Env> {
     added_at: RefCell<BTreeMap<u64, u64>>,
     /// A conf change was applied at this index: who it added needs a snapshot that knows it.
     conf_changed: Cell<u64>,
-    snapshot_done: Cell<Option<Snapshot>>,
     /// Until then this node asks for no higher ceiling.
     ceiling_held_until: Cell<Duration>,
     /// Timestamps refused for the ceiling.
     refused: Cell<u64>,
+    snapshot_done: Cell<Option<Snapshot>>,
     snapshot_running: Cell<bool>,
 }
 
@@ -177,9 +178,9 @@ impl<E: Env> Engine<E> {
             serves: Cell::new(false),
             // A snapshot that was due for it when the node stopped is due still.
             conf_changed: Cell::new(conf_changed),
-            snapshot_done: Cell::new(None),
             ceiling_held_until: Cell::default(),
             refused: Cell::default(),
+            snapshot_done: Cell::new(None),
             snapshot_running: Cell::new(false),
             silent_until: Cell::new(silent_until),
             env,
@@ -265,13 +266,14 @@ impl<E: Env> Inner<E> {
         }
         let election = matches!(message.kind, MessageKind::Vote | MessageKind::PreVote);
         let asked_by_leader = message.context == CAMPAIGN_TRANSFER;
-        if election && !asked_by_leader && self.env.monotonic() < self.silent_until.get() {
+        if election && !asked_by_leader && self.keeps_silent() {
             return self.env.reached("vote withheld");
         }
         if election && waits_to_be_added(self.since, &self.raft.borrow()) {
             return self.env.reached("vote withheld by a node that waits to be added");
         }
         self.stamp();
+        self.restore_when_received(&message);
         let (from, term) = (message.from, message.term);
         let from_leader = message.kind.is_from_leader();
         if let Err(error) = self.raft.borrow_mut().step(message) {
@@ -299,6 +301,11 @@ impl<E: Env> Inner<E> {
     fn promise_lease(&self) {
         let until = self.env.monotonic() + self.options.election_timeout();
         self.silent_until.set(self.silent_until.get().max(until));
+    }
+
+    fn keeps_silent(&self) -> bool {
+        let votes_at_once = self.options.bugs.has(Bug::VoteBeforeLeaseRunsOut);
+        !votes_at_once && self.env.monotonic() < self.silent_until.get()
     }
 
     fn step_burst(&self) {
@@ -347,7 +354,8 @@ impl<E: Env> Inner<E> {
 
     /// A new leader's clock issues nothing that its log may already carry.
     fn observe_unapplied(&self) {
-        if self.options.bugs.has(Bug::HlcNoApplyBarrierOnElection) {
+        let bugs = self.options.bugs;
+        if bugs.has(Bug::HlcNoApplyBarrierOnElection) || bugs.has(Bug::NoCommitGtStartCheck) {
             return;
         }
         let fsm = self.fsm.borrow();

@@ -202,6 +202,36 @@ impl Command {
         matches!(self.name, Keys | Scan | Dbsize | Flushall | Flushdb)
     }
 
+    /// Whether upstream's server only proxies it and asks for no fence before it chooses the snapshot (`proxyToLeader`).
+    pub fn is_unfenced_upstream(&self) -> bool {
+        use Name::{
+            Hexists, Hget, Hgetall, Hlen, Hmget, Lindex, Pfcount, Pttl, Scard, Sismember, Smembers,
+            Ttl, Type, Xlen, Xrange, Xread, Xrevrange, Zcard, Zrange,
+        };
+        matches!(
+            self.name,
+            Zrange
+                | Smembers
+                | Sismember
+                | Hget
+                | Hmget
+                | Hgetall
+                | Hexists
+                | Hlen
+                | Lindex
+                | Scard
+                | Zcard
+                | Xrange
+                | Xrevrange
+                | Xread
+                | Xlen
+                | Ttl
+                | Pttl
+                | Type
+                | Pfcount
+        )
+    }
+
     /// Whether MULTI/EXEC can run it (`txnApplyHandlers`).
     pub fn runs_in_multi(&self) -> bool {
         use Name::{

@@ -4,7 +4,8 @@
 //! the writes if any of it has changed. Nothing is written here: [`Context::into_txn`] gives the write set.
 //!
 //! What has expired by the node's wall clock is not there for a reader; who writes the key buries it first
-//! ([`Context::bury_expired`]).
+//! ([`Context::bury_expired`]), and who was told that it is gone, too ([`Context::bury_what_was_missed`]): no clock that is behind finds
+//! it again. Differs from upstream, whose readers leave no trace (suspicion S12).
 
 use super::command::CommandError;
 use super::keys::{self, Kind, Meta};
@@ -35,6 +36,8 @@ pub struct Context<'a> {
     writes: BTreeMap<Bytes, Option<Bytes>>,
     stamped: Vec<Elem>,
     opened: BTreeMap<(Kind, Bytes), Opened>,
+    /// Keys that hold something which has expired.
+    expired: BTreeSet<Bytes>,
 }
 
 /// A collection as this transaction sees it, expired or not.
@@ -85,6 +88,7 @@ impl<'a> Context<'a> {
             writes: BTreeMap::new(),
             stamped: Vec::new(),
             opened: BTreeMap::new(),
+            expired: BTreeSet::new(),
         }
     }
 
@@ -200,6 +204,24 @@ impl Context<'_> {
         }
     }
 
+    /// Deletes what was looked for here and had expired. Not after a look at all keys, which would conflict with every write there is:
+    /// what such a look missed, another node may list again.
+    pub fn bury_what_was_missed(&mut self) -> Result<(), CommandError> {
+        let expired = std::mem::take(&mut self.expired);
+        match self.looked_at_all {
+            true => Ok(()),
+            false => expired.iter().try_for_each(|key| self.bury_expired(key)),
+        }
+    }
+
+    fn has_expired(&mut self, key: &[u8], expires_ms: Option<u64>) -> bool {
+        let has = expires_ms.is_some_and(|at| at <= self.now_ms);
+        if has {
+            self.expired.insert(Bytes::copy_from_slice(key));
+        }
+        has
+    }
+
     /// Every key that holds something, in order within its type.
     pub fn all_keys(&mut self) -> Result<Vec<(Bytes, Type)>, CommandError> {
         let mut all = Vec::new();
@@ -289,7 +311,7 @@ impl Context<'_> {
 
     fn live_string(&mut self, key: &[u8]) -> Option<(Bytes, Option<u64>)> {
         let (value, expires) = keys::decode_string(&self.read(keys::string(key))?);
-        expires.is_none_or(|at| at > self.now_ms).then_some((value, expires))
+        (!self.has_expired(key, expires)).then_some((value, expires))
     }
 }
 
@@ -377,8 +399,8 @@ impl Context<'_> {
 
     fn live(&mut self, kind: Kind, key: &[u8]) -> Result<Meta, CommandError> {
         let meta = self.opened(kind, key)?.meta;
-        let expired = || self.collection_expires(key).is_some_and(|at| at <= self.now_ms);
-        Ok(if meta.len > 0 && expired() { Meta::default() } else { meta })
+        let expires = if meta.len > 0 { self.collection_expires(key) } else { None };
+        Ok(if self.has_expired(key, expires) { Meta::default() } else { meta })
     }
 
     fn opened(&mut self, kind: Kind, key: &[u8]) -> Result<Opened, CommandError> {

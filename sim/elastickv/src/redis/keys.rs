@@ -184,6 +184,11 @@ pub fn meta(kind: Kind, key: &[u8]) -> Bytes {
     }
 }
 
+/// Whether an internal key is of a list.
+pub fn is_of_list(key: &[u8]) -> bool {
+    key.starts_with(b"!lst|")
+}
+
 /// The item of a list at a sequence number, which may be negative; keys sort as numbers do.
 pub fn list_item(key: &[u8], seq: i64) -> Bytes {
     join(&[LIST_ITEM, key, &((seq as u64) ^ (1 << 63)).to_be_bytes()])

@@ -6,6 +6,7 @@ use crate::bug::Bug;
 use crate::env::Env;
 use crate::kv::error::KvError;
 use crate::kv::request::TxnRequest;
+use crate::redis::keys;
 
 impl<E: Env> LeaderProxy<E> {
     /// As it was; or, where a deposed leader's proposal is taken for one that was never made (S11: `Coordinate.Dispatch` takes `failPending`'s
@@ -19,9 +20,13 @@ impl<E: Env> LeaderProxy<E> {
         TxnRequest { request: self.requests.fresh(), start_ts, commit_ts: 0, ..txn }
     }
 
-    /// The transaction under an identity that nobody knows (F1: without PrevCommitTS a retry is a transaction of its own).
+    /// The transaction under an identity that nobody knows (F1: without PrevCommitTS a retry is a transaction of its own; F15: only
+    /// pushes to lists have one, and what conflicts with its own first attempt is tried again).
     pub(super) fn anonymous(&self, txn: &TxnRequest) -> Option<TxnRequest> {
-        let forgets = self.options.bugs.has(Bug::DisableOnephaseDedup);
+        let bugs = self.options.bugs;
+        let touches_lists = || txn.elems.iter().any(|elem| keys::is_of_list(&elem.key));
+        let forgets = bugs.has(Bug::DisableOnephaseDedup)
+            || (bugs.has(Bug::RetryWireWriteConflict) && !touches_lists());
         forgets.then(|| TxnRequest { request: self.requests.fresh(), ..txn.clone() })
     }
 }

@@ -149,6 +149,7 @@ impl<E: Env> Engine<E> {
             }
         };
         let payload = opened.as_ref().map_or_else(Bytes::new, |(_, payload)| payload.clone());
+        let payload = inner.as_applied(payload);
         let effect = inner.fsm.borrow_mut().apply(entry.index, payload);
         self.observe_effect(entry, &effect);
         if inner.raft.borrow().is_leader() && inner.raft.borrow().term() == entry.term {

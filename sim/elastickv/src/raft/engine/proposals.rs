@@ -139,7 +139,9 @@ impl<E: Env> Engine<E> {
     fn stamp_and_propose(&self, txn: &mut TxnRequest) -> Result<(ProposalId, Receiver), KvError> {
         self.may_propose()?;
         let inner = &self.0;
-        let early = inner.options.bugs.has(Bug::CommitTsAllocatedBeforePropose);
+        let bugs = inner.options.bugs;
+        let early = bugs.has(Bug::CommitTsAllocatedBeforePropose)
+            || (bugs.has(Bug::CommitTsBeforePrewrite) && txn.phase == Phase::Commit);
         if !early || txn.commit_ts == 0 {
             self.issue_commit_ts(txn)?;
         }
@@ -155,7 +157,9 @@ impl<E: Env> Engine<E> {
         let inner = &self.0;
         let term = inner.raft.borrow().term();
         let fsm = inner.fsm.borrow();
-        fsm.hlc.observe(txn.start_ts);
+        if !inner.options.bugs.has(Bug::NoCommitGtStartCheck) {
+            fsm.hlc.observe(txn.start_ts);
+        }
         txn.commit_ts = if inner.options.bugs.has(Bug::HlcUnfencedNext) {
             fsm.hlc.next(inner.env.wall_ms())
         } else {

@@ -16,9 +16,12 @@ use std::collections::BTreeSet;
 
 impl Context<'_> {
     /// Whether the record is there and has not expired. Not part of the read set: the string's record stands for it.
-    pub(super) fn live_record(&self, record: &Bytes, key: &[u8]) -> bool {
-        self.peek(record).is_some()
-            && self.collection_expires(key).is_none_or(|at| at > self.now_ms)
+    pub(super) fn live_record(&mut self, record: &Bytes, key: &[u8]) -> bool {
+        if self.peek(record).is_none() {
+            return false;
+        }
+        let expires = self.collection_expires(key);
+        !self.has_expired(key, expires)
     }
 
     /// A stream's record; `None` if there is no such key. An error if it holds another type.

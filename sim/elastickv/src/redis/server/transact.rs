@@ -14,6 +14,7 @@ use crate::kv::error::KvError;
 use crate::kv::fsm::Fsm;
 use crate::kv::prepared::Lock;
 use crate::kv::transaction::Transaction;
+use crate::options::Wiring;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,10 @@ impl<E: Env> Server<E> {
         loop {
             let asked = Snapshot::OfWhatIsApplied;
             let ran = self.ask(commands, asked, Fence::Always, &mut groups).await?;
+            if ran.held_up_by.is_none() && ran.txn.is_some() {
+                // What has expired is told to be gone only once that is on record.
+                return self.write(commands.to_vec(), Fence::Always, groups).await;
+            }
             match ran.held_up_by {
                 None => return Ok(ran.replies),
                 Some(held) => self.settle(held.group, held.lock, &mut backoff).await,
@@ -101,9 +106,10 @@ impl<E: Env> Server<E> {
     ) -> Result<Ran, KvError> {
         loop {
             let terms = self.terms(groups);
-            let early = self.early_timestamps();
+            let mut early = self.early_timestamps(commands);
             if fence == Fence::Always {
                 self.fence(groups).await?;
+                self.raise_to_indices(&mut early);
                 if early.is_empty() {
                     self.0.env.yield_point("between fence and snapshot").await;
                 }
@@ -146,7 +152,12 @@ impl<E: Env> Server<E> {
         self.on_snapshot(snapshot, |mut context| {
             let mut apply =
                 |command: &Command| command.apply(&mut context).unwrap_or_else(error_reply);
-            let replies = commands.iter().map(&mut apply).collect();
+            let mut replies: Vec<Reply> = commands.iter().map(&mut apply).collect();
+            if !self.0.options.bugs.has(Bug::TtlWallClockLocal)
+                && let Err(error) = context.bury_what_was_missed()
+            {
+                replies.iter_mut().for_each(|reply| *reply = Reply::Error(error.to_string()));
+            }
             let groups = if is_sharded { context.groups() } else { BTreeSet::new() };
             let held_up_by = context.held_up_by();
             let txn = (!context.is_read_only()).then(|| context.into_txn());
@@ -181,14 +192,37 @@ impl<E: Env> Server<E> {
         Ok(())
     }
 
-    /// Where the snapshot is chosen before the fence (S6): of each group. Otherwise nothing.
-    fn early_timestamps(&self) -> BTreeMap<GroupId, u64> {
-        if !self.0.options.bugs.has(Bug::ReadTsBeforeFence) {
+    /// Where the snapshot is chosen before the fence: of each group. Otherwise nothing. It once was for all commands, and it is still for
+    /// some (S6) and in one of the wirings (S13).
+    fn early_timestamps(&self, commands: &[Command]) -> BTreeMap<GroupId, u64> {
+        let bugs = self.0.options.bugs;
+        let is_unfenced = || matches!(commands, [command] if command.is_unfenced_upstream());
+        let early = bugs.has(Bug::ReadTsBeforeFence)
+            || (bugs.has(Bug::CollectionTsBeforeFence) && is_unfenced())
+            || self.asks_for_an_index();
+        if !early {
             return BTreeMap::new();
         }
         let shards = self.0.coordinator.shards().iter();
         let ts = |fsm: &RefCell<Fsm>| fsm.borrow().store.last_commit_ts().max(1);
         shards.map(|shard| (shard.group(), ts(shard.engine().fsm()))).collect()
+    }
+
+    /// Whether a fence answers with an index of the log where a timestamp is wanted (S13: `leaderFenceTS`).
+    fn asks_for_an_index(&self) -> bool {
+        let options = &self.0.options;
+        options.bugs.has(Bug::FenceReturnsIndex) && options.wiring == Wiring::Direct
+    }
+
+    /// Raises the snapshots to what the fence returned, which is far below any timestamp.
+    fn raise_to_indices(&self, early: &mut BTreeMap<GroupId, u64>) {
+        if !self.asks_for_an_index() {
+            return;
+        }
+        for (group, ts) in early {
+            let applied = self.0.coordinator.fsm(*group).map_or(0, |fsm| fsm.borrow().applied());
+            *ts = (*ts).max(applied);
+        }
     }
 
     /// The newest snapshot of what is applied here; an empty store has one, too.
