@@ -118,11 +118,18 @@ impl Case {
         Test { defaults: base.options, ..base.test }
     }
 
-    /// What the case says beyond test, seed and options, as words: `--bug NAME --profile NAME`.
+    /// What the case says beyond test, seed and options, as words: `--bug NAME --profile NAME --wiring NAME`.
     pub fn extra_words(&self) -> Vec<String> {
         let bug = self.bug.map(|bug| ["--bug".to_owned(), bug.to_string()]);
         let profile = self.other_profile().map(|name| ["--profile".to_owned(), name]);
-        bug.into_iter().chain(profile).flatten().collect()
+        let wiring = self.other_wiring().map(|name| ["--wiring".to_owned(), name]);
+        bug.into_iter().chain(profile).chain(wiring).flatten().collect()
+    }
+
+    /// The wiring's name, unless it is the one that the bug needs, or that is used without a bug.
+    pub fn other_wiring(&self) -> Option<String> {
+        let usual = self.bug.map_or(Wiring::Verified, Bug::wiring);
+        (self.wiring != usual).then(|| self.wiring.name().to_owned())
     }
 
     /// The profile's name, unless it is the clean one.

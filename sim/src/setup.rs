@@ -25,6 +25,36 @@ pub fn case(setup: &Setup, test: &str, seed: Seed) -> Result<Case, String> {
         None => case,
     };
     case.profile = profile(setup)?;
+    if let Some(wiring) = &setup.wiring {
+        case.wiring = wiring.parse()?;
+    }
     setup.apply(&mut case.options)?;
     Ok(case)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(words: &str) -> Vec<String> {
+        let setup = Setup::from_words(words).expect("they are words of a run");
+        case(&setup, "redis-append", Seed(1)).expect("they fit").extra_words()
+    }
+
+    #[test]
+    fn a_wiring_is_said_again_where_it_is_not_the_usual_one() {
+        assert_eq!(said("--wiring verified"), [""; 0]);
+        assert_eq!(said("--wiring direct"), ["--wiring", "direct"]);
+        let bug = "--bug fence_returns_index";
+        assert_eq!(said(&format!("{bug} --wiring direct")).join(" "), bug);
+        let other = format!("{bug} --wiring verified");
+        assert_eq!(said(&other).join(" "), other);
+    }
+
+    #[test]
+    fn a_wiring_that_there_is_not_is_refused() {
+        let setup = Setup::from_words("--wiring loose").expect("it is a word");
+        let refusal = case(&setup, "redis-append", Seed(1)).err();
+        assert!(refusal.is_some_and(|why| why.contains("verified or direct")));
+    }
 }

@@ -44,6 +44,8 @@ pub struct Setup {
     pub bug: Option<String>,
     /// The profile's name, as it was typed.
     pub profile: Option<String>,
+    /// The wiring's name, as it was typed.
+    pub wiring: Option<String>,
     options: Vec<(&'static str, String)>,
 }
 
@@ -58,7 +60,8 @@ impl Setup {
 
     /// Whether nothing was said.
     pub fn is_empty(&self) -> bool {
-        self.bug.is_none() && self.profile.is_none() && self.options.is_empty()
+        let said = [&self.bug, &self.profile, &self.wiring];
+        said.iter().all(|said| said.is_none()) && self.options.is_empty()
     }
 
     /// Whether this option was said.
@@ -103,7 +106,10 @@ impl Args for Setup {
             let arg = Arg::new(*word).long(*word).value_name(*value).help(*help);
             arg.allow_negative_numbers(true)
         });
-        let shared = [bug, profile].into_iter().chain(words);
+        let wiring = Arg::new("wiring").long("wiring").value_name("NAME").help(
+            "How Elastickv's writes reach Raft: verified, or direct (`demo.go`'s); otherwise as the bug needs it",
+        );
+        let shared = [bug, profile, wiring].into_iter().chain(words);
         command.args(shared.map(|arg| arg.help_heading("Options of a run")))
     }
 
@@ -116,7 +122,12 @@ impl FromArgMatches for Setup {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Setup, Error> {
         let said = |word: &str| matches.get_one::<String>(word).cloned();
         let options = WORDS.iter().filter_map(|(word, _, _)| Some((*word, said(word)?)));
-        Ok(Setup { bug: said("bug"), profile: said("profile"), options: options.collect() })
+        Ok(Setup {
+            bug: said("bug"),
+            profile: said("profile"),
+            wiring: said("wiring"),
+            options: options.collect(),
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 //! again.
 
 use super::PROGRAM;
-use elastickv::bug::{BUG, PROFILE};
+use elastickv::bug::{BUG, PROFILE, WIRING};
 use harness::catalog;
 use harness::cli::commit;
 use harness::judge::{Judgement, judge};
@@ -116,6 +116,9 @@ impl Performed {
         }
         if let Some(profile) = self.params.extra.get(PROFILE) {
             words.push(format!("--profile {profile}"));
+        }
+        if let Some(wiring) = self.params.extra.get(WIRING) {
+            words.push(format!("--wiring {wiring}"));
         }
         let defaults = Options { nodes: options.nodes, ..self.test.defaults.clone() };
         words.extend(options.replay_args(&Test { defaults, ..self.test.clone() }));

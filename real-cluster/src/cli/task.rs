@@ -3,7 +3,7 @@
 use super::database::{Database, Named};
 use super::hosts::Hosts;
 use super::performed::{HOSTS, OF_THIS_WORLD, PLAN, test_of};
-use elastickv::bug::{self, BUG, Bug, PROFILE, Profile};
+use elastickv::bug::{self, BUG, Bug, PROFILE, Profile, WIRING};
 use elastickv::options::Wiring;
 use harness::catalog;
 use harness::cli::output::note;
@@ -90,11 +90,13 @@ impl Task {
             None => {
                 let bug = words.setup.bug.as_deref().map(str::parse).transpose()?;
                 let profile = words.setup.profile.as_deref().map(str::parse).transpose()?;
-                bug::Told { bug, wiring: None, profile: profile.unwrap_or_default() }
+                let wiring = words.setup.wiring.as_deref().map(str::parse).transpose()?;
+                bug::Told { bug, wiring, profile: profile.unwrap_or_default() }
             }
         };
+        let is_made_for_ours = bug.is_some() || profile != Profile::Fixed || wiring.is_some();
         let wiring = wiring.or(bug.map(Bug::wiring));
-        let place = place(words, &mut test, bug.is_some() || profile != Profile::Fixed)?;
+        let place = place(words, &mut test, is_made_for_ours)?;
         let mut options = Options::defaults_of(&test);
         if let Some((plan, _)) = &plan {
             let nodes = options.nodes;
@@ -158,6 +160,8 @@ impl Task {
     pub fn params(&self) -> Params {
         let bug = self.bug.map(|bug| (BUG.to_owned(), bug.to_string()));
         let profile = self.other_profile().map(|name| (PROFILE.to_owned(), name.to_owned()));
+        let other = self.wiring.filter(|wiring| *wiring != self.usual_wiring());
+        let wiring = other.map(|wiring| (WIRING.to_owned(), wiring.name().to_owned()));
         let hosts = match &self.place {
             Place::Local => None,
             Place::Hosts(_, _, words) => Some((HOSTS.to_owned(), words.clone())),
@@ -168,7 +172,7 @@ impl Task {
             test: self.test.name.to_owned(),
             seed: self.seed.to_string(),
             options: self.options.clone(),
-            extra: bug.into_iter().chain(profile).chain(hosts).chain(plan).collect(),
+            extra: bug.into_iter().chain(profile).chain(wiring).chain(hosts).chain(plan).collect(),
             drawn: BTreeMap::new(),
         }
     }
@@ -182,6 +186,11 @@ impl Task {
         let snapshots =
             (entries > 0).then(|| ["--snapshot-entries".to_owned(), entries.to_string()]);
         bug.into_iter().chain(profile).chain(wiring).chain(snapshots).flatten().collect()
+    }
+
+    /// Without a word of it.
+    fn usual_wiring(&self) -> Wiring {
+        self.bug.map_or(Wiring::Verified, Bug::wiring)
     }
 
     fn other_profile(&self) -> Option<&'static str> {
@@ -223,6 +232,7 @@ fn plan(words: &Words, place: &Path) -> Result<(Plan, String), String> {
     let mut said: Vec<&str> = said.collect();
     said.extend(words.setup.bug.as_ref().map(|_| "bug"));
     said.extend(words.setup.profile.as_ref().map(|_| "profile"));
+    said.extend(words.setup.wiring.as_ref().map(|_| "wiring"));
     said.extend(words.seed.as_ref().map(|_| "seed"));
     match said.first() {
         Some(word) => {

@@ -74,6 +74,9 @@ pub struct Head {
     /// What is wrong beside it, if it is not the clean profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// How writes reach Raft, if it is not as usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wiring: Option<String>,
     /// All options, defaults too.
     pub options: Options,
     /// Whether it goes on after the first finding of a planted bug.
@@ -141,6 +144,7 @@ impl Head {
             tests: tests.iter().map(|test| (*test).to_owned()).collect(),
             bug: case.bug.map(|bug| bug.to_string()),
             profile: case.other_profile(),
+            wiring: case.other_wiring(),
             options: case.options.clone(),
             all,
             commit: build.commit.clone(),
@@ -160,7 +164,8 @@ impl Head {
             None => case,
         };
         let profile = self.profile.as_deref().map_or(Ok(Profile::Fixed), str::parse)?;
-        Ok(Case { options: self.options.clone(), profile, ..case })
+        let wiring = self.wiring.as_deref().map_or(Ok(case.wiring), str::parse)?;
+        Ok(Case { options: self.options.clone(), profile, wiring, ..case })
     }
 
     /// The seeds.
@@ -176,10 +181,10 @@ impl Head {
         Ok(if words.is_empty() { "the test's own options".to_owned() } else { words.join(" ") })
     }
 
-    /// `sweep-redis-append-0x1-50`: start and number of seeds, the bug, the profile, the shard, a hash of the options that were said.
+    /// `sweep-redis-append-0x1-50`: start and number of seeds, the bug, the profile, the wiring, the shard, a hash of the options that were said.
     fn name(&self) -> Result<String, String> {
         let mut name = format!("sweep-{}-{}-{}", self.test, self.start, self.seeds);
-        for word in [&self.bug, &self.profile].into_iter().flatten() {
+        for word in [&self.bug, &self.profile, &self.wiring].into_iter().flatten() {
             name.push_str(&format!("-{word}"));
         }
         let case = self.case()?;

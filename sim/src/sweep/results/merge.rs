@@ -180,6 +180,7 @@ fn one_sweep(a: (&Path, &Head), b: (&Path, &Head)) -> Result<(), ResultsError> {
         ("tests", ours.tests.join(", "), theirs.tests.join(", ")),
         ("planted bug", text(&ours.bug), text(&theirs.bug)),
         ("profile", text(&ours.profile), text(&theirs.profile)),
+        ("wiring", text(&ours.wiring), text(&theirs.wiring)),
         ("--all", ours.all.to_string(), theirs.all.to_string()),
         ("seeds", seeds(ours), seeds(theirs)),
         ("number of shards", of(ours), of(theirs)),
