@@ -10,8 +10,9 @@
 //! set aside, and their disagreements are counted and bounded.
 
 use flate2::read::GzDecoder;
-use harness::checker::list_append::{
-    AnomalySet, AnomalyType, EMPTY_GRAPH, Model, Report, Validity, analyse, analyse_prohibiting,
+use harness::checker::list_append::{analyse, analyse_prohibiting};
+use harness::checker::transactional::{
+    AnomalySet, AnomalyType, EMPTY_GRAPH, Model, Report, Validity,
 };
 use harness::history::History;
 use harness::interchange::{self, Format};
@@ -354,7 +355,7 @@ fn clean_histories_are_valid_and_mostly_observed() {
         let report = analyse(&history, Model::STRICT_SERIALIZABLE);
         assert_eq!(report.valid, Validity::True, "{size}");
         assert_eq!(report.coverage.ok, count);
-        assert!(report.coverage.observed * 2 > report.coverage.appended, "{:?}", report.coverage);
+        assert!(report.coverage.observed * 2 > report.coverage.written, "{:?}", report.coverage);
     }
 }
 

@@ -5,7 +5,8 @@
 //! must agree with the twin: no alarm that the twin refutes, and, once final reads show every version order,
 //! none that it misses. Then single anomalies are planted into sound histories, and each must be found.
 
-use harness::checker::list_append::{Model, Report, Validity, analyse};
+use harness::checker::list_append::analyse;
+use harness::checker::transactional::{Model, Report, Validity};
 use harness::history::{Event, History, Kind, Process};
 use harness::op::{Key, Mop, Op, Value};
 use proptest::prelude::*;

@@ -1,7 +1,8 @@
 //! `check`: a checker on a history from elsewhere.
 
 use anyhow::{Context, bail};
-use harness::checker::list_append::{self, Model, Report, Validity};
+use harness::checker::list_append;
+use harness::checker::transactional::{Model, Report, Validity};
 use harness::cli::output::Output;
 use harness::interchange::{self, Format};
 use harness::report;
@@ -96,7 +97,7 @@ fn object(report: &Report, model: &str, cpu_ms: f64) -> Value {
             "fail": coverage.failed,
             "info": coverage.unknown,
             "keys": coverage.keys,
-            "appended": coverage.appended,
+            "appended": coverage.written,
             "observed": coverage.observed,
         },
         "cpu_ms": (cpu_ms * 10.0).round() / 10.0,
@@ -112,7 +113,7 @@ fn words(report: &Report, model: &str) -> String {
         coverage.unknown,
         coverage.keys,
         coverage.observed,
-        coverage.appended
+        coverage.written
     );
     match &report.valid {
         Validity::True => return format!("valid   {model}   {tested}\n"),

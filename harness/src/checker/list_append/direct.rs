@@ -4,9 +4,9 @@
 //! One pass over the touches of each key. A read that is a prefix of its key's longest read costs a few
 //! comparisons; only one that is not is looked at element by element.
 
-use super::anomaly::AnomalyType;
-use super::columns::{Columns, NONE, Outcome, Touch};
 use super::versions::{KeyVersions, Seen, Versions, counts, distinct, first_repeat, read_values};
+use crate::checker::transactional::columns::{Columns, NONE, Outcome, Touch};
+use crate::checker::transactional::{self, AnomalyType};
 use crate::op::{Mop, Value};
 
 /// One instance of an anomaly, not yet in words.
@@ -21,8 +21,14 @@ pub(super) struct Finding {
     pub values: Vec<Value>,
 }
 
+impl transactional::Finding for Finding {
+    fn anomaly(&self) -> AnomalyType {
+        self.anomaly
+    }
+}
+
 /// Every anomaly that shows without a cycle, by type and then by the event of its first touch.
-pub(super) fn find(columns: &Columns, versions: &Versions) -> Vec<Finding> {
+pub(super) fn find(columns: &Columns<Mop>, versions: &Versions) -> Vec<Finding> {
     let mut scan = Scan { columns, versions, found: Vec::new(), internal: Vec::new() };
     for row in 0..columns.keys.len() {
         scan.key(row);
@@ -44,7 +50,7 @@ pub(super) fn find(columns: &Columns, versions: &Versions) -> Vec<Finding> {
 }
 
 struct Scan<'a, 'h> {
-    columns: &'a Columns<'h>,
+    columns: &'a Columns<'h, Mop>,
     versions: &'a Versions<'h>,
     found: Vec<Finding>,
     internal: Vec<Finding>,

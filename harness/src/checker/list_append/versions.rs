@@ -4,10 +4,20 @@
 //! themselves. A key never read but appended to once has that append for its order, as in Elle. Of two
 //! different longest reads of equal length the first in the history counts (Elle leaves it to hash order).
 
-use super::columns::{Columns, NONE, Outcome, Touch};
-use crate::op::{Mop, Value};
+use crate::checker::transactional::columns::{Columns, MicroOp, NONE, Outcome, Touch};
+use crate::op::{Key, Mop, Op, Value};
 use std::borrow::Cow;
 use std::ops::Range;
+
+impl MicroOp for Mop {
+    fn all(op: &Op) -> &[Mop] {
+        op.mops()
+    }
+
+    fn key(&self) -> Key {
+        Mop::key(self)
+    }
+}
 
 /// An append.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +74,7 @@ pub(super) struct Versions<'h> {
 
 impl<'h> Versions<'h> {
     /// Orders the versions of every key. The error is what makes it impossible, in one sentence.
-    pub fn new(columns: &Columns<'h>) -> Result<Versions<'h>, String> {
+    pub fn new(columns: &Columns<'h, Mop>) -> Result<Versions<'h>, String> {
         let mut versions = Versions {
             keys: Vec::with_capacity(columns.keys.len()),
             appends: Vec::with_capacity(columns.touches.len()),
@@ -86,13 +96,13 @@ impl<'h> Versions<'h> {
 
     /// The append of a value to a row: of several (only bare completions can have them) the last that did
     /// not fail.
-    pub fn append_of(&self, columns: &Columns, row: usize, value: Value) -> Option<&Append> {
+    pub fn append_of(&self, columns: &Columns<Mop>, row: usize, value: Value) -> Option<&Append> {
         self.find(columns, self.keys[row].appends.clone(), value).map(|i| &self.appends[i])
     }
 
     /// The position in the version order of the last element that a touch shows: `None` if that is not in
     /// the order, `Some(None)` for the initial state.
-    pub fn last_seen(&self, row: usize, touch: &Touch, seen: Seen) -> Option<Option<usize>> {
+    pub fn last_seen(&self, row: usize, touch: &Touch<Mop>, seen: Seen) -> Option<Option<usize>> {
         let key = &self.keys[row];
         match seen {
             Seen::Nothing => None,
@@ -105,7 +115,7 @@ impl<'h> Versions<'h> {
         }
     }
 
-    fn collect_appends(&mut self, columns: &Columns, row: usize) -> Range<usize> {
+    fn collect_appends(&mut self, columns: &Columns<Mop>, row: usize) -> Range<usize> {
         let from = self.appends.len();
         for touch in &columns.touches[columns.touches_of(row)] {
             if let Mop::Append { value, .. } = touch.mop {
@@ -120,7 +130,7 @@ impl<'h> Versions<'h> {
 
     fn refuse_double_appends(
         &self,
-        columns: &Columns,
+        columns: &Columns<Mop>,
         row: usize,
         appends: Range<usize>,
     ) -> Result<(), String> {
@@ -140,7 +150,7 @@ impl<'h> Versions<'h> {
         Ok(())
     }
 
-    fn find(&self, columns: &Columns, range: Range<usize>, value: Value) -> Option<usize> {
+    fn find(&self, columns: &Columns<Mop>, range: Range<usize>, value: Value) -> Option<usize> {
         let appends = &self.appends[range.clone()];
         let from = appends.partition_point(|append| append.value < value);
         let same = appends[from..].iter().take_while(|append| append.value == value).count();
@@ -152,7 +162,7 @@ impl<'h> Versions<'h> {
 
     fn order(
         &mut self,
-        columns: &Columns<'h>,
+        columns: &Columns<'h, Mop>,
         row: usize,
         appends: Range<usize>,
     ) -> KeyVersions<'h> {
@@ -179,7 +189,7 @@ impl<'h> Versions<'h> {
     }
 
     /// Notes what every read shows, and whether all agree.
-    fn compare_reads(&mut self, columns: &Columns, row: usize, longest: &[Value]) -> bool {
+    fn compare_reads(&mut self, columns: &Columns<Mop>, row: usize, longest: &[Value]) -> bool {
         let mut agreed = true;
         for i in columns.touches_of(row) {
             let touch = &columns.touches[i];
@@ -198,7 +208,7 @@ impl<'h> Versions<'h> {
     }
 
     /// What a key that nobody read holds: its only append, if there is one that may have happened.
-    fn only_append(&self, columns: &Columns, appends: Range<usize>) -> Vec<Value> {
+    fn only_append(&self, columns: &Columns<Mop>, appends: Range<usize>) -> Vec<Value> {
         let outcome = |append: &&Append| columns.txns[append.txn as usize].outcome;
         let mut possible =
             self.appends[appends].iter().filter(|append| outcome(append) != Outcome::Fail);
@@ -222,7 +232,7 @@ pub(super) fn counts(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Ok | Outcome::Info)
 }
 
-fn longest_read<'h>(columns: &Columns<'h>, row: usize) -> (Option<usize>, &'h [Value]) {
+fn longest_read<'h>(columns: &Columns<'h, Mop>, row: usize) -> (Option<usize>, &'h [Value]) {
     let mut found = (None, &[][..]);
     for i in columns.touches_of(row) {
         let touch = columns.touches[i];

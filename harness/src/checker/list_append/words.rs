@@ -1,42 +1,56 @@
-//! Anomalies in words: who, when, which key, which elements, and for each inferred edge its evidence.
+//! Anomalies in words: who, when, which key, which elements.
 
-use super::columns::{Columns, Outcome, Touch, Txn};
 use super::direct::Finding;
 use super::versions::{Versions, read_values};
+use crate::checker::transactional::columns::{Columns, Touch, Txn};
+use crate::checker::transactional::evidence::{Because, unexplained};
+use crate::checker::transactional::graph::Edge;
+use crate::checker::transactional::words::{Told, Words, each_once};
 use crate::op::{Mop, Value};
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::time::Duration;
 
 /// Lists up to this length are written in full.
 const FULL_LENGTH: usize = 8;
 
-/// A text and the events that it names.
-pub(super) struct Told {
-    pub text: String,
-    pub events: Vec<usize>,
-}
-
 /// What the words are about.
 #[derive(Clone, Copy)]
-pub(super) struct Words<'a, 'h> {
-    pub columns: &'a Columns<'h>,
+pub(super) struct ListWords<'a, 'h> {
+    pub columns: &'a Columns<'h, Mop>,
     pub versions: &'a Versions<'h>,
 }
 
-impl<'h> Words<'_, 'h> {
-    /// A finding without a cycle.
-    pub fn finding(self, finding: &Finding) -> Told {
-        use super::anomaly::AnomalyType::*;
-        let touches: Vec<&Touch> = finding.touches.iter().map(|i| self.touch(*i)).collect();
+impl<'h> Words<'h> for ListWords<'_, 'h> {
+    type Mop = Mop;
+    type Finding = Finding;
+
+    fn columns(&self) -> &Columns<'h, Mop> {
+        self.columns
+    }
+
+    fn mop(&self, mop: &Mop, around: &[Value]) -> String {
+        elided(mop, around)
+    }
+
+    fn because(&self, (from, edge, to): (u32, Edge, u32), a: &str, b: &str) -> Because {
+        let (before, after) = (&self.columns.txns[from as usize], &self.columns.txns[to as usize]);
+        match edge {
+            Edge::Ww => self.overwritten(from, after, a, b),
+            Edge::Wr => self.observed(from, after, a, b),
+            Edge::Rw => self.missed(before, to, a, b),
+            Edge::Process | Edge::Realtime | Edge::Relay => unexplained(a, b),
+        }
+    }
+
+    fn finding(&self, finding: &Finding) -> Told {
+        use crate::checker::transactional::AnomalyType::*;
+        let touches: Vec<&Touch<Mop>> = finding.touches.iter().map(|i| self.touch(*i)).collect();
         let mut events: Vec<usize> =
             touches.iter().map(|touch| self.columns.txn(touch).event).collect();
         let writers = finding.values.iter();
-        let writers: Vec<&Txn> =
+        let writers: Vec<&Txn<Mop>> =
             writers.filter_map(|value| self.writer(finding.row, *value)).collect();
         events.extend(writers.iter().map(|txn| txn.event));
-        events.sort_unstable();
-        events.dedup();
         let read = touches[0];
         let text = match finding.anomaly {
             GarbageRead => format!(
@@ -82,10 +96,12 @@ impl<'h> Words<'_, 'h> {
             LostUpdate => self.lost_update(finding, &touches),
             _ => self.internal(read),
         };
-        Told { text, events }
+        Told { text, events: each_once(events) }
     }
+}
 
-    fn internal(self, read: &Touch) -> String {
+impl<'h> ListWords<'_, 'h> {
+    fn internal(self, read: &Touch<Mop>) -> String {
         let txn = self.columns.txn(read);
         let before = txn.mops[..read.index as usize].iter().rev();
         let before = before.filter(|mop| mop.key() == read.mop.key()).find_map(read_values);
@@ -99,7 +115,7 @@ impl<'h> Words<'_, 'h> {
         )
     }
 
-    fn duplicate(self, finding: &Finding, read: &Touch, writers: &[&Txn]) -> String {
+    fn duplicate(self, finding: &Finding, read: &Touch<Mop>, writers: &[&Txn<Mop>]) -> String {
         let value = finding.values[0];
         let times = read_values(read.mop).unwrap_or(&[]).iter().filter(|other| **other == value);
         let times = match times.count() {
@@ -115,7 +131,7 @@ impl<'h> Words<'_, 'h> {
         format!("duplicate append: {element}, {appended}, read {times} by {reader}: {list}")
     }
 
-    fn incompatible(self, finding: &Finding, touches: &[&Touch]) -> String {
+    fn incompatible(self, finding: &Finding, touches: &[&Touch<Mop>]) -> String {
         let [shorter, longer] = touches else { return String::new() };
         let lists = [shorter, longer].map(|touch| read_values(touch.mop).unwrap_or(&[]));
         let around = differing(lists[0], lists[1]);
@@ -130,7 +146,7 @@ impl<'h> Words<'_, 'h> {
         )
     }
 
-    fn dirty_update(self, finding: &Finding, read: &Touch) -> String {
+    fn dirty_update(self, finding: &Finding, read: &Touch<Mop>) -> String {
         let writer = |i: usize| {
             let txn = self.writer(finding.row, finding.values[i]);
             txn.map_or("nobody".to_string(), |txn| self.name(txn))
@@ -148,7 +164,7 @@ impl<'h> Words<'_, 'h> {
         )
     }
 
-    fn lost_update(self, finding: &Finding, touches: &[&Touch]) -> String {
+    fn lost_update(self, finding: &Finding, touches: &[&Touch<Mop>]) -> String {
         let names: Vec<String> = touches.iter().take(4).map(|touch| self.who(touch)).collect();
         let more = touches.len().saturating_sub(names.len());
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -163,37 +179,8 @@ impl<'h> Words<'_, 'h> {
         )
     }
 
-    /// `p4 at 18.204 s`.
-    pub fn name(self, txn: &Txn) -> String {
-        let event = &self.columns.history.events[txn.event];
-        format!("{} at {}", event.process, seconds(event.time))
-    }
-
-    /// `p4 ok at 18.204 s on n2: [[:append 7 113]]`.
-    pub fn line(self, txn: &Txn, around: &[Value]) -> String {
-        let event = &self.columns.history.events[txn.event];
-        let outcome = match txn.outcome {
-            Outcome::Ok => "ok",
-            Outcome::Info => "info",
-            Outcome::Fail => "fail",
-            Outcome::Open => "still open, invoked",
-        };
-        let node = event.node.map_or(String::new(), |node| format!(" on {node}"));
-        let (process, time) = (event.process, seconds(event.time));
-        format!("{process} {outcome} at {time}{node}: {}", self.mops(txn, around))
-    }
-
-    fn mops(self, txn: &Txn, around: &[Value]) -> String {
-        let mops: Vec<String> = txn.mops.iter().map(|mop| elided(mop, around)).collect();
-        format!("[{}]", mops.join(" "))
-    }
-
-    fn touch(&self, touch: usize) -> &Touch<'h> {
+    fn touch(&self, touch: usize) -> &Touch<'h, Mop> {
         &self.columns.touches[touch]
-    }
-
-    fn who(self, touch: &Touch) -> String {
-        self.name(self.columns.txn(touch))
     }
 
     fn key(self, finding: &Finding) -> u64 {
@@ -204,12 +191,12 @@ impl<'h> Words<'_, 'h> {
         format!("key {} value {}", self.key(finding), finding.values[0])
     }
 
-    fn writer(&self, row: usize, value: Value) -> Option<&Txn<'h>> {
+    fn writer(&self, row: usize, value: Value) -> Option<&Txn<'h, Mop>> {
         let append = self.versions.append_of(self.columns, row, value)?;
         Some(&self.columns.txns[append.txn as usize])
     }
 
-    fn writer_name(self, writers: &[&Txn]) -> String {
+    fn writer_name(self, writers: &[&Txn<Mop>]) -> String {
         writers.first().map_or("nobody".to_string(), |txn| self.name(txn))
     }
 }
@@ -218,11 +205,6 @@ impl<'h> Words<'_, 'h> {
 fn differing(a: &[Value], b: &[Value]) -> Vec<Value> {
     let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
     [a.get(same), b.get(same)].into_iter().flatten().copied().collect()
-}
-
-/// `18.204 s`.
-pub(super) fn seconds(time: Duration) -> String {
-    format!("{}.{:03} s", time.as_secs(), time.subsec_millis())
 }
 
 /// A micro-operation, of a long list only the beginning, the end and what is near some elements.

@@ -2,7 +2,7 @@
 
 /// Why one transaction comes before another. The order is the order in which an edge is preferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Edge {
+pub enum Edge {
     /// The other appended the next version.
     Ww,
     /// The other read what this one appended.
@@ -21,7 +21,7 @@ const EDGES: [Edge; 6] = [Edge::Ww, Edge::Wr, Edge::Rw, Edge::Process, Edge::Rea
 
 /// Some kinds of edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Edges(u8);
+pub struct Edges(u8);
 
 impl Edges {
     pub const fn of(edges: &[Edge]) -> Edges {
@@ -45,7 +45,7 @@ impl Edges {
 
 /// Nodes are numbers; the edges of a node stand together.
 #[derive(Debug, Default)]
-pub(super) struct Graph {
+pub struct Graph {
     start: Vec<u32>,
     packed: Vec<u32>,
 }
@@ -62,7 +62,7 @@ fn unpack(packed: u32) -> (Edge, u32) {
 
 /// An edge on its way into a graph. Ordered by its ends, then by its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct PackedEdge(u64);
+pub struct PackedEdge(u64);
 
 impl PackedEdge {
     pub fn new(from: u32, to: u32, edge: Edge) -> PackedEdge {
@@ -171,7 +171,7 @@ impl Graph {
 
 /// Strongly connected components.
 #[derive(Debug)]
-pub(super) struct Components {
+pub struct Components {
     /// By node.
     pub of: Vec<u32>,
     pub count: u32,

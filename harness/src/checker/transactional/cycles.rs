@@ -12,11 +12,11 @@ use super::shortest::Walker;
 use AnomalyType::*;
 
 /// Edges looked at in search of a shorter cycle, for one type in one component.
-pub(super) const STEPS_MAX: usize = 2_000_000;
+pub const STEPS_MAX: usize = 2_000_000;
 
 /// A cycle of transactions.
 #[derive(Clone, Debug)]
-pub(super) struct Cycle {
+pub struct Cycle {
     pub anomaly: AnomalyType,
     /// (from, why, to); each begins where the one before ended.
     pub steps: Vec<(u32, Edge, u32)>,
@@ -73,7 +73,7 @@ static SPECS: [Spec; 15] = [
 const ALL_EDGES: Edges = Edges::of(&[Ww, Wr, Rw, Process, Realtime, Relay]);
 
 /// Every cycle to report, at most one for each type and component. Nodes from `txns` on are barriers.
-pub(super) fn find(graph: &Graph, txns: usize) -> Vec<Cycle> {
+pub fn find(graph: &Graph, txns: usize) -> Vec<Cycle> {
     if graph.is_acyclic() {
         return Vec::new();
     }

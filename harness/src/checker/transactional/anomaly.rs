@@ -1,12 +1,12 @@
-//! The anomalies that a list-append history can show, and which of them imply which.
+//! The anomalies that a history of transactions can show, and which of them imply which.
 //!
 //! The names and the implications are Elle's (Adya's, extended to sessions and real time), restricted to
-//! what lists without predicates can show. Two are ours: `garbage-read`, where Elle stops with an exception,
-//! and `reordered-appends`, which Elle does not see.
+//! what lists and registers without predicates can show. Two are ours: `garbage-read`, where Elle stops with
+//! an exception or says nothing, and `reordered-appends`, which Elle does not see.
 
 use std::fmt;
 
-/// An anomaly of a list-append history.
+/// An anomaly of a history of transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AnomalyType {
     /// An element was read that nobody ever appended.

@@ -123,7 +123,7 @@ fn edits(from: &[char], to: &str) -> usize {
 
 /// What the anomalies of a history rule out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Impossible {
+pub struct Impossible {
     /// The weakest models that it is not, by friendly name, sorted.
     pub not: Vec<String>,
     /// All stronger ones.
@@ -131,7 +131,7 @@ pub(super) struct Impossible {
 }
 
 /// The models that a history with these anomalies cannot be of.
-pub(super) fn impossible(found: AnomalySet) -> Impossible {
+pub fn impossible(found: AnomalySet) -> Impossible {
     let found = found.implied();
     let direct = |row: &super::lattice::Row| {
         row.prohibits.iter().any(|anomaly: &AnomalyType| found.contains(*anomaly))

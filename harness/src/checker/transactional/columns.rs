@@ -2,16 +2,24 @@
 //!
 //! Invocations and completions are paired by process. A history may lack invocations (bare completions);
 //! an operation that never completed is kept as [`Outcome::Open`]. Nothing is copied out of the history:
-//! lists are borrowed.
+//! micro-operations are borrowed. Operations of another alphabet count as transactions that touch nothing.
 
 use crate::history::{History, Kind, Process};
-use crate::op::{Key, Mop};
+use crate::op::{Key, Op};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+/// A micro-operation of one alphabet.
+pub trait MicroOp: Sized {
+    /// Those of an operation; none where it is of another alphabet.
+    fn all(op: &Op) -> &[Self];
+    /// What it touches.
+    fn key(&self) -> Key;
+}
+
 /// How a transaction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub enum Outcome {
     Ok,
     Info,
     Fail,
@@ -21,49 +29,57 @@ pub(super) enum Outcome {
 
 /// One transaction.
 #[derive(Debug)]
-pub(super) struct Txn<'h> {
+pub struct Txn<'h, M> {
     /// The event that stands for it: its completion, or its invocation while open.
     pub event: usize,
     /// Its invocation, where the history has one.
     pub invoked: Option<usize>,
     pub outcome: Outcome,
-    pub mops: &'h [Mop],
+    pub mops: &'h [M],
 }
 
 /// One micro-operation, from its key's point of view.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Touch<'h> {
+#[derive(Debug)]
+pub struct Touch<'h, M> {
     pub txn: u32,
     /// Its position in the transaction.
     pub index: u32,
-    pub mop: &'h Mop,
+    pub mop: &'h M,
 }
+
+impl<M> Clone for Touch<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for Touch<'_, M> {}
 
 /// The columns.
 #[derive(Debug)]
-pub(super) struct Columns<'h> {
+pub struct Columns<'h, M> {
     pub history: &'h History,
     /// In completion order, open ones last.
-    pub txns: Vec<Txn<'h>>,
+    pub txns: Vec<Txn<'h, M>>,
     /// The transaction of each event, [`NONE`] for the nemesis.
     pub txn_of_event: Vec<u32>,
     /// Distinct, ascending: a key's row is its position.
     pub keys: Vec<Key>,
     /// By row, then by transaction, then by position in it.
-    pub touches: Vec<Touch<'h>>,
+    pub touches: Vec<Touch<'h, M>>,
     first_touch: Vec<u32>,
 }
 
-/// No transaction, no append, no position.
-pub(super) const NONE: u32 = u32::MAX;
+/// No transaction, no write, no position.
+pub const NONE: u32 = u32::MAX;
 
-impl<'h> Columns<'h> {
+impl<'h, M: MicroOp> Columns<'h, M> {
     /// Reads the history once. The error is what makes it impossible to check, in one sentence.
-    pub fn new(history: &'h History) -> Result<Columns<'h>, String> {
+    pub fn new(history: &'h History) -> Result<Columns<'h, M>, String> {
         let mut txn_of_event = vec![NONE; history.events.len()];
         let txns = pair(history, &mut txn_of_event)?;
         let mut keys = Vec::with_capacity(txns.iter().map(|txn| txn.mops.len()).sum());
-        keys.extend(txns.iter().flat_map(|txn| txn.mops).map(Mop::key));
+        keys.extend(txns.iter().flat_map(|txn| txn.mops).map(M::key));
         let count = keys.len();
         keys.sort_unstable();
         keys.dedup();
@@ -94,7 +110,7 @@ impl<'h> Columns<'h> {
     }
 
     /// The transaction that a touch belongs to.
-    pub fn txn(&self, touch: &Touch) -> &Txn<'h> {
+    pub fn txn(&self, touch: &Touch<M>) -> &Txn<'h, M> {
         &self.txns[touch.txn as usize]
     }
 
@@ -121,8 +137,11 @@ impl<'h> Columns<'h> {
 }
 
 /// Pairs invocations with completions.
-fn pair<'h>(history: &'h History, txn_of_event: &mut [u32]) -> Result<Vec<Txn<'h>>, String> {
-    let mut txns: Vec<Txn> = Vec::with_capacity(history.events.len() / 2 + 1);
+fn pair<'h, M: MicroOp>(
+    history: &'h History,
+    txn_of_event: &mut [u32],
+) -> Result<Vec<Txn<'h, M>>, String> {
+    let mut txns: Vec<Txn<M>> = Vec::with_capacity(history.events.len() / 2 + 1);
     let mut running: BTreeMap<Process, usize> = BTreeMap::new();
     for (index, event) in history.client_events() {
         if event.kind == Kind::Invoke {
@@ -141,10 +160,10 @@ fn pair<'h>(history: &'h History, txn_of_event: &mut [u32]) -> Result<Vec<Txn<'h
             Kind::Fail => Outcome::Fail,
             Kind::Info | Kind::Invoke => Outcome::Info,
         };
-        let mut mops = event.op.mops();
+        let mut mops = M::all(&event.op);
         if let (true, Some(invoked)) = (mops.is_empty(), invoked) {
             // A completion that does not repeat what was asked.
-            mops = history.events[invoked].op.mops();
+            mops = M::all(&history.events[invoked].op);
         }
         note(txn_of_event, txns.len(), [Some(index), invoked]);
         txns.push(Txn { event: index, invoked, outcome, mops });
@@ -153,7 +172,7 @@ fn pair<'h>(history: &'h History, txn_of_event: &mut [u32]) -> Result<Vec<Txn<'h
     open.sort_unstable();
     for index in open {
         note(txn_of_event, txns.len(), [Some(index), None]);
-        let mops = history.events[index].op.mops();
+        let mops = M::all(&history.events[index].op);
         txns.push(Txn { event: index, invoked: Some(index), outcome: Outcome::Open, mops });
     }
     Ok(txns)

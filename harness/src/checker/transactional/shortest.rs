@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 /// A closed walk.
 #[derive(Debug)]
-pub(super) struct Walk {
+pub struct Walk {
     /// Each node and the kind of edge that leaves it.
     pub nodes: Vec<(u32, Edge)>,
     /// Whether the search for a shorter one was cut off.
@@ -14,7 +14,7 @@ pub(super) struct Walk {
 }
 
 /// Breadth-first search from the end of an edge back to its beginning, reused for many edges.
-pub(super) struct Walker<'g> {
+pub struct Walker<'g> {
     graph: &'g Graph,
     /// Node numbers repeat after so many (a product graph holds each node several times).
     period: u32,

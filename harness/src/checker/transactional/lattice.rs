@@ -1,13 +1,13 @@
 //! Consistency models, which of them imply which, and what each prohibits: Elle's lattice as a table of
 //! direct facts. Everything else (`a model prohibits what its weaker models prohibit`) is derived.
 //!
-//! Only the anomalies that lists can show are listed, so a model that differs from a weaker one by
-//! predicates alone prohibits the same here.
+//! Only the anomalies that lists and registers can show are listed, so a model that differs from a weaker
+//! one by predicates alone prohibits the same here.
 
 use super::anomaly::AnomalyType::{self, *};
 
 /// A model and what is said of it directly.
-pub(super) struct Row {
+pub struct Row {
     /// Adya's or the literature's name.
     pub canonical: &'static str,
     /// The name for people.
@@ -29,7 +29,7 @@ impl Row {
 }
 
 /// Every model. The first three are referred to by position.
-pub(super) static MODELS: [Row; 36] = [
+pub static MODELS: [Row; 36] = [
     Row {
         canonical: "PL-SS",
         friendly: "strong-serializable",

@@ -1,0 +1,151 @@
+//! Why a cycle is one: its transactions, and for each of its edges a sentence. What an edge between reads and
+//! writes was inferred from, the checker says; the order of processes and of real time is told here.
+
+use super::columns::Txn;
+use super::cycles::{Cycle, STEPS_MAX};
+use super::graph::Edge;
+use super::words::{Told, Words, each_once, seconds};
+use crate::op::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Of a longer cycle the middle is left out.
+const STEPS_SHOWN: usize = 12;
+
+/// What an edge was inferred from.
+pub struct Because {
+    pub text: String,
+    /// The events that show it, beyond its two transactions.
+    pub events: Vec<usize>,
+    /// The values that matter: long micro-operations are shown around them.
+    pub values: Vec<Value>,
+}
+
+/// A cycle: its transactions, then its edges, the last as the contradiction. Of a long one the middle is
+/// left out.
+pub fn cycle<'h, W: Words<'h>>(words: &W, cycle: &Cycle) -> Told {
+    let steps = rotated(&cycle.steps);
+    let mut numbers: BTreeMap<u32, usize> = BTreeMap::new();
+    for (from, ..) in &steps {
+        let next = numbers.len() + 1;
+        numbers.entry(*from).or_insert(next);
+    }
+    let left_out = match steps.len() {
+        0..=STEPS_SHOWN => 0..0,
+        length => STEPS_SHOWN - 2..length - 2,
+    };
+    let shown = steps.iter().enumerate().filter(|(i, _)| !left_out.contains(i));
+    let shown: Vec<(u32, Edge, u32)> = shown.map(|(_, step)| *step).collect();
+    let name = |txn: u32| format!("T{}", numbers[&txn]);
+    let because = |step: &(u32, Edge, u32)| reason(words, *step, &name(step.0), &name(step.2));
+    let reasons: Vec<Because> = shown.iter().map(because).collect();
+
+    let count = numbers.len();
+    let mut text = format!("{}: a cycle of {count} transactions\n", cycle.anomaly);
+    let txns = shown.iter().flat_map(|step| [step.0, step.2]);
+    let txns: BTreeMap<usize, u32> = txns.map(|txn| (numbers[&txn], txn)).collect();
+    introduce(words, &mut text, &txns, &reasons);
+    for (i, (step, because)) in shown.iter().zip(&reasons).enumerate() {
+        if !left_out.is_empty() && i == left_out.start {
+            let _ = writeln!(text, "  - … and so on, {} steps more …", left_out.len());
+        }
+        let last = i + 1 == shown.len();
+        let (however, end) = if last { ("However, ", ": a contradiction!") } else { ("", ".\n") };
+        let (from, to) = (name(step.0), name(step.2));
+        let _ = write!(text, "  - {however}{from} < {to}, because {}{end}", because.text);
+    }
+    if cycle.capped {
+        let _ = write!(text, "\n(the search for a shorter one ended after {STEPS_MAX} edges)");
+    }
+    Told { text, events: events(words, &txns, reasons) }
+}
+
+fn introduce<'h, W: Words<'h>>(
+    words: &W,
+    text: &mut String,
+    txns: &BTreeMap<usize, u32>,
+    reasons: &[Because],
+) {
+    let values: Vec<Value> = reasons.iter().flat_map(|b| b.values.iter().copied()).collect();
+    text.push_str("Let:\n");
+    for (number, txn) in txns {
+        let line = words.line(&words.columns().txns[*txn as usize], &values);
+        let _ = writeln!(text, "  T{number} = {line}");
+    }
+    text.push_str("Then:\n");
+}
+
+/// What the text names: the transactions, and what their order was inferred from.
+fn events<'h, W: Words<'h>>(
+    words: &W,
+    txns: &BTreeMap<usize, u32>,
+    reasons: Vec<Because>,
+) -> Vec<usize> {
+    let txns = txns.values().map(|txn| words.columns().txns[*txn as usize].event);
+    each_once(txns.chain(reasons.into_iter().flat_map(|because| because.events)).collect())
+}
+
+fn reason<'h, W: Words<'h>>(words: &W, step: (u32, Edge, u32), a: &str, b: &str) -> Because {
+    let txn = |number: u32| &words.columns().txns[number as usize];
+    match step.1 {
+        Edge::Ww | Edge::Wr | Edge::Rw => words.because(step, a, b),
+        Edge::Process => same_process(words, txn(step.0), txn(step.2), a, b),
+        Edge::Realtime => earlier(words, txn(step.0), txn(step.2), a, b),
+        Edge::Relay => unexplained(a, b),
+    }
+}
+
+fn same_process<'h, W: Words<'h>>(
+    words: &W,
+    before: &Txn<W::Mop>,
+    after: &Txn<W::Mop>,
+    a: &str,
+    b: &str,
+) -> Because {
+    let events = &words.columns().history.events;
+    let (event, later) = (&events[before.event], &events[after.event]);
+    let text = format!(
+        "{} completed {a} at {} before it completed {b} at {}",
+        event.process,
+        seconds(event.time),
+        seconds(later.time)
+    );
+    Because { text, events: Vec::new(), values: Vec::new() }
+}
+
+fn earlier<'h, W: Words<'h>>(
+    words: &W,
+    before: &Txn<W::Mop>,
+    after: &Txn<W::Mop>,
+    a: &str,
+    b: &str,
+) -> Because {
+    let Some(invoked) = after.invoked else { return unexplained(a, b) };
+    let time = |event: usize| seconds(words.columns().history.events[event].time);
+    let text = format!(
+        "{a} completed at {} (event {}), before {b}'s invocation at {} (event {invoked})",
+        time(before.event),
+        before.event,
+        time(invoked),
+    );
+    Because { text, events: vec![invoked], values: Vec::new() }
+}
+
+/// An edge of our graph that nothing in the history shows: a mistake of ours, said as such.
+pub fn unexplained(a: &str, b: &str) -> Because {
+    let text = format!("{a} comes before {b} in the dependency graph");
+    Because { text, events: Vec::new(), values: Vec::new() }
+}
+
+/// Begun so that its last edge is the most telling: real time, else the process order, else an
+/// anti-dependency.
+fn rotated(steps: &[(u32, Edge, u32)]) -> Vec<(u32, Edge, u32)> {
+    let last = [Edge::Realtime, Edge::Process, Edge::Rw]
+        .into_iter()
+        .find_map(|kind| steps.iter().position(|(_, edge, _)| *edge == kind));
+    let mut steps = steps.to_vec();
+    if let Some(last) = last {
+        steps.rotate_left(last + 1);
+    }
+    steps
+}
