@@ -4,7 +4,7 @@
 //! It keeps no time: the interpreter drops it when a deadline passes.
 
 use crate::cluster::Connection;
-use crate::op::{Completion, Mop, Op};
+use crate::op::{Completion, Mop, Op, RegisterMop};
 use futures_util::future::LocalBoxFuture;
 
 /// How an attempt ended.
@@ -60,7 +60,11 @@ impl std::str::FromStr for Classify {
 
 /// Whether an operation only reads. Whatever went wrong with it, it had no effect: it is always safe to call it failed.
 pub fn read_only(op: &Op) -> bool {
-    matches!(op, Op::Txn(mops) if mops.iter().all(|mop| matches!(mop, Mop::Read { .. })))
+    match op {
+        Op::Txn(mops) => mops.iter().all(|mop| matches!(mop, Mop::Read { .. })),
+        Op::Registers(mops) => mops.iter().all(|mop| matches!(mop, RegisterMop::Read { .. })),
+        Op::Fault(_) => false,
+    }
 }
 
 /// `Info`, or `Fail` where the operation only reads.

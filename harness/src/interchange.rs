@@ -1,18 +1,21 @@
 //! Histories from and to other tools: Jepsen's EDN and the same op maps as JSON lines.
 //!
-//! An op map has `:type` (invoke, ok, fail, info), `:process`, `:value` (`[[:append k v] [:r k [..]] …]`) and
-//! may have `:time` in nanoseconds, `:error` and `:node` (`"n3"`). The order of the input is the order of the
+//! An op map has `:type` (invoke, ok, fail, info), `:process`, `:value` (`[[:append k v] [:r k [..]] …]` or
+//! `[[:w k v] [:r k v] …]`: the reader is told which, see [`Alphabet`]) and may have `:time` in nanoseconds, `:error` and `:node` (`"n3"`). The order of the input is the order of the
 //! history; `:index` and `:f` are ignored. Keys may be numbers, keywords or strings: see [`Imported`]. Tagged
 //! literals (`#jepsen.history.Op{…}`, `#object[…]`) are read as what follows the tag.
 //!
 //! What is lost: events whose process is no number (`:nemesis`) are not read, since a fault's words say too
-//! little to make a [`crate::fault::Fault`] of them; written they are.
+//! little to make a [`crate::fault::Fault`] of them; written they are. `[:r k nil]` over registers is the initial
+//! state in an `:ok` event and not known in any other; `[:r k]` is never known.
 //!
 //! No input panics. An [`ImportError`] names the line, and the column where it is known.
 
 mod edn;
 mod json_lines;
 mod op_map;
+
+pub(crate) use op_map::register_parts;
 
 use crate::history::History;
 use crate::op::Key;
@@ -39,6 +42,15 @@ impl FromStr for Format {
             _ => Err(format!("`{text}` is not a history format: the formats are edn, json-lines")),
         }
     }
+}
+
+/// What the micro-operations of a history are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alphabet {
+    /// `[:append k v]` and `[:r k [..]]`
+    Lists,
+    /// `[:w k v]` and `[:r k v]`
+    Registers,
 }
 
 /// What a key is called outside, where that is not its number.
@@ -99,10 +111,15 @@ impl fmt::Display for ImportError {
 }
 
 /// Reads a history; without a format, in the one that its first characters show.
-pub fn read(bytes: &[u8], format: Option<Format>) -> Result<Imported, ImportError> {
+pub fn read(
+    bytes: &[u8],
+    format: Option<Format>,
+    alphabet: Alphabet,
+) -> Result<Imported, ImportError> {
+    let reader = op_map::Reader::new(alphabet);
     match format.unwrap_or_else(|| sniff(bytes)) {
-        Format::Edn => edn::read(bytes),
-        Format::JsonLines => json_lines::read(bytes),
+        Format::Edn => edn::read(bytes, reader),
+        Format::JsonLines => json_lines::read(bytes, reader),
     }
 }
 

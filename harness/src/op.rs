@@ -1,5 +1,9 @@
 //! What a process asks, as data: one enum for all workloads, so that a history is one type.
 
+mod registers;
+
+pub use registers::{Held, RegisterMop};
+
 use crate::fault::Fault;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -35,6 +39,13 @@ impl Mop {
             Mop::Append { key, .. } | Mop::Read { key, .. } => *key,
         }
     }
+
+    /// The same, to be changed.
+    pub fn key_mut(&mut self) -> &mut Key {
+        match self {
+            Mop::Append { key, .. } | Mop::Read { key, .. } => key,
+        }
+    }
 }
 
 impl fmt::Display for Mop {
@@ -60,14 +71,29 @@ pub enum Op {
     Txn(Vec<Mop>),
     /// A fault or its undoing.
     Fault(Fault),
+    /// A transaction over registers.
+    Registers(Vec<RegisterMop>),
 }
 
 impl Op {
-    /// The micro-operations, none for a fault.
+    /// The micro-operations over lists, none for anything else.
     pub fn mops(&self) -> &[Mop] {
         match self {
             Op::Txn(mops) => mops,
-            Op::Fault(_) => &[],
+            _ => &[],
+        }
+    }
+
+    /// How many micro-operations it has.
+    pub fn length(&self) -> usize {
+        self.mops().len() + self.register_mops().len()
+    }
+
+    /// The micro-operations over registers, none for anything else.
+    pub fn register_mops(&self) -> &[RegisterMop] {
+        match self {
+            Op::Registers(mops) => mops,
+            _ => &[],
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::client::read_only;
 use crate::counts::Counts;
 use crate::fault::FaultKind;
 use crate::history::{History, Kind};
-use crate::op::Mop;
+use crate::op::{Mop, RegisterMop};
 use crate::options::Options;
 use crate::run::{Phase, Run};
 use crate::windows::{Span, Window, Windows};
@@ -86,17 +86,25 @@ impl Summary {
                 self.appends.add(event.kind);
             }
             if event.kind == Kind::Ok {
-                self.mops_ok += event.op.mops().len() as u64;
+                self.mops_ok += event.op.length() as u64;
             }
         }
     }
 }
 
-/// Whether a history holds an acknowledged append and a successful read.
+/// Whether a history holds an acknowledged write and a successful read.
 pub fn both_ways(history: &History) -> (bool, bool) {
     let ok = || history.client_events().filter(|(_, event)| event.kind == Kind::Ok);
-    let has = |wanted: fn(&Mop) -> bool| ok().any(|(_, event)| event.op.mops().iter().any(wanted));
-    (has(|mop| matches!(mop, Mop::Append { .. })), has(|mop| matches!(mop, Mop::Read { .. })))
+    let has = |list: fn(&Mop) -> bool, register: fn(&RegisterMop) -> bool| {
+        ok().any(|(_, event)| {
+            let op = &event.op;
+            op.mops().iter().any(list) || op.register_mops().iter().any(register)
+        })
+    };
+    (
+        has(|m| matches!(m, Mop::Append { .. }), |m| matches!(m, RegisterMop::Write { .. })),
+        has(|m| matches!(m, Mop::Read { .. }), |m| matches!(m, RegisterMop::Read { .. })),
+    )
 }
 
 fn struck(run: &Run) -> BTreeMap<FaultKind, Struck> {

@@ -14,9 +14,10 @@
 //! has a `history.log` in place of `history.bin`, and no verdict.
 
 use crate::codec::{self, CodecError};
-use crate::history::{Event, History, Process};
+use crate::history::{Event, History, Kind, Process};
+use crate::interchange::register_parts;
 use crate::judge::Judgement;
-use crate::op::{Mop, Op};
+use crate::op::{Mop, Op, RegisterMop};
 use crate::options::Options;
 use crate::plan::{Plan, PlanError};
 use crate::run::Run;
@@ -325,6 +326,10 @@ impl Serialize for Line<'_> {
                 map.serialize_entry("f", "txn")?;
                 map.serialize_entry("value", &Mops(mops))?;
             }
+            Op::Registers(mops) => {
+                map.serialize_entry("f", "txn")?;
+                map.serialize_entry("value", &RegisterMops(mops, event.kind))?;
+            }
             Op::Fault(fault) => {
                 map.serialize_entry("f", fault.kind().map_or("mend", |kind| kind.name()))?;
                 map.serialize_entry("value", &fault.to_string())?;
@@ -351,6 +356,21 @@ impl Serialize for Mops<'_> {
             match mop {
                 Mop::Append { key, value } => list.serialize_element(&("append", key, value))?,
                 Mop::Read { key, values } => list.serialize_element(&("r", key, values))?,
+            }
+        }
+        list.end()
+    }
+}
+
+struct RegisterMops<'a>(&'a [RegisterMop], Kind);
+
+impl Serialize for RegisterMops<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for mop in self.0 {
+            match register_parts(mop, self.1) {
+                (word, None) => list.serialize_element(&(word, mop.key()))?,
+                (word, Some(value)) => list.serialize_element(&(word, mop.key(), value))?,
             }
         }
         list.end()

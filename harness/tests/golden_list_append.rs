@@ -1,79 +1,29 @@
 //! The list-append checker against Elle's verdicts (jepsen-io/elle at ccdee6f) on histories that are not ours.
 //!
-//! The data stand outside the repository: `GOLDEN_DIR`, or `../shared/golden` beside it. Without them every
-//! test says SKIP and passes, unless `GOLDEN_REQUIRED=1`.
-//!
 //! Elle does not see reordered appends: histories with them are compared by their other types.
 //!
 //! `valid?`, `not` and `also-not` must agree. Types agree in part by nature: Elle's guided search drops a cycle
 //! that it then types otherwise and falls back to `*-cycle-exists`, so types are compared after such names are
 //! set aside, and their disagreements are counted and bounded.
 
-use flate2::read::GzDecoder;
+use elle::{inner, is_cycle, json_lines, strings, text};
 use harness::checker::list_append::{analyse, analyse_prohibiting};
 use harness::checker::transactional::{
     AnomalySet, AnomalyType, EMPTY_GRAPH, Model, Report, Validity,
 };
 use harness::history::History;
-use harness::interchange::{self, Format};
+use harness::interchange::Alphabet;
 use harness::op::{Mop, Value};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::path::PathBuf;
 
-fn elle() -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/golden");
-    let golden = std::env::var("GOLDEN_DIR").unwrap_or(beside.to_string());
-    let elle = PathBuf::from(golden).join("elle");
-    if elle.is_dir() {
-        return Some(elle);
-    }
-    let required = std::env::var("GOLDEN_REQUIRED").is_ok_and(|required| required == "1");
-    assert!(!required, "GOLDEN_REQUIRED=1, but {} is no directory", elle.display());
-    None
-}
-
-/// The data, or a word about why there are none.
-macro_rules! golden {
-    ($test:literal) => {
-        match elle() {
-            Some(elle) => elle,
-            None => {
-                println!("SKIP {}: there are no golden data (GOLDEN_DIR)", $test);
-                return;
-            }
-        }
-    };
-}
-
-fn text(path: PathBuf) -> String {
-    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        let mut text = String::new();
-        GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
-        return text;
-    }
-    String::from_utf8(bytes).unwrap()
-}
+#[path = "golden/elle.rs"]
+#[macro_use]
+mod elle;
 
 fn history(edn: &str) -> History {
-    interchange::read(edn.as_bytes(), Some(Format::Edn)).unwrap_or_else(|e| panic!("{e}")).history
-}
-
-/// The history of `{:name … :history [..]}`.
-fn inner(line: &str) -> &str {
-    let (_, rest) = line.split_once(":history ").unwrap();
-    rest.trim_end().strip_suffix('}').unwrap()
-}
-
-fn json_lines(text: &str) -> Vec<Json> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn strings(json: &Json) -> BTreeSet<String> {
-    let items = json.as_array().map(Vec::as_slice).unwrap_or_default();
-    items.iter().map(|item| item.as_str().unwrap().to_string()).collect()
+    elle::history(edn, Alphabet::Lists)
 }
 
 /// Agreements and disagreements with Elle.
@@ -97,10 +47,7 @@ impl Tally {
             (Validity::False, _) => "false",
             (Validity::Unknown(_), _) => "unknown",
         };
-        let expected = match &elle["valid?"] {
-            Json::Bool(valid) => valid.to_string(),
-            other => other.as_str().unwrap().to_string(),
-        };
+        let expected = elle::validity(elle);
         if ambiguous(history) {
             self.ambiguous += 1;
             self.ambiguous_wrong += usize::from(valid != expected);
@@ -138,14 +85,7 @@ impl Tally {
 
     fn compare_types(&mut self, what: &str, report: &Report, elle: &Json) {
         let ours: BTreeSet<String> = report.anomaly_types.iter().cloned().collect();
-        let elles = strings(&elle["anomaly-types"]);
-        // Elle found no cycle of the type that it knows must exist, or time ran out.
-        let incomplete =
-            elles.iter().any(|t| t.ends_with("-cycle-exists") || t == "cycle-search-timeout");
-        let expected: BTreeSet<String> = elles
-            .into_iter()
-            .filter(|t| !t.ends_with("-cycle-exists") && t != "cycle-search-timeout")
-            .collect();
+        let (expected, incomplete) = elle::types(elle);
         let direct = |set: &BTreeSet<String>| {
             set.iter().filter(|t| !is_cycle(t)).cloned().collect::<BTreeSet<_>>()
         };
@@ -178,10 +118,6 @@ impl Tally {
 
 fn elles_own(anomaly: &AnomalyType) -> bool {
     !matches!(anomaly, AnomalyType::GarbageRead | AnomalyType::ReorderedAppends)
-}
-
-fn is_cycle(name: &str) -> bool {
-    ["G0", "G1c", "G-", "G2"].iter().any(|family| name.starts_with(family))
 }
 
 /// Whether two different longest reads of a key have the same length: Elle takes either.
@@ -281,7 +217,7 @@ fn two_thousand_random_histories_get_elles_verdict_under_every_model() {
 }
 
 fn compare_files(folder: &str, tally: &mut Tally) {
-    let entries = std::fs::read_dir(elle().unwrap().join(folder)).unwrap();
+    let entries = std::fs::read_dir(elle::folder().unwrap().join(folder)).unwrap();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     for path in paths.iter().filter(|path| path.to_string_lossy().ends_with(".verdict.json")) {
@@ -310,13 +246,6 @@ fn elles_own_histories_get_elles_verdict() {
     tally.assert("upstream", 0, 0);
 }
 
-/// Elle's `:anomalies` option: all that imply one of these.
-fn implying(elle: &Json, names: &BTreeSet<String>) -> AnomalySet {
-    let implies =
-        |anomaly: &AnomalyType| !strings(&elle[anomaly.name()]["implies"]).is_disjoint(names);
-    AnomalyType::ALL.into_iter().filter(implies).collect()
-}
-
 #[test]
 fn histories_of_elles_unit_tests_get_elles_verdict() {
     let elle = golden!("histories_of_elles_unit_tests_get_elles_verdict");
@@ -327,13 +256,7 @@ fn histories_of_elles_unit_tests_get_elles_verdict() {
     let mut tally = Tally::default();
     for (i, (line, verdict)) in histories.lines().zip(&verdicts).enumerate() {
         let options = &verdict["opts"];
-        let models = match options.get("consistency-models") {
-            None => BTreeSet::from(["strict-serializable".to_string()]),
-            Some(models) => strings(models),
-        };
-        let models = models.iter().map(|model| model.parse::<Model>().unwrap().prohibits());
-        let extra = implying(&lattice, &strings(&options["anomalies"]));
-        let prohibited = models.fold(extra, AnomalySet::union);
+        let prohibited = elle::prohibited(&lattice, options);
         let history = history(inner(line));
         let report = analyse_prohibiting(&history, prohibited);
         if i == 9 {

@@ -12,91 +12,21 @@ use harness::op::{Key, Mop, Op, Value};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngSeed, TestRunner};
+use schedule::{End, KEYS, Plan, Step, agenda, plans};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const KEYS: u64 = 3;
+#[path = "twin/schedule.rs"]
+mod schedule;
+#[path = "twin/serial.rs"]
+mod serial;
 
-/// How a planned transaction ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Ok,
-    Fail,
-    Info { happens: bool },
-    Never { happens: bool },
-}
+type State = BTreeMap<Key, Vec<Value>>;
 
-impl End {
-    fn happens(self) -> bool {
-        matches!(self, End::Ok | End::Info { happens: true } | End::Never { happens: true })
-    }
-}
-
-/// A transaction before it runs.
-#[derive(Clone, Debug)]
-struct Plan {
-    /// After the invocation before it.
-    gap: u64,
-    duration: u64,
-    /// For each micro-operation: its key, whether it appends, and when it takes effect.
-    mops: Vec<(Key, bool, u64)>,
-    end: End,
-}
-
-fn plan(mops_max: usize) -> impl Strategy<Value = Plan> {
-    let end = prop_oneof![
-        8 => Just(End::Ok),
-        1 => Just(End::Fail),
-        1 => any::<bool>().prop_map(|happens| End::Info { happens }),
-        1 => any::<bool>().prop_map(|happens| End::Never { happens }),
-    ];
-    let mop = (0..KEYS, any::<bool>(), 0..8u64);
-    let mops = prop::collection::vec(mop, 1..=mops_max);
-    (0..4u64, 1..8u64, mops, end).prop_map(|(gap, duration, mops, end)| Plan {
-        gap,
-        duration,
-        mops,
-        end,
-    })
-}
-
-fn plans(count: std::ops::Range<usize>, mops_max: usize) -> impl Strategy<Value = Vec<Plan>> {
-    prop::collection::vec(plan(mops_max), count)
-}
-
-/// What may happen at an instant, in the order in which it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
-    Invoke,
-    Effect(usize),
-    Complete,
-}
-
-/// Runs plans against a list store. Atomic: all effects of a transaction at one instant of its interval.
+/// Runs plans against a list store.
 fn execute(plans: &[Plan], atomic: bool) -> History {
-    let mut agenda: Vec<(u64, Step, usize)> = Vec::new();
-    let mut now = 0;
-    for (txn, plan) in plans.iter().enumerate() {
-        now += plan.gap;
-        agenda.push((now, Step::Invoke, txn));
-        agenda.push((now + plan.duration, Step::Complete, txn));
-        for (index, mop) in plan.mops.iter().enumerate() {
-            let moment = if atomic { plan.mops[0].2 } else { mop.2 };
-            // What nobody knows may take effect after its completion.
-            let unknown = !matches!(plan.end, End::Ok | End::Fail);
-            let latest = if unknown || !atomic { 12 } else { plan.duration };
-            agenda.push((now + moment % (latest + 1), Step::Effect(index), txn));
-        }
-    }
-    // At one instant: invocations, then whole transactions, then completions.
-    let rank = |step: Step| match step {
-        Step::Invoke => 0,
-        Step::Effect(_) => 1,
-        Step::Complete => 2,
-    };
-    agenda.sort_by_key(|(time, step, txn)| (*time, rank(*step), *txn, *step));
     let mut run = Run::new(plans);
-    for (time, step, txn) in agenda {
+    for (time, step, txn) in agenda(plans, atomic) {
         match step {
             Step::Invoke => run.invoke(time, txn),
             Step::Effect(index) => run.effect(txn, index),
@@ -108,7 +38,7 @@ fn execute(plans: &[Plan], atomic: bool) -> History {
 
 struct Run<'p> {
     plans: &'p [Plan],
-    store: BTreeMap<Key, Vec<Value>>,
+    store: State,
     asked: Vec<Vec<Mop>>,
     seen: Vec<Vec<Mop>>,
     processes: Vec<u32>,
@@ -209,7 +139,7 @@ fn then(history: &mut History, mops: Vec<Mop>) -> usize {
 }
 
 /// All lists once every effect is there.
-fn final_state(history: &History, plans: &[Plan], atomic: bool) -> BTreeMap<Key, Vec<Value>> {
+fn final_state(history: &History, plans: &[Plan], atomic: bool) -> State {
     let mut longer = plans.to_vec();
     longer.push(Plan {
         gap: 100,
@@ -227,14 +157,14 @@ fn final_state(history: &History, plans: &[Plan], atomic: bool) -> BTreeMap<Key,
     last.iter().map(read).collect()
 }
 
-fn reads_of(state: &BTreeMap<Key, Vec<Value>>) -> Vec<Mop> {
+fn reads_of(state: &State) -> Vec<Mop> {
     let read =
         |(key, values): (&Key, &Vec<Value>)| Mop::Read { key: *key, values: Some(values.clone()) };
     state.iter().map(read).collect()
 }
 
 /// Executed atomically and read to the end twice.
-fn sound(plans: &[Plan]) -> (History, BTreeMap<Key, Vec<Value>>) {
+fn sound(plans: &[Plan]) -> (History, State) {
     let mut history = execute(plans, true);
     let state = final_state(&history, plans, true);
     then(&mut history, reads_of(&state));
@@ -242,69 +172,17 @@ fn sound(plans: &[Plan]) -> (History, BTreeMap<Key, Vec<Value>>) {
     (history, state)
 }
 
-/// The twin: whether some order of all successful and some unknown transactions explains every read, and, if
-/// real time counts, has everything that completed before an invocation before it.
+/// The twin.
 fn serializable(history: &History, realtime: bool) -> bool {
-    let mut txns: Vec<Candidate> = Vec::new();
-    let mut running: BTreeMap<Process, usize> = BTreeMap::new();
-    for (index, event) in history.events.iter().enumerate() {
-        if event.kind == Kind::Invoke {
-            running.insert(event.process, txns.len());
-            let mops = event.op.mops();
-            txns.push(Candidate { mops, invoked: index, completed: usize::MAX, kind: Kind::Info });
-        } else {
-            let txn = &mut txns[running[&event.process]];
-            txn.kind = event.kind;
-            if event.kind == Kind::Ok {
-                (txn.mops, txn.completed) = (event.op.mops(), index);
-            }
-        }
-    }
-    txns.retain(|txn| txn.kind != Kind::Fail);
-    let mut placed = vec![false; txns.len()];
-    order(&txns, &mut placed, &BTreeMap::new(), realtime)
+    serial::serializable(history, realtime, apply)
 }
 
-struct Candidate<'h> {
-    mops: &'h [Mop],
-    invoked: usize,
-    completed: usize,
-    kind: Kind,
-}
-
-fn order(
-    txns: &[Candidate],
-    placed: &mut [bool],
-    state: &BTreeMap<Key, Vec<Value>>,
-    realtime: bool,
-) -> bool {
-    let waiting = |txn: &usize| txns[*txn].kind == Kind::Ok && !placed[*txn];
-    let waiting: Vec<usize> = (0..txns.len()).filter(waiting).collect();
-    if waiting.is_empty() {
-        return true;
-    }
-    for next in 0..txns.len() {
-        let late = |other: &usize| txns[*other].completed < txns[next].invoked;
-        if placed[next] || realtime && waiting.iter().any(late) {
-            continue;
-        }
-        if let Some(state) = apply(&txns[next], state) {
-            placed[next] = true;
-            if order(txns, placed, &state, realtime) {
-                return true;
-            }
-            placed[next] = false;
-        }
-    }
-    false
-}
-
-fn apply(txn: &Candidate, state: &BTreeMap<Key, Vec<Value>>) -> Option<BTreeMap<Key, Vec<Value>>> {
+fn apply(op: &Op, kind: Kind, state: &State) -> Option<State> {
     let mut state = state.clone();
-    for mop in txn.mops {
+    for mop in op.mops() {
         match mop {
             Mop::Append { key, value } => state.entry(*key).or_default().push(*value),
-            Mop::Read { .. } if txn.kind != Kind::Ok => {}
+            Mop::Read { .. } if kind != Kind::Ok => {}
             Mop::Read { key, values } => {
                 let known = state.get(key).map(Vec::as_slice).unwrap_or_default();
                 (values.as_deref().unwrap_or_default() == known).then_some(())?;
@@ -439,7 +317,7 @@ fn list_at(history: &mut History, (event, mop): (usize, usize)) -> &mut Vec<Valu
             Mop::Read { values: Some(values), .. } => values,
             other => unreachable!("{other} is no read"),
         },
-        Op::Fault(_) => unreachable!("there are no faults here"),
+        other => unreachable!("{other:?} is no transaction over lists"),
     }
 }
 

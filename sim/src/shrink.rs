@@ -67,7 +67,7 @@ impl Size {
         Size {
             faults: plan.faults().count(),
             asks: plan.asks.len(),
-            mops: plan.asks.iter().map(|ask| ask.op.mops().len()).sum(),
+            mops: plan.asks.iter().map(|ask| ask.op.length()).sum(),
             clients: threads.len(),
             nodes: plan.options.nodes,
             until: plan.until,

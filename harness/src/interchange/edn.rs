@@ -1,10 +1,10 @@
 //! EDN, as much of it as histories use: maps, vectors, lists, sets, numbers, strings, characters, keywords,
 //! symbols, tags, metadata, comments and discarded forms.
 
-use super::op_map::{Datum, Reader, kind_word};
+use super::op_map::{Datum, Reader, kind_word, register_parts};
 use super::{ImportError, Imported, KeyName, without_mark};
-use crate::history::{Event, Process};
-use crate::op::{Key, Mop, Op};
+use crate::history::{Event, Kind, Process};
+use crate::op::{Key, Mop, Op, RegisterMop};
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -12,14 +12,13 @@ use std::fmt::Write;
 const DEPTH_MAX: usize = 100;
 
 /// Reads op maps, or vectors of them, until the input ends.
-pub(super) fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
+pub(super) fn read(bytes: &[u8], mut reader: Reader) -> Result<Imported, ImportError> {
     let bytes = without_mark(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned();
         place(&good, good.len(), "this byte is not UTF-8: a history is text".to_string())
     })?;
     let mut parser = Parser { text, at: 0, depth: 0 };
-    let mut reader = Reader::default();
     parser.op_maps(&mut reader).map_err(|Wrong { at, message }| place(text, at, message))?;
     Ok(reader.finish())
 }
@@ -314,6 +313,10 @@ fn event_line(text: &mut String, index: usize, event: &Event, imported: &Importe
             let mops: Vec<String> = mops.iter().map(|mop| mop_text(mop, imported)).collect();
             let _ = write!(text, ":f :txn, :value [{}]", mops.join(" "));
         }
+        Op::Registers(mops) => {
+            let mops = mops.iter().map(|mop| register_text(mop, event.kind, imported));
+            let _ = write!(text, ":f :txn, :value [{}]", mops.collect::<Vec<_>>().join(" "));
+        }
         Op::Fault(fault) => {
             let _ = write!(text, ":f :fault, :value {}", quoted(&fault.to_string()));
         }
@@ -336,6 +339,15 @@ fn mop_text(mop: &Mop, imported: &Imported) -> String {
             let values: Vec<String> = values.iter().map(u64::to_string).collect();
             format!("[:r {key} [{}]]", values.join(" "))
         }
+    }
+}
+
+fn register_text(mop: &RegisterMop, kind: Kind, imported: &Imported) -> String {
+    let key = key_text(mop.key(), imported);
+    match register_parts(mop, kind) {
+        (word, None) => format!("[:{word} {key}]"),
+        (word, Some(None)) => format!("[:{word} {key} nil]"),
+        (word, Some(Some(value))) => format!("[:{word} {key} {value}]"),
     }
 }
 

@@ -1,16 +1,15 @@
 //! JSON lines: one op map a line, keywords as strings. A string that begins with a colon is a keyword.
 
-use super::op_map::{Datum, Reader, kind_word};
+use super::op_map::{Datum, Reader, kind_word, register_parts};
 use super::{ImportError, Imported, KeyName, without_mark};
-use crate::history::{Event, Process};
-use crate::op::{Key, Mop, Op};
+use crate::history::{Event, Kind, Process};
+use crate::op::{Key, Mop, Op, RegisterMop};
 use serde_json::{Value as Json, json};
 use std::borrow::Cow;
 
 /// Reads a map from each line, or an array of maps.
-pub(super) fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
+pub(super) fn read(bytes: &[u8], mut reader: Reader) -> Result<Imported, ImportError> {
     let bytes = without_mark(bytes);
-    let mut reader = Reader::default();
     if bytes.trim_ascii_start().starts_with(b"[") {
         array(bytes, &mut reader)?;
     } else {
@@ -97,6 +96,10 @@ fn object(index: usize, event: &Event, imported: &Imported) -> Json {
         Op::Txn(mops) => {
             ("txn", Json::Array(mops.iter().map(|mop| mop_json(mop, imported)).collect()))
         }
+        Op::Registers(mops) => {
+            let mops = mops.iter().map(|mop| register_json(mop, event.kind, imported));
+            ("txn", Json::Array(mops.collect()))
+        }
         Op::Fault(fault) => ("fault", json!(fault.to_string())),
     };
     let time = u64::try_from(event.time.as_nanos()).unwrap_or(u64::MAX);
@@ -122,6 +125,14 @@ fn mop_json(mop: &Mop, imported: &Imported) -> Json {
     match mop {
         Mop::Append { value, .. } => json!(["append", key, value]),
         Mop::Read { values, .. } => json!(["r", key, values]),
+    }
+}
+
+fn register_json(mop: &RegisterMop, kind: Kind, imported: &Imported) -> Json {
+    let key = key_json(mop.key(), imported);
+    match register_parts(mop, kind) {
+        (word, None) => json!([word, key]),
+        (word, Some(value)) => json!([word, key, value]),
     }
 }
 

@@ -1,9 +1,9 @@
 //! What both formats share: a datum, and how an event is made from an op map.
 
-use super::{Imported, KeyName};
+use super::{Alphabet, Imported, KeyName};
 use crate::cluster::NodeId;
 use crate::history::{Event, History, Kind, Process};
-use crate::op::{Key, Mop, Op, Value};
+use crate::op::{Held, Key, Mop, Op, RegisterMop, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -76,20 +76,27 @@ fn brief(datum: &Datum) -> String {
 const PROVISIONAL: Key = 1 << 63;
 
 /// Collects events.
-#[derive(Default)]
 pub(super) struct Reader {
+    alphabet: Alphabet,
     history: History,
     numbers: BTreeMap<KeyName, Key>,
     next_number: Key,
 }
 
 impl Reader {
+    /// For histories of one alphabet.
+    pub fn new(alphabet: Alphabet) -> Reader {
+        let (history, numbers) = (History::default(), BTreeMap::new());
+        Reader { alphabet, history, numbers, next_number: 0 }
+    }
+
     /// Adds the event of an op map, if it is a client's.
     pub fn add(&mut self, datum: Datum) -> Result<(), String> {
         let Datum::Map(pairs) = datum else {
             return Err(format!(
-                "{} is not an op map: {{:type :invoke, :process 0, :value [[:append 1 2] [:r 1 nil]]}} is",
-                brief(&datum)
+                "{} is not an op map: {{:type :invoke, :process 0, :value {}}} is",
+                brief(&datum),
+                self.example()
             ));
         };
         let mut fields = Fields::default();
@@ -105,11 +112,17 @@ impl Reader {
             }
         }
         let Some(process) = process(fields.process)? else { return Ok(()) };
+        let kind = kind(fields.kind)?;
         let event = Event {
             time: time(fields.time)?,
             process,
-            kind: kind(fields.kind)?,
-            op: Op::Txn(self.mops(fields.value)?),
+            kind,
+            op: match self.alphabet {
+                Alphabet::Lists => Op::Txn(self.mops(fields.value, Reader::list_mop)?),
+                Alphabet::Registers => Op::Registers(
+                    self.mops(fields.value, |reader, mop| reader.register_mop(mop, kind))?,
+                ),
+            },
             node: fields.node.as_ref().and_then(node),
             error: fields.error.and_then(error),
         };
@@ -123,13 +136,9 @@ impl Reader {
         if self.numbers.is_empty() {
             return Imported { history: self.history, key_names };
         }
-        for event in &mut self.history.events {
-            let Op::Txn(mops) = &mut event.op else { continue };
-            for mop in mops {
-                let (Mop::Append { key, .. } | Mop::Read { key, .. }) = mop;
-                if *key >= PROVISIONAL {
-                    *key = *key - PROVISIONAL + self.next_number;
-                }
+        for key in self.history.events.iter_mut().flat_map(|event| keys_mut(&mut event.op)) {
+            if *key >= PROVISIONAL {
+                *key = *key - PROVISIONAL + self.next_number;
             }
         }
         for (name, number) in self.numbers {
@@ -138,36 +147,69 @@ impl Reader {
         Imported { history: self.history, key_names }
     }
 
-    fn mops(&mut self, value: Option<Datum>) -> Result<Vec<Mop>, String> {
+    fn mops<M>(
+        &mut self,
+        value: Option<Datum>,
+        mop: impl Fn(&mut Reader, Datum) -> Result<M, String>,
+    ) -> Result<Vec<M>, String> {
         match value {
             None | Some(Datum::Nil) => Ok(Vec::new()),
-            Some(Datum::Seq(mops)) => mops.into_iter().map(|mop| self.mop(mop)).collect(),
+            Some(Datum::Seq(mops)) => mops.into_iter().map(|datum| mop(self, datum)).collect(),
             Some(other) => Err(format!(
-                "value {} is not a list of micro-operations: [[:append 1 2] [:r 1 nil]] is",
-                brief(&other)
+                "value {} is not a list of micro-operations: {} is",
+                brief(&other),
+                self.example()
             )),
         }
     }
 
-    fn mop(&mut self, datum: Datum) -> Result<Mop, String> {
-        let wrong = |datum: &Datum| {
-            let mop = brief(datum);
-            format!("{mop} is not a micro-operation: [:append key element] and [:r key [..]] are")
-        };
-        let Datum::Seq(parts) = &datum else { return Err(wrong(&datum)) };
-        match (parts.first().and_then(Datum::word), &parts[1.min(parts.len())..]) {
+    fn list_mop(&mut self, datum: Datum) -> Result<Mop, String> {
+        match parts(&datum) {
             (Some("append"), [key, value]) => {
-                Ok(Mop::Append { key: self.key(key)?, value: element(value)? })
+                Ok(Mop::Append { key: self.key(key)?, value: element(value, "an element")? })
             }
-            (Some("r"), [key]) | (Some("r"), [key, Datum::Nil]) => {
+            (Some("r"), [key] | [key, Datum::Nil]) => {
                 Ok(Mop::Read { key: self.key(key)?, values: None })
             }
             (Some("r"), [key, Datum::Seq(values)]) => {
-                let values: Result<Vec<Value>, String> = values.iter().map(element).collect();
+                let values = values.iter().map(|value| element(value, "an element"));
+                let values: Result<Vec<Value>, String> = values.collect();
                 Ok(Mop::Read { key: self.key(key)?, values: Some(values?) })
             }
-            _ => Err(wrong(&datum)),
+            _ => Err(self.no_mop(&datum)),
         }
+    }
+
+    fn register_mop(&mut self, datum: Datum, kind: Kind) -> Result<RegisterMop, String> {
+        let (key, value) = match parts(&datum) {
+            (Some("w"), [key, value]) => {
+                let value = element(value, "a value to write")?;
+                return Ok(RegisterMop::Write { key: self.key(key)?, value });
+            }
+            (Some("r"), [key]) => (key, Held::Unknown),
+            (Some("r"), [key, Datum::Nil]) if kind == Kind::Ok => (key, Held::Nothing),
+            (Some("r"), [key, Datum::Nil]) => (key, Held::Unknown),
+            (Some("r"), [key, value @ Datum::Int(_)]) => {
+                (key, Held::Value(element(value, "a value")?))
+            }
+            _ => return Err(self.no_mop(&datum)),
+        };
+        Ok(RegisterMop::Read { key: self.key(key)?, value })
+    }
+
+    fn example(&self) -> &'static str {
+        match self.alphabet {
+            Alphabet::Lists => "[[:append 1 2] [:r 1 nil]]",
+            Alphabet::Registers => "[[:w 1 2] [:r 1 nil]]",
+        }
+    }
+
+    fn no_mop(&self, datum: &Datum) -> String {
+        let right = match self.alphabet {
+            Alphabet::Lists => "[:append key element] and [:r key [..]] are",
+            Alphabet::Registers => "[:w key value] and [:r key value] are",
+        };
+        format!("{} is not a micro-operation: {right}", brief(datum))
     }
 
     fn key(&mut self, datum: &Datum) -> Result<Key, String> {
@@ -191,6 +233,40 @@ impl Reader {
     }
 }
 
+/// The word of a micro-operation and what follows it.
+fn parts<'d>(datum: &'d Datum<'_>) -> (Option<&'d str>, &'d [Datum<'d>]) {
+    match datum {
+        Datum::Seq(parts) => match &parts[..] {
+            [word, rest @ ..] => (word.word(), rest),
+            [] => (None, &[]),
+        },
+        _ => (None, &[]),
+    }
+}
+
+/// Every key that an operation names.
+fn keys_mut(op: &mut Op) -> Vec<&mut Key> {
+    match op {
+        Op::Txn(mops) => mops.iter_mut().map(Mop::key_mut).collect(),
+        Op::Registers(mops) => mops.iter_mut().map(RegisterMop::key_mut).collect(),
+        Op::Fault(_) => Vec::new(),
+    }
+}
+
+/// How a micro-operation over registers is written: its word and the value, `Some(None)` for nil, `None` where
+/// nil would say too much.
+pub(crate) fn register_parts(
+    mop: &RegisterMop,
+    kind: Kind,
+) -> (&'static str, Option<Option<Value>>) {
+    match mop {
+        RegisterMop::Write { value, .. } => ("w", Some(Some(*value))),
+        RegisterMop::Read { value: Held::Value(value), .. } => ("r", Some(Some(*value))),
+        RegisterMop::Read { value: Held::Unknown, .. } if kind == Kind::Ok => ("r", None),
+        RegisterMop::Read { .. } => ("r", Some(None)),
+    }
+}
+
 #[derive(Default)]
 struct Fields<'a> {
     kind: Option<Datum<'a>>,
@@ -201,14 +277,12 @@ struct Fields<'a> {
     node: Option<Datum<'a>>,
 }
 
-fn element(datum: &Datum) -> Result<Value, String> {
+fn element(datum: &Datum, what: &str) -> Result<Value, String> {
     let number = match datum {
         Datum::Int(number) => Value::try_from(*number).ok(),
         _ => None,
     };
-    number.ok_or_else(|| {
-        format!("{} is not an element: elements are numbers from 0 to 2^64 - 1", brief(datum))
-    })
+    number.ok_or_else(|| format!("{} is not {what}: a number from 0 to 2^64 - 1 is", brief(datum)))
 }
 
 /// `None` for whoever is no client.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::cluster::NodeId;
 use crate::history::{Event, Kind, Process};
-use crate::op::{Mop, Op};
+use crate::op::{Held, Mop, Op, RegisterMop};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::time::Duration;
@@ -14,6 +14,10 @@ const EDN: &str = r#"
 {:type :ok, :process 0, :time 3000000, :node "n3", :value [[:append :x 1] [:r 7 [1 2]]], :ext #object["a" 0x1f "b"]}
 {:type :fail :process 1 :error [:timeout "late \"one\""] :value ([:r "y"])}
 "#;
+
+fn read(bytes: &[u8], format: Option<Format>) -> Result<Imported, ImportError> {
+    super::read(bytes, format, Alphabet::Lists)
+}
 
 fn read_edn(text: &str) -> Result<Imported, ImportError> {
     read(text.as_bytes(), Some(Format::Edn))
@@ -128,6 +132,26 @@ fn event() -> impl Strategy<Value = Event> {
     )
 }
 
+fn register_event() -> impl Strategy<Value = Event> {
+    let value =
+        prop_oneof![Just(Held::Unknown), Just(Held::Nothing), any::<u64>().prop_map(Held::Value),];
+    let mop = prop_oneof![
+        (0..12u64, any::<u64>()).prop_map(|(key, value)| RegisterMop::Write { key, value }),
+        (0..12u64, value).prop_map(|(key, value)| RegisterMop::Read { key, value }),
+    ];
+    (event(), prop::collection::vec(mop, 0..4)).prop_map(|(event, mut mops)| {
+        for mop in &mut mops {
+            // Elsewhere nil cannot mean it.
+            if let RegisterMop::Read { value: value @ Held::Nothing, .. } = mop
+                && event.kind != Kind::Ok
+            {
+                *value = Held::Unknown;
+            }
+        }
+        Event { op: Op::Registers(mops), ..event }
+    })
+}
+
 fn config() -> ProptestConfig {
     let rng_seed = RngSeed::Fixed(7);
     ProptestConfig { cases: 256, failure_persistence: None, rng_seed, ..ProptestConfig::default() }
@@ -150,9 +174,22 @@ proptest! {
     }
 
     #[test]
+    fn registers_that_were_written_are_read_back(
+        events in prop::collection::vec(register_event(), 0..8),
+    ) {
+        let imported = Imported::from(History { events });
+        for format in [Format::Edn, Format::JsonLines] {
+            let text = write(&imported, format);
+            let again = super::read(text.as_bytes(), Some(format), Alphabet::Registers);
+            prop_assert_eq!(again.as_ref(), Ok(&imported), "{}", text);
+        }
+    }
+
+    #[test]
     fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for format in [None, Some(Format::Edn), Some(Format::JsonLines)] {
             let _ = read(&bytes, format);
+            let _ = super::read(&bytes, format, Alphabet::Registers);
         }
     }
 
@@ -184,5 +221,37 @@ fn names_of_keys_survive_the_way_out_and_back() {
     for format in [Format::Edn, Format::JsonLines] {
         let text = write(&imported, format);
         assert_eq!(read(text.as_bytes(), None), Ok(imported.clone()), "{text}");
+    }
+}
+
+const REGISTERS: &str = r#"
+{:type :invoke, :process 0, :value [[:w :x 1] [:r 7 nil]]}
+{:type :ok, :process 0, :value [[:w :x 1] [:r 7 nil] [:r 8] [:r 9 3]]}
+{:type :info, :process 1, :value [[:r 7 nil]]}
+"#;
+
+#[test]
+fn nil_is_the_initial_state_of_a_register_only_where_it_was_read() {
+    let read = |text: &str| super::read(text.as_bytes(), None, Alphabet::Registers);
+    let imported = read(REGISTERS).unwrap();
+    let mops = |event: usize| imported.history.events[event].op.register_mops();
+    let seen = |key, value| RegisterMop::Read { key, value };
+    assert_eq!(mops(0), [RegisterMop::Write { key: 10, value: 1 }, seen(7, Held::Unknown)]);
+    let expected = [seen(7, Held::Nothing), seen(8, Held::Unknown), seen(9, Held::Value(3))];
+    assert_eq!(mops(1)[1..], expected);
+    assert_eq!(mops(2), [seen(7, Held::Unknown)]);
+    for format in [Format::Edn, Format::JsonLines] {
+        assert_eq!(read(&write(&imported, format)), Ok(imported.clone()));
+    }
+    for (mop, right) in [
+        ("[:append 1 2]", "is not a micro-operation: [:w key value] and [:r key value] are"),
+        ("[:w 1 nil]", "`nil` is not a value to write: a number from 0 to 2^64 - 1 is"),
+        ("[:r 1 [2]]", "is not a micro-operation"),
+        ("[:r 1 -2]", "`-2` is not a value: a number from 0 to 2^64 - 1 is"),
+    ] {
+        let text = format!("\n{{:type :ok :process 1 :value [{mop}]}}");
+        let sentence = read(&text).unwrap_err().to_string();
+        assert!(sentence.starts_with("line 2, column 1: "), "{sentence}");
+        assert!(sentence.contains(right), "{sentence}");
     }
 }

@@ -87,6 +87,8 @@ fn seconds(time: Duration) -> String {
 }
 
 fn op(op: &Op) -> String {
-    let mops: Vec<String> = op.mops().iter().map(ToString::to_string).collect();
+    let lists = op.mops().iter().map(ToString::to_string);
+    let mops: Vec<String> =
+        lists.chain(op.register_mops().iter().map(ToString::to_string)).collect();
     format!("[{}]", mops.join(" "))
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use harness::checker::list_append;
 use harness::checker::transactional::{Model, Report, Validity};
 use harness::cli::output::Output;
-use harness::interchange::{self, Format};
+use harness::interchange::{self, Alphabet, Format};
 use harness::report;
 use serde_json::{Value, json};
 use sim::record::Ending;
@@ -45,7 +45,8 @@ impl Check {
         let name = self.file.display();
         let bytes = std::fs::read(&self.file).with_context(|| name.to_string())?;
         let before = sim::execute::thread_cpu_ms();
-        let imported = interchange::read(&bytes, format).with_context(|| name.to_string())?;
+        let imported = interchange::read(&bytes, format, Alphabet::Lists)
+            .with_context(|| name.to_string())?;
         let report = list_append::analyse(&imported.history, model);
         let cpu_ms = sim::execute::thread_cpu_ms() - before;
         let mut out = Output::default();

@@ -80,9 +80,12 @@ pub(super) fn with_threads(plan: &Plan, threads: &[u16]) -> Plan {
 pub(super) fn with_keys(plan: &Plan, keys: &[Key]) -> Plan {
     let mut fewer = plan.clone();
     fewer.asks.retain_mut(|ask| {
-        let Op::Txn(mops) = &mut ask.op else { return true };
-        mops.retain(|mop| keys.contains(&mop.key()));
-        !mops.is_empty()
+        match &mut ask.op {
+            Op::Txn(mops) => mops.retain(|mop| keys.contains(&mop.key())),
+            Op::Registers(mops) => mops.retain(|mop| keys.contains(&mop.key())),
+            Op::Fault(_) => return true,
+        }
+        ask.op.length() > 0
     });
     fewer
 }
@@ -95,8 +98,9 @@ pub(super) fn threads(plan: &Plan) -> Vec<u16> {
 
 /// Keys that are named, in order.
 pub(super) fn keys(plan: &Plan) -> Vec<Key> {
-    let mops = plan.asks.iter().flat_map(|ask| ask.op.mops());
-    let keys: BTreeSet<Key> = mops.map(|mop| mop.key()).collect();
+    let lists = plan.asks.iter().flat_map(|ask| ask.op.mops()).map(|mop| mop.key());
+    let registers = plan.asks.iter().flat_map(|ask| ask.op.register_mops()).map(|mop| mop.key());
+    let keys: BTreeSet<Key> = lists.chain(registers).collect();
     keys.into_iter().collect()
 }
 
@@ -121,15 +125,17 @@ pub(super) fn renumbered(plan: &Plan) -> Plan {
 
 /// Micro-operations of operations that have several, by both indices.
 pub(super) fn spare_mops(plan: &Plan) -> Vec<(usize, usize)> {
-    let several = plan.asks.iter().enumerate().filter(|(_, ask)| ask.op.mops().len() > 1);
-    several.flat_map(|(ask, a)| (0..a.op.mops().len()).map(move |mop| (ask, mop))).collect()
+    let several = plan.asks.iter().enumerate().filter(|(_, ask)| ask.op.length() > 1);
+    several.flat_map(|(ask, a)| (0..a.op.length()).map(move |mop| (ask, mop))).collect()
 }
 
 /// Without one micro-operation.
 pub(super) fn without_mop(plan: &Plan, (ask, mop): (usize, usize)) -> Plan {
     let mut fewer = plan.clone();
-    if let Op::Txn(mops) = &mut fewer.asks[ask].op {
-        mops.remove(mop);
+    match &mut fewer.asks[ask].op {
+        Op::Txn(mops) => drop(mops.remove(mop)),
+        Op::Registers(mops) => drop(mops.remove(mop)),
+        Op::Fault(_) => {}
     }
     fewer
 }
