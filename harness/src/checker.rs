@@ -1,6 +1,7 @@
 //! Judges of a history: pure, three-valued, and able to explain.
 
 pub mod list_append;
+pub mod rw_register;
 pub mod transactional;
 
 use crate::history::History;

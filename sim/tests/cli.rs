@@ -122,6 +122,9 @@ fn a_wrong_word_is_refused_with_one_sentence() {
             "serializable",
         ),
         (&["check", "list-append", "x", "--format", "xml"], "`xml`", "edn"),
+        (&["check", "elle", "history.edn"], "`elle`", "rw-register"),
+        (&["check", "list-append", "x", "--wfr-keys"], "`--wfr-keys`", "rw-register"),
+        (&["check", "rw-register", "x", "--lin-keys"], "'--lin-keys'", "--help"),
     ];
     for (words, value, right) in all {
         refused(&room, words, value, right);
@@ -164,6 +167,55 @@ fn a_malformed_history_is_refused_with_its_place() {
     fs::write(room.join("noise.bin"), [0xff, 0xfe, 0x00, 0x80]).expect("the room is ours");
     refused(&room, &["check", "list-append", "noise.bin"], "noise.bin", "line 1");
     refused(&room, &["check", "list-append", "."], ".", "directory");
+}
+
+#[test]
+fn a_history_of_another_alphabet_is_refused_with_its_place() {
+    let room = room("alphabets");
+    let lists = "{:type :ok, :process 0, :value [[:append 1 1]]}\n";
+    let registers = "{:type :ok, :process 0, :value [[:w 1 1]]}\n";
+    fs::write(room.join("lists.edn"), lists).expect("the room is ours");
+    fs::write(room.join("registers.edn"), registers).expect("the room is ours");
+    refused(&room, &["check", "rw-register", "lists.edn"], "line 1", "[:w key value]");
+    refused(&room, &["check", "list-append", "registers.edn"], "line 1", "[:append key element]");
+}
+
+/// A write, then another, then a read of the first.
+const STALE: &str = "\
+{:type :invoke, :process 0, :value [[:w :x 1]], :time 1}
+{:type :ok, :process 0, :value [[:w :x 1]], :time 2}
+{:type :invoke, :process 0, :value [[:w :x 2]], :time 3}
+{:type :ok, :process 0, :value [[:w :x 2]], :time 4}
+{:type :invoke, :process 1, :value [[:r :x nil]], :time 5}
+{:type :ok, :process 1, :value [[:r :x 1]], :time 6}
+";
+
+#[test]
+fn check_judges_registers_by_the_rules_that_were_given() {
+    let room = room("check_registers");
+    fs::write(room.join("stale.edn"), STALE).expect("the room is ours");
+    let said = say(&room, &["check", "rw-register", "stale.edn", "--linearizable-keys", "--json"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    let [object] = &said.objects()[..] else { panic!("not one line: {}", said.out) };
+    assert_eq!((&object["valid"], &object["not"][0]), (&false.into(), &"read-uncommitted".into()));
+    assert_eq!(object["anomaly_types"][0], "cyclic-versions");
+    assert_eq!(
+        (&object["coverage"]["written"], &object["coverage"]["observed"]),
+        (&2.into(), &1.into())
+    );
+    let words = say(&room, &["check", "rw-register", "stale.edn", "--linearizable-keys"]);
+    assert_eq!(words.code, 1);
+    assert!(words.out.contains("(linearizable-keys)"), "{}", words.out);
+    assert!(words.out.contains("is :x in the file"), "{}", words.out);
+    // What no rule orders may have come in any order.
+    let unordered = say(&room, &["check", "rw-register", "stale.edn"]);
+    assert_eq!(unordered.code, 0, "{}{}", unordered.out, unordered.err);
+
+    let twice = STALE.replace("[:w :x 2]", "[:w :x 1]");
+    fs::write(room.join("twice.edn"), twice).expect("the room is ours");
+    let said = say(&room, &["check", "rw-register", "twice.edn"]);
+    assert_eq!(said.code, 2);
+    assert!(said.out.contains("a value must be written once to its key"), "{}", said.out);
 }
 
 /// Two reads that see two appends in opposite orders.

@@ -9,25 +9,27 @@ use std::fmt;
 /// An anomaly of a history of transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AnomalyType {
-    /// An element was read that nobody ever appended.
+    /// A value was read that nobody ever wrote.
     GarbageRead,
     /// An element was read more often than once in one list.
     DuplicateElements,
     /// Two reads of a key, neither a prefix of the other.
     IncompatibleOrder,
-    /// A read of an element whose transaction failed.
+    /// What orders the versions of a key contradicts itself.
+    CyclicVersions,
+    /// A read of what a failed transaction wrote.
     G1a,
-    /// A read of a state between two appends of another transaction.
+    /// A read of a state between two writes of another transaction.
     G1b,
     /// An acknowledged append built on a failed one, or the reverse.
     DirtyUpdate,
-    /// A transaction read its own append before making it.
+    /// A transaction read its own write before making it.
     FutureRead,
     /// A transaction's appends to a key stand in another order than it made them.
     ReorderedAppends,
-    /// A transaction disagrees with its own earlier reads and appends.
+    /// A transaction disagrees with its own earlier reads and writes.
     Internal,
-    /// Two transactions read one version of a key and both appended to it.
+    /// Two transactions read one version of a key and both wrote to it.
     LostUpdate,
     /// A cycle of write-write dependencies.
     G0,
@@ -65,10 +67,11 @@ use AnomalyType::*;
 
 impl AnomalyType {
     /// Every type; the ones seen without a cycle first.
-    pub const ALL: [AnomalyType; 25] = [
+    pub const ALL: [AnomalyType; 26] = [
         GarbageRead,
         DuplicateElements,
         IncompatibleOrder,
+        CyclicVersions,
         G1a,
         G1b,
         DirtyUpdate,
@@ -99,6 +102,7 @@ impl AnomalyType {
             GarbageRead => "garbage-read",
             DuplicateElements => "duplicate-elements",
             IncompatibleOrder => "incompatible-order",
+            CyclicVersions => "cyclic-versions",
             G1a => "G1a",
             G1b => "G1b",
             DirtyUpdate => "dirty-update",

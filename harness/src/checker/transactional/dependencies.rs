@@ -76,6 +76,11 @@ impl<'a, 'h, M: MicroOp> Builder<'a, 'h, M> {
         }
     }
 
+    /// A transaction depends on itself: no edge, but something to go by.
+    pub fn depends_on_itself(&mut self, txn: u32) {
+        self.is_empty &= self.outcome(txn) != Outcome::Ok;
+    }
+
     /// Each reader comes before each other's write. No reader may have failed.
     pub fn overwritten(&mut self, mut readers: Vec<u32>, mut writers: Vec<u32>) {
         writers.sort_unstable();

@@ -62,7 +62,7 @@ pub static MODELS: [Row; 36] = [
         friendly: "read-uncommitted",
         alias: None,
         implies: &[],
-        prohibits: &[GarbageRead, G0, DuplicateElements],
+        prohibits: &[GarbageRead, G0, DuplicateElements, CyclicVersions],
     },
     Row {
         canonical: "PL-2",
