@@ -19,16 +19,17 @@ use harness::history::{Event, History, Kind, Process};
 use harness::op::{Held, Key, Op, RegisterMop, Value};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use registers::{State, serializable};
 use schedule::{End, Plan, Step, agenda, plans};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+#[path = "twin/registers.rs"]
+mod registers;
 #[path = "twin/schedule.rs"]
 mod schedule;
 #[path = "twin/serial.rs"]
 mod serial;
-
-type State = BTreeMap<Key, Value>;
 
 /// Every value of a key is written once.
 fn asked(plans: &[Plan]) -> Vec<Vec<RegisterMop>> {
@@ -125,27 +126,6 @@ fn then(history: &mut History, mops: &[RegisterMop]) {
     let number = 1000 + history.events.len() as u32;
     push(history, 1000 + u64::from(number), number, Kind::Invoke, mops.to_vec());
     push(history, 1001 + u64::from(number), number, Kind::Ok, mops.to_vec());
-}
-
-fn serializable(history: &History, realtime: bool) -> bool {
-    serial::serializable(history, realtime, apply)
-}
-
-fn apply(op: &Op, kind: Kind, state: &State) -> Option<State> {
-    let mut state = state.clone();
-    for mop in op.register_mops() {
-        let known = state.get(&mop.key()).copied();
-        match mop {
-            RegisterMop::Write { key, value } => drop(state.insert(*key, *value)),
-            RegisterMop::Read { .. } if kind != Kind::Ok => {}
-            RegisterMop::Read { value: Held::Unknown, .. } => {}
-            RegisterMop::Read { value: Held::Nothing, .. } => known.is_none().then_some(())?,
-            RegisterMop::Read { value: Held::Value(value), .. } => {
-                (known == Some(*value)).then_some(())?;
-            }
-        }
-    }
-    Some(state)
 }
 
 const fn rules(wfr_keys: bool, sequential_keys: bool, linearizable_keys: bool) -> Inference {
