@@ -63,6 +63,7 @@ pub fn read_only(op: &Op) -> bool {
     match op {
         Op::Txn(mops) => mops.iter().all(|mop| matches!(mop, Mop::Read { .. })),
         Op::Registers(mops) => mops.iter().all(|mop| matches!(mop, RegisterMop::Read { .. })),
+        Op::Call(call) => call.function.reads(),
         Op::Fault(_) => false,
     }
 }

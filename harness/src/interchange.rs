@@ -1,8 +1,11 @@
-//! Histories from and to other tools: Jepsen's EDN and the same op maps as JSON lines.
+//! Histories from and to other tools: Jepsen's EDN and the same op maps as JSON lines; and, to read, the logs of
+//! Jepsen's etcd tests.
 //!
 //! An op map has `:type` (invoke, ok, fail, info), `:process`, `:value` (`[[:append k v] [:r k [..]] …]` or
-//! `[[:w k v] [:r k v] …]`: the reader is told which, see [`Alphabet`]) and may have `:time` in nanoseconds, `:error` and `:node` (`"n3"`). The order of the input is the order of the
-//! history; `:index` and `:f` are ignored. Keys may be numbers, keywords or strings: see [`Imported`]. Tagged
+//! `[[:w k v] [:r k v] …]`: the reader is told which, see [`Alphabet`]) and may have `:time` in nanoseconds, `:error` and
+//! `:node` (`"n3"`). The order of the input is the order of the history; `:index` is ignored, and so is `:f` of transactions.
+//! What calls of objects look like depends on the kind of object, which the reader must say: see [`read_calls`]. Keys may be
+//! numbers, keywords or strings: see [`Imported`]. Tagged
 //! literals (`#jepsen.history.Op{…}`, `#object[…]`) are read as what follows the tag.
 //!
 //! What is lost: events whose process is no number (`:nemesis`) are not read, since a fault's words say too
@@ -11,14 +14,18 @@
 //!
 //! No input panics. An [`ImportError`] names the line, and the column where it is known.
 
+mod call;
 mod edn;
+mod etcd_log;
 mod json_lines;
 mod op_map;
 
 pub(crate) use op_map::register_parts;
 
-use crate::history::History;
-use crate::op::Key;
+use crate::history::{History, Kind};
+use crate::op::{Call, Key, Object};
+use op_map::{Datum, Reader};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -84,6 +91,17 @@ pub struct Imported {
     pub key_names: BTreeMap<Key, KeyName>,
 }
 
+impl Imported {
+    fn key_datum(&self, key: Key) -> Datum<'static> {
+        match self.key_names.get(&key) {
+            None => Datum::Int(key.into()),
+            Some(KeyName::Keyword(word)) => Datum::Keyword(Cow::Owned(word.clone())),
+            Some(KeyName::Text(text)) => Datum::Text(Cow::Owned(text.clone())),
+            Some(KeyName::Number(number)) => Datum::Int(*number),
+        }
+    }
+}
+
 impl From<History> for Imported {
     fn from(history: History) -> Imported {
         Imported { history, key_names: BTreeMap::new() }
@@ -110,17 +128,68 @@ impl fmt::Display for ImportError {
     }
 }
 
-/// Reads a history; without a format, in the one that its first characters show.
+/// How a history of calls is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallFormat {
+    /// As op maps.
+    OpMaps(Format),
+    /// As lines of a log: `INFO jepsen.util - 3 :invoke :cas [1 2]`.
+    EtcdLog,
+}
+
+impl FromStr for CallFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<CallFormat, String> {
+        match text {
+            "etcd-log" => Ok(CallFormat::EtcdLog),
+            _ => text.parse().map(CallFormat::OpMaps).map_err(|error| format!("{error}, etcd-log")),
+        }
+    }
+}
+
+/// Reads a history of transactions; without a format, in the one that its first characters show.
 pub fn read(
     bytes: &[u8],
     format: Option<Format>,
     alphabet: Alphabet,
 ) -> Result<Imported, ImportError> {
-    let reader = op_map::Reader::new(alphabet);
+    op_maps(bytes, format, Reader::new(alphabet))
+}
+
+/// Reads a history of calls of one kind of object; without a format, in the one that its first characters show.
+///
+/// `:f` is the function (`:read :write :cas …`); `:value` is `[key value]`, or in all of the history the value alone: then
+/// there is one object, key 0. An `:answer` beside it is what a call was answered that has no room for it in its value.
+pub fn read_calls(
+    bytes: &[u8],
+    format: Option<CallFormat>,
+    object: Object,
+) -> Result<Imported, ImportError> {
+    let reader = Reader::of_calls(object);
+    let is_log = without_mark(bytes).trim_ascii_start().starts_with(etcd_log::FIRST_WORD);
+    match format {
+        Some(CallFormat::EtcdLog) => etcd_log::read(bytes, reader),
+        None if is_log => etcd_log::read(bytes, reader),
+        Some(CallFormat::OpMaps(format)) => op_maps(bytes, Some(format), reader),
+        None => op_maps(bytes, None, reader),
+    }
+}
+
+fn op_maps(bytes: &[u8], format: Option<Format>, reader: Reader) -> Result<Imported, ImportError> {
     match format.unwrap_or_else(|| sniff(bytes)) {
         Format::Edn => edn::read(bytes, reader),
         Format::JsonLines => json_lines::read(bytes, reader),
     }
+}
+
+/// A call in an op map of JSON, of a history whose keys are numbers: function, value and, where there is one beside
+/// that, answer.
+pub(crate) fn call_json(
+    call: &Call,
+    kind: Kind,
+) -> (&'static str, serde_json::Value, Option<serde_json::Value>) {
+    json_lines::call_json(call, kind, Datum::Int(call.key.into()))
 }
 
 /// Writes a history, one op map a line.

@@ -1,7 +1,9 @@
 //! What a process asks, as data: one enum for all workloads, so that a history is one type.
 
+mod call;
 mod registers;
 
+pub use call::{Answer, Call, Function, Object};
 pub use registers::{Held, RegisterMop};
 
 use crate::fault::Fault;
@@ -73,6 +75,8 @@ pub enum Op {
     Fault(Fault),
     /// A transaction over registers.
     Registers(Vec<RegisterMop>),
+    /// A call of one object.
+    Call(Call),
 }
 
 impl Op {
@@ -84,9 +88,20 @@ impl Op {
         }
     }
 
-    /// How many micro-operations it has.
+    /// The keys that it names, as often as it does.
+    pub fn keys(&self) -> Vec<Key> {
+        match self {
+            Op::Txn(mops) => mops.iter().map(Mop::key).collect(),
+            Op::Registers(mops) => mops.iter().map(RegisterMop::key).collect(),
+            Op::Call(call) => vec![call.key],
+            Op::Fault(_) => Vec::new(),
+        }
+    }
+
+    /// How many micro-operations it has; a call is one.
     pub fn length(&self) -> usize {
-        self.mops().len() + self.register_mops().len()
+        let calls = usize::from(matches!(self, Op::Call(_)));
+        self.mops().len() + self.register_mops().len() + calls
     }
 
     /// The micro-operations over registers, none for anything else.

@@ -4,7 +4,7 @@ use crate::client::read_only;
 use crate::counts::Counts;
 use crate::fault::FaultKind;
 use crate::history::{History, Kind};
-use crate::op::{Mop, RegisterMop};
+use crate::op::{Answer, Call, Mop, Op, RegisterMop};
 use crate::options::Options;
 use crate::run::{Phase, Run};
 use crate::windows::{Span, Window, Windows};
@@ -101,9 +101,15 @@ pub fn both_ways(history: &History) -> (bool, bool) {
             op.mops().iter().any(list) || op.register_mops().iter().any(register)
         })
     };
+    let called = |wanted: fn(&Call) -> bool| {
+        ok().any(|(_, event)| matches!(&event.op, Op::Call(call) if wanted(call)))
+    };
+    let tells = |call: &Call| call.answer.as_ref().is_some_and(Answer::tells);
     (
-        has(|m| matches!(m, Mop::Append { .. }), |m| matches!(m, RegisterMop::Write { .. })),
-        has(|m| matches!(m, Mop::Read { .. }), |m| matches!(m, RegisterMop::Read { .. })),
+        has(|m| matches!(m, Mop::Append { .. }), |m| matches!(m, RegisterMop::Write { .. }))
+            || called(|call| !call.function.reads()),
+        has(|m| matches!(m, Mop::Read { .. }), |m| matches!(m, RegisterMop::Read { .. }))
+            || called(tells),
     )
 }
 

@@ -1,6 +1,7 @@
 //! EDN, as much of it as histories use: maps, vectors, lists, sets, numbers, strings, characters, keywords,
 //! symbols, tags, metadata, comments and discarded forms.
 
+use super::call::{Told, told};
 use super::op_map::{Datum, Reader, kind_word, register_parts};
 use super::{ImportError, Imported, KeyName, without_mark};
 use crate::history::{Event, Kind, Process};
@@ -21,6 +22,17 @@ pub(super) fn read(bytes: &[u8], mut reader: Reader) -> Result<Imported, ImportE
     let mut parser = Parser { text, at: 0, depth: 0 };
     parser.op_maps(&mut reader).map_err(|Wrong { at, message }| place(text, at, message))?;
     Ok(reader.finish())
+}
+
+/// The one form that a text is; the error has no place.
+pub(super) fn datum(text: &str) -> Result<Datum<'_>, String> {
+    let mut parser = Parser { text, at: 0, depth: 0 };
+    let datum = parser.form().and_then(|datum| parser.skip().map(|()| datum));
+    let datum = datum.map_err(|wrong| wrong.message)?;
+    match parser.at == text.len() {
+        true => Ok(datum),
+        false => Err(format!("`{}` stands after the end of a value", &text[parser.at..])),
+    }
 }
 
 /// An error with its line and column.
@@ -320,6 +332,13 @@ fn event_line(text: &mut String, index: usize, event: &Event, imported: &Importe
         Op::Fault(fault) => {
             let _ = write!(text, ":f :fault, :value {}", quoted(&fault.to_string()));
         }
+        Op::Call(call) => {
+            let Told { f, value, answer } = told(call, event.kind, imported.key_datum(call.key));
+            let _ = write!(text, ":f :{f}, :value {}", form_text(&value));
+            if let Some(answer) = answer {
+                let _ = write!(text, ", :answer {}", form_text(&answer));
+            }
+        }
     }
     if let Some(node) = event.node {
         let _ = write!(text, ", :node \"{node}\"");
@@ -356,6 +375,17 @@ fn key_text(key: Key, imported: &Imported) -> String {
         Some(KeyName::Text(text)) => quoted(text),
         Some(name) => name.to_string(),
         None => key.to_string(),
+    }
+}
+
+fn form_text(datum: &Datum) -> String {
+    match datum {
+        Datum::Text(text) => quoted(text),
+        Datum::Seq(items) => {
+            let items: Vec<String> = items.iter().map(form_text).collect();
+            format!("[{}]", items.join(" "))
+        }
+        other => other.to_string(),
     }
 }
 

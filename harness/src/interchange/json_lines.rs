@@ -1,9 +1,10 @@
 //! JSON lines: one op map a line, keywords as strings. A string that begins with a colon is a keyword.
 
+use super::call::{Told, told};
 use super::op_map::{Datum, Reader, kind_word, register_parts};
-use super::{ImportError, Imported, KeyName, without_mark};
+use super::{ImportError, Imported, without_mark};
 use crate::history::{Event, Kind, Process};
-use crate::op::{Key, Mop, Op, RegisterMop};
+use crate::op::{Call, Key, Mop, Op, RegisterMop};
 use serde_json::{Value as Json, json};
 use std::borrow::Cow;
 
@@ -92,15 +93,16 @@ fn object(index: usize, event: &Event, imported: &Imported) -> Json {
         Process::Client(number) => json!(number),
         Process::Nemesis => json!("nemesis"),
     };
-    let (f, value) = match &event.op {
+    let (f, value, answer) = match &event.op {
         Op::Txn(mops) => {
-            ("txn", Json::Array(mops.iter().map(|mop| mop_json(mop, imported)).collect()))
+            ("txn", Json::Array(mops.iter().map(|mop| mop_json(mop, imported)).collect()), None)
         }
         Op::Registers(mops) => {
             let mops = mops.iter().map(|mop| register_json(mop, event.kind, imported));
-            ("txn", Json::Array(mops.collect()))
+            ("txn", Json::Array(mops.collect()), None)
         }
-        Op::Fault(fault) => ("fault", json!(fault.to_string())),
+        Op::Fault(fault) => ("fault", json!(fault.to_string()), None),
+        Op::Call(call) => call_json(call, event.kind, imported.key_datum(call.key)),
     };
     let time = u64::try_from(event.time.as_nanos()).unwrap_or(u64::MAX);
     let mut object = json!({
@@ -111,6 +113,9 @@ fn object(index: usize, event: &Event, imported: &Imported) -> Json {
         "f": f,
         "value": value,
     });
+    if let Some(answer) = answer {
+        object["answer"] = answer;
+    }
     if let Some(node) = event.node {
         object["node"] = json!(node.to_string());
     }
@@ -136,16 +141,36 @@ fn register_json(mop: &RegisterMop, kind: Kind, imported: &Imported) -> Json {
     }
 }
 
+/// Its function, its value and, where there is one beside that, its answer.
+pub(super) fn call_json(
+    call: &Call,
+    kind: Kind,
+    key: Datum<'static>,
+) -> (&'static str, Json, Option<Json>) {
+    let Told { f, value, answer } = told(call, kind, key);
+    (f, datum_json(&value), answer.as_ref().map(datum_json))
+}
+
 fn key_json(key: Key, imported: &Imported) -> Json {
-    match imported.key_names.get(&key) {
-        None => json!(key),
-        Some(KeyName::Keyword(word)) => json!(format!(":{word}")),
-        Some(KeyName::Text(text)) => json!(text),
-        Some(KeyName::Number(number)) => match (u64::try_from(*number), i64::try_from(*number)) {
+    datum_json(&imported.key_datum(key))
+}
+
+fn datum_json(datum: &Datum) -> Json {
+    match datum {
+        Datum::Nil => Json::Null,
+        Datum::Bool(value) => json!(value),
+        Datum::Int(number) => match (u64::try_from(*number), i64::try_from(*number)) {
             (Ok(number), _) => json!(number),
             (_, Ok(number)) => json!(number),
             // JSON readers lose digits beyond 64 bits: as text it stays what it is.
             _ => json!(number.to_string()),
         },
+        Datum::Float(number) => json!(number),
+        Datum::Keyword(word) => json!(format!(":{word}")),
+        Datum::Symbol(text) | Datum::Text(text) => json!(text),
+        Datum::Seq(items) => Json::Array(items.iter().map(datum_json).collect()),
+        Datum::Map(pairs) => {
+            Json::Array(pairs.iter().map(|(a, b)| json!([datum_json(a), datum_json(b)])).collect())
+        }
     }
 }

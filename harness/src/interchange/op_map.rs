@@ -1,9 +1,10 @@
 //! What both formats share: a datum, and how an event is made from an op map.
 
+use super::call::{self, Calls};
 use super::{Alphabet, Imported, KeyName};
 use crate::cluster::NodeId;
 use crate::history::{Event, History, Kind, Process};
-use crate::op::{Held, Key, Mop, Op, RegisterMop, Value};
+use crate::op::{Held, Key, Mop, Object, Op, RegisterMop, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,7 +27,7 @@ pub(super) enum Datum<'a> {
 
 impl Datum<'_> {
     /// A keyword's or a string's text.
-    fn word(&self) -> Option<&str> {
+    pub fn word(&self) -> Option<&str> {
         match self {
             Datum::Keyword(word) | Datum::Text(word) => Some(word.trim_start_matches(':')),
             _ => None,
@@ -64,7 +65,7 @@ impl fmt::Display for Datum<'_> {
 }
 
 /// A datum in a sentence: its beginning will do.
-fn brief(datum: &Datum) -> String {
+pub(super) fn brief(datum: &Datum) -> String {
     let text = datum.to_string();
     match text.char_indices().nth(40) {
         Some((end, _)) => format!("`{}…`", &text[..end]),
@@ -75,9 +76,10 @@ fn brief(datum: &Datum) -> String {
 /// Keys without a number of their own are numbered from here until the end of the input is known.
 const PROVISIONAL: Key = 1 << 63;
 
-/// Collects events.
+/// Collects events: transactions of one alphabet, or calls of a kind of object.
 pub(super) struct Reader {
     alphabet: Alphabet,
+    calls: Option<Calls>,
     history: History,
     numbers: BTreeMap<KeyName, Key>,
     next_number: Key,
@@ -87,7 +89,12 @@ impl Reader {
     /// For histories of one alphabet.
     pub fn new(alphabet: Alphabet) -> Reader {
         let (history, numbers) = (History::default(), BTreeMap::new());
-        Reader { alphabet, history, numbers, next_number: 0 }
+        Reader { alphabet, calls: None, history, numbers, next_number: 0 }
+    }
+
+    /// Of calls.
+    pub fn of_calls(object: Object) -> Reader {
+        Reader { calls: Some(Calls::of(object)), ..Reader::new(Alphabet::Lists) }
     }
 
     /// Adds the event of an op map, if it is a client's.
@@ -105,7 +112,9 @@ impl Reader {
                 Some("type") => fields.kind = Some(value),
                 Some("process") => fields.process = Some(value),
                 Some("time") => fields.time = Some(value),
+                Some("f") => fields.f = Some(value),
                 Some("value") => fields.value = Some(value),
+                Some("answer") => fields.answer = Some(value),
                 Some("error") => fields.error = Some(value),
                 Some("node") => fields.node = Some(value),
                 _ => {}
@@ -113,16 +122,21 @@ impl Reader {
         }
         let Some(process) = process(fields.process)? else { return Ok(()) };
         let kind = kind(fields.kind)?;
+        let op = match self.calls.take() {
+            None => self.transaction(fields.value, kind)?,
+            Some(mut calls) => {
+                let (f, value, answer) = (fields.f, fields.value, fields.answer);
+                let fields = call::Fields { f, value, answer };
+                let call = calls.call(kind, process, &fields, |datum| self.key(datum))?;
+                self.calls = Some(calls);
+                Op::Call(call)
+            }
+        };
         let event = Event {
             time: time(fields.time)?,
             process,
             kind,
-            op: match self.alphabet {
-                Alphabet::Lists => Op::Txn(self.mops(fields.value, Reader::list_mop)?),
-                Alphabet::Registers => Op::Registers(
-                    self.mops(fields.value, |reader, mop| reader.register_mop(mop, kind))?,
-                ),
-            },
+            op,
             node: fields.node.as_ref().and_then(node),
             error: fields.error.and_then(error),
         };
@@ -145,6 +159,15 @@ impl Reader {
             key_names.insert(number - PROVISIONAL + self.next_number, name);
         }
         Imported { history: self.history, key_names }
+    }
+
+    fn transaction(&mut self, value: Option<Datum>, kind: Kind) -> Result<Op, String> {
+        Ok(match self.alphabet {
+            Alphabet::Lists => Op::Txn(self.mops(value, Reader::list_mop)?),
+            Alphabet::Registers => {
+                Op::Registers(self.mops(value, |reader, mop| reader.register_mop(mop, kind))?)
+            }
+        })
     }
 
     fn mops<M>(
@@ -199,6 +222,7 @@ impl Reader {
 
     fn example(&self) -> &'static str {
         match self.alphabet {
+            _ if self.calls.is_some() => "[1 2], :f :write",
             Alphabet::Lists => "[[:append 1 2] [:r 1 nil]]",
             Alphabet::Registers => "[[:w 1 2] [:r 1 nil]]",
         }
@@ -249,6 +273,7 @@ fn keys_mut(op: &mut Op) -> Vec<&mut Key> {
     match op {
         Op::Txn(mops) => mops.iter_mut().map(Mop::key_mut).collect(),
         Op::Registers(mops) => mops.iter_mut().map(RegisterMop::key_mut).collect(),
+        Op::Call(call) => vec![&mut call.key],
         Op::Fault(_) => Vec::new(),
     }
 }
@@ -270,6 +295,8 @@ pub(crate) fn register_parts(
 #[derive(Default)]
 struct Fields<'a> {
     kind: Option<Datum<'a>>,
+    f: Option<Datum<'a>>,
+    answer: Option<Datum<'a>>,
     process: Option<Datum<'a>>,
     time: Option<Datum<'a>>,
     value: Option<Datum<'a>>,
@@ -277,7 +304,7 @@ struct Fields<'a> {
     node: Option<Datum<'a>>,
 }
 
-fn element(datum: &Datum, what: &str) -> Result<Value, String> {
+pub(super) fn element(datum: &Datum, what: &str) -> Result<Value, String> {
     let number = match datum {
         Datum::Int(number) => Value::try_from(*number).ok(),
         _ => None,

@@ -1,7 +1,7 @@
 use super::*;
 use crate::cluster::NodeId;
 use crate::history::{Event, Kind, Process};
-use crate::op::{Held, Mop, Op, RegisterMop};
+use crate::op::{Answer, Function, Held, Mop, Op, RegisterMop, Value};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::time::Duration;
@@ -152,6 +152,66 @@ fn register_event() -> impl Strategy<Value = Event> {
     })
 }
 
+fn function() -> impl Strategy<Value = Function> {
+    let value = || prop_oneof![0..50u64, any::<u64>()];
+    prop_oneof![
+        Just(Function::Read),
+        Just(Function::Dequeue),
+        Just(Function::ZRange),
+        Just(Function::Clear),
+        value().prop_map(Function::Write),
+        (prop::option::of(value()), value()).prop_map(|(from, to)| Function::Cas { from, to }),
+        any::<i64>().prop_map(Function::Add),
+        value().prop_map(Function::Insert),
+        value().prop_map(Function::Remove),
+        value().prop_map(Function::Contains),
+        value().prop_map(Function::Enqueue),
+        value().prop_map(Function::Append),
+        value().prop_map(Function::Prepend),
+        (value(), value()).prop_map(|(field, value)| Function::Put { field, value }),
+        value().prop_map(Function::Get),
+        value().prop_map(Function::Delete),
+        (value(), any::<i64>()).prop_map(|(member, score)| Function::ZAdd { member, score }),
+        (value(), any::<i64>()).prop_map(|(member, by)| Function::ZIncrBy { member, by }),
+        value().prop_map(Function::ZRem),
+        any::<[i64; 2]>().prop_map(|[min, max]| Function::ZRangeByScore { min, max }),
+    ]
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    let values = prop::collection::vec(any::<Value>(), 0..4);
+    prop_oneof![
+        Just(Answer::Done),
+        Just(Answer::Nil),
+        any::<bool>().prop_map(Answer::Flag),
+        any::<i64>().prop_map(Answer::Number),
+        any::<Value>().prop_map(Answer::Value),
+        values.prop_map(Answer::Values),
+        prop::collection::vec(any::<[Value; 2]>(), 0..4)
+            .prop_map(|fields| Answer::Fields(fields.into_iter().map(Into::into).collect())),
+        prop::collection::vec(any::<(Value, i64)>(), 0..4).prop_map(Answer::Scores),
+    ]
+}
+
+/// A kind of object and calls that it knows, each by a process of its own.
+fn calls() -> impl Strategy<Value = (Object, Vec<Event>)> {
+    let kind = prop::sample::select(vec![Kind::Invoke, Kind::Ok, Kind::Fail, Kind::Info]);
+    let call = (kind, 0..5u64, function(), prop::option::of(answer()));
+    let calls = prop::collection::vec(call, 0..40);
+    (prop::sample::select(Object::ALL.to_vec()), calls).prop_map(|(object, calls)| {
+        let mut events = Vec::new();
+        for (index, (kind, key, function, answer)) in calls.into_iter().enumerate() {
+            let answer = answer.filter(|_| kind == Kind::Ok);
+            if object.knows(&function, answer.as_ref()) {
+                let (process, time) = (Process::Client(index as u32), Duration::ZERO);
+                let op = Op::Call(Call { key, function, answer });
+                events.push(Event { time, process, kind, op, node: None, error: None });
+            }
+        }
+        (object, events)
+    })
+}
+
 fn config() -> ProptestConfig {
     let rng_seed = RngSeed::Fixed(7);
     ProptestConfig { cases: 256, failure_persistence: None, rng_seed, ..ProptestConfig::default() }
@@ -186,10 +246,24 @@ proptest! {
     }
 
     #[test]
+    fn calls_that_were_written_are_read_back((object, events) in calls()) {
+        let imported = Imported::from(History { events });
+        for format in [Format::Edn, Format::JsonLines] {
+            let text = write(&imported, format);
+            let again = read_calls(text.as_bytes(), Some(CallFormat::OpMaps(format)), object);
+            prop_assert_eq!(again.as_ref(), Ok(&imported), "{} {}", object, text);
+        }
+    }
+
+    #[test]
     fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for format in [None, Some(Format::Edn), Some(Format::JsonLines)] {
             let _ = read(&bytes, format);
             let _ = super::read(&bytes, format, Alphabet::Registers);
+        }
+        for object in Object::ALL {
+            let _ = read_calls(&bytes, None, object);
+            let _ = read_calls(&[b"INFO jepsen.util - ", &bytes[..]].concat(), None, object);
         }
     }
 

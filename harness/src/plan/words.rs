@@ -87,6 +87,9 @@ fn seconds(time: Duration) -> String {
 }
 
 fn op(op: &Op) -> String {
+    if let Op::Call(call) = op {
+        return call.to_string();
+    }
     let lists = op.mops().iter().map(ToString::to_string);
     let mops: Vec<String> =
         lists.chain(op.register_mops().iter().map(ToString::to_string)).collect();

@@ -83,6 +83,7 @@ pub(super) fn with_keys(plan: &Plan, keys: &[Key]) -> Plan {
         match &mut ask.op {
             Op::Txn(mops) => mops.retain(|mop| keys.contains(&mop.key())),
             Op::Registers(mops) => mops.retain(|mop| keys.contains(&mop.key())),
+            Op::Call(call) => return keys.contains(&call.key),
             Op::Fault(_) => return true,
         }
         ask.op.length() > 0
@@ -98,9 +99,7 @@ pub(super) fn threads(plan: &Plan) -> Vec<u16> {
 
 /// Keys that are named, in order.
 pub(super) fn keys(plan: &Plan) -> Vec<Key> {
-    let lists = plan.asks.iter().flat_map(|ask| ask.op.mops()).map(|mop| mop.key());
-    let registers = plan.asks.iter().flat_map(|ask| ask.op.register_mops()).map(|mop| mop.key());
-    let keys: BTreeSet<Key> = lists.chain(registers).collect();
+    let keys: BTreeSet<Key> = plan.asks.iter().flat_map(|ask| ask.op.keys()).collect();
     keys.into_iter().collect()
 }
 
@@ -135,7 +134,7 @@ pub(super) fn without_mop(plan: &Plan, (ask, mop): (usize, usize)) -> Plan {
     match &mut fewer.asks[ask].op {
         Op::Txn(mops) => drop(mops.remove(mop)),
         Op::Registers(mops) => drop(mops.remove(mop)),
-        Op::Fault(_) => {}
+        Op::Call(_) | Op::Fault(_) => {}
     }
     fewer
 }
