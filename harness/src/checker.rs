@@ -1,5 +1,6 @@
 //! Judges of a history: pure, three-valued, and able to explain.
 
+pub mod linearizable;
 pub mod list_append;
 pub mod rw_register;
 pub mod transactional;

@@ -1,0 +1,217 @@
+//! The linearizability checker against a brute-force twin: on small histories every order of every subset of what is
+//! unknown is tried, with objects of its own.
+//!
+//! A toy store runs random calls at random moments of their intervals, some without an answer, some twice in one value;
+//! then in some histories one answer is changed. Whatever the twin says, the checker must say. Longer histories, too long
+//! for the twin, are valid because the store made them so, and judged the same by zones and by the search.
+//!
+//! `LINEARIZABLE_HISTORIES` histories are tried, 50,000 unless it says otherwise.
+
+mod store;
+mod twin;
+
+use harness::checker::Verdict;
+use harness::checker::linearizable::model::{Asked, Register};
+use harness::checker::linearizable::{
+    Caps, FailedCas, Found, Linearizable, Operation, Report, search,
+};
+use harness::history::{History, Kind, Process};
+use harness::op::{Function, Object, Op};
+use harness::seed::{Draw, Seed, Stream};
+use std::collections::BTreeMap;
+use store::{Shape, random};
+
+/// What is left after so many histories of each kind of object.
+#[derive(Debug, Default)]
+struct Tally {
+    valid: u64,
+    invalid: u64,
+    untested: u64,
+}
+
+fn histories() -> u64 {
+    let said = std::env::var("LINEARIZABLE_HISTORIES").ok();
+    said.map_or(50_000, |said| said.parse().expect("LINEARIZABLE_HISTORIES is a number"))
+}
+
+fn analyse(object: Object, failed_cas: FailedCas, history: &History) -> Report {
+    Linearizable { failed_cas, ..Linearizable::of(object) }.analyse(history)
+}
+
+fn well_told(report: &Report, history: &History) -> bool {
+    let Verdict::Invalid(anomalies) = &report.verdict else { return true };
+    anomalies.iter().all(|anomaly| {
+        anomaly.text.starts_with("nonlinearizable: key ")
+            && !anomaly.events.is_empty()
+            && anomaly.events.iter().all(|event| *event < history.events.len())
+    })
+}
+
+/// The deep search decides whatever is not over at once.
+const DEEP: Caps = Caps { narrow: 0, deep: usize::MAX, configurations: 0, visited: u64::MAX };
+
+/// Tries one history, and says what it was made of if the two disagree.
+fn compare(object: Object, seed: u64, tally: &mut Tally) {
+    let mut rng = Seed(seed).stream(Stream::Workload);
+    let shape = Shape::small(object, &mut rng);
+    let history = random(&shape, &mut rng);
+    let failed_cas = *rng.pick(&[FailedCas::Dropped, FailedCas::Observed]);
+    let caps = *rng.pick(&[Caps::default(), DEEP]);
+    let report = Linearizable { object, failed_cas, caps }.analyse(&history);
+    let linearizable = twin::linearizable(object, failed_cas, &history);
+    let told = || {
+        let events: Vec<String> = history
+            .events
+            .iter()
+            .map(|event| match &event.op {
+                Op::Call(call) => format!("{} {:?} {call}", event.process, event.kind),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        format!("{object} {seed:#x} {failed_cas:?}: {:?}\n{}", report, events.join("\n"))
+    };
+    assert!(well_told(&report, &history), "{}", told());
+    match &report.verdict {
+        Verdict::Valid => tally.valid += 1,
+        Verdict::Invalid(_) => tally.invalid += 1,
+        Verdict::Unknown(_) => {
+            assert_eq!(report.coverage.told, 0, "{}", told());
+            tally.untested += 1;
+        }
+    }
+    assert_eq!(linearizable, !matches!(report.verdict, Verdict::Invalid(_)), "{}", told());
+}
+
+fn agrees(object: Object) {
+    let mut tally = Tally::default();
+    let count = histories() / Object::ALL.len() as u64;
+    for seed in 0..count {
+        compare(object, seed, &mut tally);
+    }
+    println!("{object}: {count} histories, {tally:?}");
+    // Were all histories of one kind, agreement would say little.
+    assert!(tally.valid * 10 > count && tally.invalid * 20 > count, "{object}: {tally:?}");
+}
+
+#[test]
+fn registers_are_judged_as_brute_force_judges_them() {
+    agrees(Object::Register);
+}
+
+#[test]
+fn cas_registers_are_judged_as_brute_force_judges_them() {
+    agrees(Object::CasRegister);
+}
+
+#[test]
+fn counters_are_judged_as_brute_force_judges_them() {
+    agrees(Object::Counter);
+}
+
+#[test]
+fn sets_are_judged_as_brute_force_judges_them() {
+    agrees(Object::Set);
+}
+
+#[test]
+fn queues_are_judged_as_brute_force_judges_them() {
+    agrees(Object::Queue);
+}
+
+#[test]
+fn lists_are_judged_as_brute_force_judges_them() {
+    agrees(Object::List);
+}
+
+#[test]
+fn maps_are_judged_as_brute_force_judges_them() {
+    agrees(Object::Map);
+}
+
+#[test]
+fn zsets_are_judged_as_brute_force_judges_them() {
+    agrees(Object::Zset);
+}
+
+#[test]
+fn what_a_store_did_is_never_accused() {
+    for object in Object::ALL {
+        for seed in 0..histories() / 1000 {
+            let mut rng = Seed(seed).stream(Stream::Workload);
+            let history = random(&Shape::long(object, &mut rng), &mut rng);
+            let report = analyse(object, FailedCas::Observed, &history);
+            assert_eq!(report.verdict, Verdict::Valid, "{object} {seed:#x}");
+        }
+    }
+}
+
+/// The calls of a history of one register, without what failed.
+fn operations(history: &History) -> Vec<Operation<Asked<'_>>> {
+    let mut operations: Vec<Operation<Asked>> = Vec::new();
+    let mut dropped = Vec::new();
+    let mut running: BTreeMap<Process, usize> = BTreeMap::new();
+    for (index, event) in history.events.iter().enumerate() {
+        let Op::Call(call) = &event.op else { panic!("{event:?} is no call") };
+        if event.kind == Kind::Invoke {
+            running.insert(event.process, operations.len());
+            let what = Asked { function: &call.function, answer: None };
+            operations.push(Operation { what, invoked: index, returned: None });
+            dropped.push(false);
+            continue;
+        }
+        let place = running[&event.process];
+        if event.kind == Kind::Ok {
+            operations[place].what.answer = call.answer.as_ref();
+            operations[place].returned = Some(index);
+        }
+        dropped[place] = event.kind == Kind::Fail;
+    }
+    let mut dropped = dropped.into_iter();
+    operations.retain(|_| !dropped.next().unwrap());
+    operations
+}
+
+#[test]
+fn zones_and_the_search_judge_registers_the_same() {
+    let mut tally = Tally::default();
+    let count = histories() / 20;
+    for seed in 0..count {
+        let mut rng = Seed(seed).stream(Stream::Workload);
+        let history = random(&Shape::unique_register(&mut rng), &mut rng);
+        let report = analyse(Object::Register, FailedCas::Dropped, &history);
+        assert_eq!(report.by_zones, report.coverage.keys, "{seed:#x}");
+        let found = search(&Register, &operations(&history), rng.pick(&[Caps::default(), DEEP]));
+        let by_search = found == Found::Linearizable;
+        let by_zones = !matches!(report.verdict, Verdict::Invalid(_));
+        assert_eq!(by_search, by_zones, "{seed:#x}: {found:?} {:?}", report.verdict);
+        *(if by_zones { &mut tally.valid } else { &mut tally.invalid }) += 1;
+    }
+    assert!(tally.valid * 10 > count && tally.invalid * 10 > count, "{tally:?}");
+}
+
+/// The trap that passed every golden file once: a write of the value that is there already may have to wait.
+#[test]
+fn a_write_of_the_value_that_is_there_may_take_effect_later() {
+    let call = |function: &Function, answer| {
+        Op::Call(harness::op::Call { key: 0, function: function.clone(), answer })
+    };
+    let (one, two, read) = (Function::Write(1), Function::Write(2), Function::Read);
+    let done = || Some(harness::op::Answer::Done);
+    let saw = |value| Some(harness::op::Answer::Value(value));
+    let story = [
+        (0, Kind::Invoke, call(&one, None)),
+        (0, Kind::Ok, call(&one, done())),
+        (1, Kind::Invoke, call(&one, None)),
+        (2, Kind::Invoke, call(&two, None)),
+        (2, Kind::Ok, call(&two, done())),
+        (3, Kind::Invoke, call(&read, None)),
+        (3, Kind::Ok, call(&read, saw(1))),
+        (1, Kind::Ok, call(&one, done())),
+    ];
+    let mut history = History::default();
+    for (process, kind, op) in story {
+        store::push(&mut history, process, kind, op);
+    }
+    let report = analyse(Object::Register, FailedCas::Dropped, &history);
+    assert_eq!((report.verdict, report.by_zones), (Verdict::Valid, 0));
+}

@@ -1,0 +1,191 @@
+//! The twin: objects written down once more, and every order tried.
+
+use harness::checker::linearizable::FailedCas;
+use harness::history::{History, Kind, Process};
+use harness::op::{Answer, Function, Key, Object, Op, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An object of any kind, changed in place.
+#[derive(Clone, Debug, Default)]
+pub struct Twin {
+    register: Option<Value>,
+    count: Option<i64>,
+    members: BTreeSet<Value>,
+    row: Vec<Value>,
+    fields: BTreeMap<Value, Value>,
+    scores: BTreeMap<Value, i64>,
+}
+
+impl Twin {
+    /// Does what is asked, and says all that can be said of it.
+    pub fn apply(&mut self, object: Object, function: &Function) -> Answer {
+        match (function, object) {
+            (Function::Read, Object::Register | Object::CasRegister) => nilable(self.register),
+            (Function::Read, Object::Counter) => Answer::Number(self.count.unwrap_or(0)),
+            (Function::Read, Object::Set) => Answer::Values(self.members.iter().copied().collect()),
+            (Function::Read, Object::Map) => {
+                Answer::Fields(self.fields.iter().map(|(a, b)| (*a, *b)).collect())
+            }
+            (Function::Read, _) => Answer::Values(self.row.clone()),
+            (Function::Write(value), _) => {
+                self.register = Some(*value);
+                Answer::Done
+            }
+            (Function::Cas { from, to }, _) => {
+                let holds = self.register == *from;
+                if holds {
+                    self.register = Some(*to);
+                }
+                Answer::Flag(holds)
+            }
+            (Function::Add(by), _) => {
+                self.count = Some(self.count.unwrap_or(0) + by);
+                Answer::Number(self.count.unwrap_or(0))
+            }
+            (Function::Insert(value), _) => Answer::Flag(self.members.insert(*value)),
+            (Function::Remove(value), _) => Answer::Flag(self.members.remove(value)),
+            (Function::Contains(value), _) => Answer::Flag(self.members.contains(value)),
+            (Function::Enqueue(value) | Function::Append(value), _) => {
+                self.row.push(*value);
+                Answer::Number(self.row.len() as i64)
+            }
+            (Function::Prepend(value), _) => {
+                self.row.insert(0, *value);
+                Answer::Number(self.row.len() as i64)
+            }
+            (Function::Dequeue, _) if self.row.is_empty() => Answer::Nil,
+            (Function::Dequeue, _) => Answer::Value(self.row.remove(0)),
+            (Function::Put { field, value }, _) => {
+                Answer::Flag(self.fields.insert(*field, *value).is_none())
+            }
+            (Function::Get(field), _) => nilable(self.fields.get(field).copied()),
+            (Function::Delete(field), _) => Answer::Flag(self.fields.remove(field).is_some()),
+            (Function::ZAdd { member, score }, _) => {
+                Answer::Flag(self.scores.insert(*member, *score).is_none())
+            }
+            (Function::ZIncrBy { member, by }, _) => {
+                let score = self.scores.get(member).copied().unwrap_or(0) + by;
+                self.scores.insert(*member, score);
+                Answer::Number(score)
+            }
+            (Function::ZRem(member), _) => Answer::Flag(self.scores.remove(member).is_some()),
+            (Function::ZRange, _) => self.range(i64::MIN, i64::MAX),
+            (Function::ZRangeByScore { min, max }, _) => self.range(*min, *max),
+            (Function::Clear, _) => {
+                let is_there = self.register.is_some()
+                    || self.count.is_some()
+                    || !self.members.is_empty()
+                    || !self.row.is_empty()
+                    || !self.fields.is_empty()
+                    || !self.scores.is_empty();
+                *self = Twin::default();
+                Answer::Flag(is_there)
+            }
+        }
+    }
+
+    fn range(&self, min: i64, max: i64) -> Answer {
+        let mut scores: Vec<(Value, i64)> = self.scores.iter().map(|(a, b)| (*a, *b)).collect();
+        scores.retain(|(_, score)| (min..=max).contains(score));
+        scores.sort_by_key(|(member, score)| (*score, *member));
+        Answer::Scores(scores)
+    }
+}
+
+fn nilable(value: Option<Value>) -> Answer {
+    value.map_or(Answer::Nil, Answer::Value)
+}
+
+/// Whether what was said can be said of what is.
+fn agree(object: Object, said: Option<&Answer>, is: &Answer) -> bool {
+    match (said, is) {
+        (None | Some(Answer::Done), _) => true,
+        (Some(Answer::Values(said)), Answer::Values(is)) if object == Object::Set => {
+            let mut said = said.clone();
+            said.sort_unstable();
+            said == *is
+        }
+        (Some(Answer::Fields(said)), Answer::Fields(is)) => {
+            let mut said = said.clone();
+            said.sort_unstable();
+            said == *is
+        }
+        (Some(Answer::Scores(said)), Answer::Scores(is)) => {
+            let mut sorted = said.clone();
+            sorted.sort_by_key(|(member, score)| (*score, *member));
+            sorted == *is && said.is_sorted_by_key(|(_, score)| *score)
+        }
+        (Some(said), is) => said == is,
+    }
+}
+
+struct Candidate<'h> {
+    key: Key,
+    function: &'h Function,
+    answer: Option<Answer>,
+    invoked: usize,
+    /// `usize::MAX` if it may never happen.
+    returned: usize,
+}
+
+/// Whether some order explains every answer.
+pub fn linearizable(object: Object, failed_cas: FailedCas, history: &History) -> bool {
+    let mut candidates: Vec<Option<Candidate>> = Vec::new();
+    let mut running: BTreeMap<Process, usize> = BTreeMap::new();
+    for (index, event) in history.events.iter().enumerate() {
+        let Op::Call(call) = &event.op else { panic!("{event:?} is no call") };
+        if event.kind == Kind::Invoke {
+            running.insert(event.process, candidates.len());
+            let (key, function) = (call.key, &call.function);
+            let open =
+                Candidate { key, function, answer: None, invoked: index, returned: usize::MAX };
+            candidates.push(Some(open));
+            continue;
+        }
+        let place = running[&event.process];
+        let Some(candidate) = &mut candidates[place] else { continue };
+        let refused = matches!(call.function, Function::Cas { .. })
+            && failed_cas == FailedCas::Observed
+            && event.kind == Kind::Fail;
+        match event.kind {
+            Kind::Ok => {
+                (candidate.answer, candidate.returned) = (call.answer.clone(), index);
+            }
+            Kind::Fail if refused => {
+                (candidate.answer, candidate.returned) = (Some(Answer::Flag(false)), index);
+            }
+            Kind::Fail => candidates[place] = None,
+            _ => {}
+        }
+    }
+    let candidates: Vec<Candidate> = candidates.into_iter().flatten().collect();
+    order(object, &candidates, &mut vec![false; candidates.len()], &BTreeMap::new())
+}
+
+fn order(
+    object: Object,
+    candidates: &[Candidate],
+    placed: &mut [bool],
+    stores: &BTreeMap<Key, Twin>,
+) -> bool {
+    let waiting = candidates.iter().zip(placed.iter()).filter(|(_, placed)| !**placed);
+    let first_return = waiting.map(|(candidate, _)| candidate.returned).min();
+    let Some(first_return) = first_return.filter(|first| *first < usize::MAX) else { return true };
+    for next in 0..candidates.len() {
+        let candidate = &candidates[next];
+        if placed[next] || candidate.invoked > first_return {
+            continue;
+        }
+        let mut stores = stores.clone();
+        let is = stores.entry(candidate.key).or_default().apply(object, candidate.function);
+        if !agree(object, candidate.answer.as_ref(), &is) {
+            continue;
+        }
+        placed[next] = true;
+        if order(object, candidates, placed, &stores) {
+            return true;
+        }
+        placed[next] = false;
+    }
+    false
+}
