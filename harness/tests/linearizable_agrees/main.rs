@@ -16,7 +16,7 @@ use harness::checker::linearizable::{
     Caps, FailedCas, Found, Linearizable, Operation, Report, search,
 };
 use harness::history::{History, Kind, Process};
-use harness::op::{Function, Object, Op};
+use harness::op::{Answer, Call, Function, Object, Op};
 use harness::seed::{Draw, Seed, Stream};
 use std::collections::BTreeMap;
 use store::{Shape, random};
@@ -145,6 +145,26 @@ fn what_a_store_did_is_never_accused() {
     }
 }
 
+#[test]
+fn a_history_whose_first_states_are_forgotten_is_judged_right() {
+    for object in [Object::Counter, Object::CasRegister] {
+        let mut rng = Seed(11).stream(Stream::Workload);
+        let mut history = random(&Shape::endless(object), &mut rng);
+        assert_eq!(analyse(object, FailedCas::Observed, &history).verdict, Verdict::Valid);
+        let answer = match object {
+            Object::Counter => Answer::Number(-1_000_000),
+            _ => Answer::Value(1_000_000),
+        };
+        let read = |answer| Op::Call(Call { key: 0, function: Function::Read, answer });
+        store::push(&mut history, 1_000_000, Kind::Invoke, read(None));
+        store::push(&mut history, 1_000_000, Kind::Ok, read(Some(answer)));
+        let report = analyse(object, FailedCas::Observed, &history);
+        let Verdict::Invalid(anomalies) = &report.verdict else { panic!("{:?}", report.verdict) };
+        assert!(anomalies[0].text.contains("p1000000 :read, asked at"), "{}", anomalies[0].text);
+        assert!(well_told(&report, &history));
+    }
+}
+
 /// The calls of a history of one register, without what failed.
 fn operations(history: &History) -> Vec<Operation<Asked<'_>>> {
     let mut operations: Vec<Operation<Asked>> = Vec::new();
@@ -192,12 +212,11 @@ fn zones_and_the_search_judge_registers_the_same() {
 /// The trap that passed every golden file once: a write of the value that is there already may have to wait.
 #[test]
 fn a_write_of_the_value_that_is_there_may_take_effect_later() {
-    let call = |function: &Function, answer| {
-        Op::Call(harness::op::Call { key: 0, function: function.clone(), answer })
-    };
+    let call =
+        |function: &Function, answer| Op::Call(Call { key: 0, function: function.clone(), answer });
     let (one, two, read) = (Function::Write(1), Function::Write(2), Function::Read);
-    let done = || Some(harness::op::Answer::Done);
-    let saw = |value| Some(harness::op::Answer::Value(value));
+    let done = || Some(Answer::Done);
+    let saw = |value| Some(Answer::Value(value));
     let story = [
         (0, Kind::Invoke, call(&one, None)),
         (0, Kind::Ok, call(&one, done())),

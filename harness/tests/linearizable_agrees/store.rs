@@ -54,6 +54,20 @@ impl Shape {
         }
     }
 
+    /// So many calls that the states of the first are long forgotten.
+    pub fn endless(object: Object) -> Shape {
+        Shape {
+            object,
+            calls: 20_000,
+            clients: 3,
+            keys: 1,
+            unique: true,
+            plain: false,
+            unknown_permille: 1,
+            may_lie: false,
+        }
+    }
+
     /// One register, every value written once.
     pub fn unique_register(rng: &mut ChaCha8Rng) -> Shape {
         Shape {
