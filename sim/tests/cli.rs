@@ -115,7 +115,13 @@ fn a_wrong_word_is_refused_with_one_sentence() {
         (&["sweep", "merge", "."], ".", "no results of a sweep"),
         (&["replay", "nowhere"], "`nowhere`", "run folder"),
         (&["check", "elle", "history.edn"], "`elle`", "list-append"),
+        (&["check", "elle", "history.edn"], "`elle`", "cas-register, counter"),
         (&["check", "list-append", "nowhere.edn"], "nowhere.edn", "No such file"),
+        (&["check", "queue", "nowhere.edn"], "nowhere.edn", "No such file"),
+        (&["check", "set", "x", "--format", "xml"], "`xml`", "etcd-log"),
+        (&["check", "set", "x", "--failed-cas", "observed"], "--failed-cas", "cas-register"),
+        (&["check", "set", "x", "--model", "serializable"], "--model", "list-append"),
+        (&["check", "cas-register", "x", "--failed-cas", "seen"], "`seen`", "dropped or observed"),
         (
             &["check", "list-append", "x", "--model", "serialisable"],
             "`serialisable`",
@@ -146,6 +152,37 @@ fn help_and_version_are_no_errors() {
         assert_eq!(said.code, 0);
         assert!(said.out.contains("Examples:"), "{command} --help has no examples");
     }
+}
+
+/// A cas that failed although the register held all the time what it asked for.
+const FAILED_CAS: &str = "\
+INFO  jepsen.util - 0\t:invoke\t:write\t1
+INFO  jepsen.util - 0\t:ok\t:write\t1
+INFO  jepsen.util - 0   :invoke :cas    [1 2]
+INFO  jepsen.util - 0   :fail :cas      [1 2]
+INFO  jepsen.util - 1\t:invoke\t:read\tnil
+INFO  jepsen.util - 1\t:ok\t:read\t1
+";
+
+#[test]
+fn check_judges_calls_of_objects_and_reads_logs() {
+    let room = room("objects");
+    fs::write(room.join("etcd.log"), FAILED_CAS).expect("the room is ours");
+    let dropped = say(&room, &["check", "cas-register", "etcd.log", "--json"]);
+    assert_eq!(dropped.code, 0, "{}", dropped.err);
+    assert_eq!(dropped.objects()[0]["coverage"]["told"], 1);
+    let observed = ["check", "cas-register", "etcd.log", "--failed-cas", "observed"];
+    let words = say(&room, &observed);
+    assert_eq!(words.code, 1, "{}", words.err);
+    assert!(words.out.starts_with("INVALID   linearizable cas-register"), "{}", words.out);
+    assert!(words.out.contains("p0 :cas [1 2], asked at"), "{}", words.out);
+    let json = say(&room, &[&observed[..], &["--json"]].concat());
+    let object = &json.objects()[0];
+    assert_eq!((json.code, &object["anomalies"][0]["name"]), (1, &"nonlinearizable".into()));
+    fs::write(room.join("empty.edn"), "").expect("the room is ours");
+    assert_eq!(say(&room, &["check", "zset", "empty.edn"]).code, 2);
+    fs::write(room.join("short.log"), &FAILED_CAS[..30]).expect("the room is ours");
+    refused(&room, &["check", "cas-register", "short.log"], "short.log", "line 1");
 }
 
 #[test]

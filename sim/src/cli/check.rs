@@ -6,34 +6,44 @@ use harness::checker::rw_register::{self, Inference};
 use harness::checker::transactional::{Model, Report, Validity};
 use harness::cli::output::Output;
 use harness::interchange::{self, Alphabet, Format};
+use harness::op::Object;
 use harness::report;
 use serde_json::{Value, json};
 use sim::record::Ending;
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+mod calls;
 
 /// Checks a history that was kept in a file
 #[derive(clap::Args)]
 #[command(after_help = "\
-The file holds Jepsen's op maps, as EDN or as JSON lines: [:append k v] and [:r k [..]] for
-list-append, [:w k v] and [:r k v] for rw-register.
+The file holds Jepsen's op maps, as EDN or as JSON lines; of a register also the log of Jepsen's etcd tests.
+list-append ([:append k v] and [:r k [..]]) and rw-register ([:w k v] and [:r k v]) check transactions against a model, the others
+calls of single objects for linearizability: :value is [key value], or the value alone where there is one object.
 
 Examples:
   cargo sim check list-append store/redis-append/0x2a/history.jsonl
   cargo sim check list-append history.edn --model snapshot-isolation --json
-  cargo sim check rw-register history.edn --linearizable-keys --wfr-keys")]
+  cargo sim check rw-register history.edn --linearizable-keys --wfr-keys
+  cargo sim check cas-register etcd_000.log --failed-cas observed
+  zcat history.edn.gz | cargo sim check set -")]
 pub struct Check {
-    /// Which checker: list-append or rw-register
+    /// Which checker: list-append, rw-register, register, cas-register, counter, set, queue, list, map or zset
     checker: String,
-    /// The history
+    /// The history; - reads what is piped in
     file: PathBuf,
-    /// What the store claims to be
-    #[arg(long, default_value = "strict-serializable")]
-    model: String,
+    /// list-append, rw-register: what the store claims to be [default: strict-serializable]
+    #[arg(long)]
+    model: Option<String>,
     #[command(flatten)]
     rules: Rules,
-    /// How the history is written, edn or json-lines; otherwise its first characters say
+    /// How the history is written: edn, json-lines or, of registers, etcd-log; otherwise its first characters say
     #[arg(long)]
     format: Option<String>,
+    /// cas-register: what a cas says that failed: dropped (nothing) or observed (it held something else) [default: dropped]
+    #[arg(long)]
+    failed_cas: Option<String>,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -64,30 +74,29 @@ struct Writing {
     many: &'static str,
 }
 
+impl Rules {
+    fn given(&self) -> Option<&'static str> {
+        let flags = [
+            (self.linearizable_keys, "--linearizable-keys"),
+            (self.sequential_keys, "--sequential-keys"),
+            (self.wfr_keys, "--wfr-keys"),
+        ];
+        flags.into_iter().find_map(|(given, flag)| given.then_some(flag))
+    }
+}
+
 impl Chosen {
-    fn new(checker: &str, rules: &Rules) -> anyhow::Result<Chosen> {
+    /// `None` if it is no checker of transactions.
+    fn new(checker: &str, rules: &Rules) -> anyhow::Result<Option<Chosen>> {
         let Rules { linearizable_keys, sequential_keys, wfr_keys } = *rules;
-        match checker {
-            list_append::NAME => {
-                let flags = [
-                    (linearizable_keys, "--linearizable-keys"),
-                    (sequential_keys, "--sequential-keys"),
-                    (wfr_keys, "--wfr-keys"),
-                ];
-                if let Some((_, flag)) = flags.iter().find(|(given, _)| *given) {
-                    bail!("`{flag}` is for rw-register: lists show the order of their elements");
-                }
-                Ok(Chosen::ListAppend)
-            }
-            rw_register::NAME => {
-                Ok(Chosen::RwRegister(Inference { wfr_keys, sequential_keys, linearizable_keys }))
-            }
-            other => bail!(
-                "there is no checker `{other}`: the checkers are {}, {}",
-                list_append::NAME,
-                rw_register::NAME
-            ),
+        if checker == rw_register::NAME {
+            let inference = Inference { wfr_keys, sequential_keys, linearizable_keys };
+            return Ok(Some(Chosen::RwRegister(inference)));
         }
+        if let Some(flag) = rules.given() {
+            bail!("`{flag}` is for rw-register: what {checker} reads shows the order by itself");
+        }
+        Ok((checker == list_append::NAME).then_some(Chosen::ListAppend))
     }
 
     fn alphabet(&self) -> Alphabet {
@@ -115,28 +124,59 @@ impl Chosen {
 
 impl Check {
     pub fn act(self) -> anyhow::Result<u8> {
-        let chosen = Chosen::new(&self.checker, &self.rules)?;
-        let model: Model = self.model.parse()?;
+        if let Some(chosen) = Chosen::new(&self.checker, &self.rules)? {
+            return self.transactions(&chosen);
+        }
+        let Ok(object) = self.checker.parse::<Object>() else {
+            let objects = Object::ALL.map(Object::name).join(", ");
+            bail!(
+                "there is no checker `{}`: the checkers are {}, {}, {objects}",
+                self.checker,
+                list_append::NAME,
+                rw_register::NAME
+            );
+        };
+        calls::act(&self, object)
+    }
+
+    fn transactions(&self, chosen: &Chosen) -> anyhow::Result<u8> {
+        if self.failed_cas.is_some() {
+            bail!("--failed-cas is of cas-register: a transaction has no cas");
+        }
+        let named = self.model.as_deref().unwrap_or("strict-serializable");
+        let model: Model = named.parse()?;
         let format: Option<Format> =
             self.format.as_deref().map(str::parse).transpose().map_err(anyhow::Error::msg)?;
-        let name = self.file.display();
-        let bytes = std::fs::read(&self.file).with_context(|| name.to_string())?;
+        let (name, bytes) = bytes(&self.file)?;
         let before = sim::execute::thread_cpu_ms();
-        let imported = interchange::read(&bytes, format, chosen.alphabet())
-            .with_context(|| name.to_string())?;
+        let imported =
+            interchange::read(&bytes, format, chosen.alphabet()).with_context(|| name)?;
         let report = chosen.analyse(&imported.history, model);
         let cpu_ms = sim::execute::thread_cpu_ms() - before;
         let mut out = Output::default();
         if self.json {
-            out.object(&object(&report, &self.model, chosen.writing().done, cpu_ms))?;
+            out.object(&object(&report, named, chosen.writing().done, cpu_ms))?;
         } else {
-            out.text(words(&report, &self.model, chosen.writing().many))?;
+            out.text(words(&report, named, chosen.writing().many))?;
             for (key, name) in &imported.key_names {
                 out.text(format_args!("  key {key} is {name} in the file\n"))?;
             }
         }
         Ok(ending(&report).exit_code())
     }
+}
+
+/// The history's bytes, and what to call where they came from.
+fn bytes(file: &Path) -> anyhow::Result<(String, Vec<u8>)> {
+    if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        let name = "standard input".to_owned();
+        std::io::stdin().read_to_end(&mut bytes).with_context(|| name.clone())?;
+        return Ok((name, bytes));
+    }
+    let name = file.display().to_string();
+    let bytes = std::fs::read(file).with_context(|| name.clone())?;
+    Ok((name, bytes))
 }
 
 fn ending(report: &Report) -> Ending {
