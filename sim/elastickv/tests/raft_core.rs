@@ -475,6 +475,20 @@ fn entries_replaced_while_being_persisted_are_handed_out_again() {
 }
 
 #[test]
+fn what_was_replaced_before_it_was_persisted_is_not_acknowledged() {
+    let mut node = with_log(2, &[1, 1], 2);
+    let entries = vec![entry(1, 3), entry(1, 4)];
+    let append = message(MessageKind::App, 1, 2, 1);
+    node.raft.step(Message { index: 2, log_term: 1, entries, ..append }).expect("it fits");
+    let meta = SnapshotMeta { index: 3, term: 2, conf: ConfState::voters([1, 2, 3]) };
+    let snapshot = Some(Snapshot { meta, data: Bytes::from_static(b"state") });
+    let install = message(MessageKind::Snap, 3, 2, 2);
+    node.raft.step(Message { snapshot, ..install }).expect("of a later leader");
+    let acks: Vec<(u64, u64)> = node.drain().iter().map(|m| (m.to, m.index)).collect();
+    assert_eq!(acks, [(3, 3)], "entry 4 is nowhere");
+}
+
+#[test]
 fn read_index_waits_for_an_entry_of_the_own_term() {
     let mut group = Group::led(3);
     group.propose(1, "a");

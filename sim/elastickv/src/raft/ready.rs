@@ -1,7 +1,7 @@
 //! What a driver is to do next, and that it has been done. Mirrors `rawnode.go`.
 
 use super::core::{Raft, ReadState, SoftState};
-use super::message::{Entry, HardState, Message, Snapshot};
+use super::message::{Entry, HardState, Message, MessageKind, Snapshot};
 use super::storage::{AppendWork, Applied, ApplyWork, Stored};
 
 /// Work for the driver, in the order of the fields; then [`Raft::advance`].
@@ -89,9 +89,12 @@ impl Raft {
         if self.config.async_storage_writes {
             self.put_to_threads(&mut ready, stored, applied);
         } else {
-            let answers = std::mem::take(&mut self.answers);
-            let own = self.config.id;
-            let (to_self, to_others) = answers.into_iter().partition(|m| m.to == own);
+            let (own, last) = (self.config.id, self.log.last_index());
+            // What was acknowledged and then replaced, by a snapshot or by a later leader's entries, before it could be
+            // persisted: the deposed leader waits in vain. Upstream answers it.
+            let holds = |m: &Message| m.kind != MessageKind::AppResp || m.reject || m.index <= last;
+            let answers = std::mem::take(&mut self.answers).into_iter().filter(holds);
+            let (to_self, to_others) = answers.partition(|m| m.to == own);
             ready.messages.extend::<Vec<Message>>(to_others);
             self.accepted = Some(Accepted { to_self, stored, applied });
         }
