@@ -66,7 +66,7 @@ fn enough(options: &Options, run: &Run, summary: &Summary) -> Verdict {
     if summary.total.ok == 0 {
         reasons.push(format!("none of {} operations succeeded", summary.total.total()));
     } else if !appended {
-        reasons.push("no append was acknowledged".to_owned());
+        reasons.push("no write was acknowledged".to_owned());
     } else if !read {
         reasons.push("no read succeeded".to_owned());
     }

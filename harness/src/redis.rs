@@ -16,6 +16,7 @@ use std::io;
 
 pub mod connection;
 pub mod errors;
+pub mod objects;
 pub mod resp;
 
 /// A client of one Redis connection.
@@ -87,7 +88,7 @@ impl RedisClient {
 
     fn bare(&self, op: &Op, reply: &Reply) -> Reading {
         let completion = match reply {
-            Reply::Error(text) => self.refusal(op, text),
+            Reply::Error(text) => refusal(op, text, self.classify),
             reply => match seen(&op.mops()[0], reply) {
                 Ok(mop) => Completion::Ok(Op::Txn(vec![mop])),
                 Err(reason) => undecided(op, reason),
@@ -107,7 +108,9 @@ impl RedisClient {
         }
         let queued = &replies[1..replies.len() - 1];
         let completion = match exec {
-            Reply::Error(text) if queued.iter().all(was_only_queued) => self.refusal(op, text),
+            Reply::Error(text) if queued.iter().all(was_only_queued) => {
+                refusal(op, text, self.classify)
+            }
             Reply::Error(text) => undecided(op, text.clone()),
             // The server knows no WATCH, so it has no reason to abort: nobody knows what this one means.
             Reply::NullArray | Reply::Null => undecided(op, "EXEC was aborted: null reply".into()),
@@ -128,13 +131,13 @@ impl RedisClient {
         };
         Reading { completion, outside_multi }
     }
+}
 
-    fn refusal(&self, op: &Op, text: &str) -> Completion {
-        if errors::definite(text, self.classify) {
-            Completion::Fail(text.to_owned())
-        } else {
-            undecided(op, text.to_owned())
-        }
+/// What an error means that is the whole answer.
+fn refusal(op: &Op, text: &str, classify: Classify) -> Completion {
+    match errors::definite(text, classify) {
+        true => Completion::Fail(text.to_owned()),
+        false => undecided(op, text.to_owned()),
     }
 }
 

@@ -18,9 +18,8 @@ use crate::recording::{Entry, Recorder, Sink};
 use crate::seed::{Seed, Stream};
 use crate::stop::Stop;
 use crate::test::Test;
-use crate::workload::append::Append;
 use crate::workload::final_reads::FinalReads;
-use crate::workload::{keys_used, read};
+use crate::workload::{Workload, keys_used};
 use rand_chacha::ChaCha8Rng;
 use std::io;
 use std::time::Duration;
@@ -148,6 +147,7 @@ impl Enabled {
 }
 
 struct Walk<'a> {
+    workload: Workload,
     options: &'a Options,
     cluster: &'a dyn Cluster,
     settings: Settings,
@@ -172,7 +172,7 @@ impl<'a> Walk<'a> {
         };
         recorder.record(Entry::Phase(Phase::SetUp, Duration::ZERO));
         let interpreter = Interpreter::new(cluster, settings, recorder);
-        Walk { options, cluster, settings, interpreter, stop }
+        Walk { workload: test.workload, options, cluster, settings, interpreter, stop }
     }
 
     fn record(&mut self, entry: Entry) {
@@ -210,10 +210,10 @@ impl<'a> Walk<'a> {
     fn drivers(&self, enabled: &Enabled, breaks: &mut ChaCha8Rng) -> Drivers {
         let Options { rate, clients, interval, time, ref append, .. } = *self.options;
         let start = self.cluster.clock().now();
-        let append = Stagger::per_second(rate, Append::new(append.clone()));
+        let asks = Stagger::per_second(rate, self.workload.generator(append));
         let nemesis = enabled.nemesis(interval, start, breaks).ending(start + time);
         Drivers {
-            generator: Box::new(OnThreads::first(usize::from(clients), append)),
+            generator: Box::new(OnThreads::first(usize::from(clients), asks)),
             nemesis: Box::new(nemesis),
             until: start + time,
             began: None,
@@ -235,7 +235,7 @@ impl<'a> Walk<'a> {
     async fn read_back(&mut self, seed: Seed) {
         self.enter(Phase::ReadBack);
         let keys = keys_used(&self.interpreter.recorder.run.history);
-        let mut reads = FinalReads::new(self.cluster.nodes(), &keys);
+        let mut reads = FinalReads::new(self.workload, self.cluster.nodes(), &keys);
         let mut limited = TimeLimit::new(self.options.final_limit, &mut reads);
         // Final reads draw nothing; the stream is only the trait's.
         let mut rng = seed.stream(Stream::Workload);
@@ -250,9 +250,10 @@ impl<'a> Walk<'a> {
         let clock = self.cluster.clock();
         let limit = clock.now() + self.options.serve_limit;
         let settings = Settings { deadline: Duration::from_secs(1), ..self.settings };
+        let probe = self.workload.read(PROBE);
         for node in self.cluster.nodes() {
             loop {
-                let (_, outcome) = attempt(self.cluster, settings, *node, None, &read(PROBE)).await;
+                let (_, outcome) = attempt(self.cluster, settings, *node, None, &probe).await;
                 let reason = match outcome.completion {
                     Completion::Ok(_) => break,
                     Completion::Fail(reason) | Completion::Info(reason) => reason,

@@ -1,33 +1,67 @@
 //! What clients ask of the store, one workload a file.
 
 use crate::cluster::NodeId;
+use crate::generator::Generator;
 use crate::history::{Event, History, Kind};
-use crate::op::{Key, Mop, Op};
+use crate::op::{Call, Function, Key, Mop, Object, Op};
+use append::{Append, AppendOptions};
+use calls::Calls;
 use std::collections::BTreeSet;
 
 pub mod append;
+pub mod calls;
 pub mod final_reads;
+
+/// What a test asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workload {
+    /// Transactions over lists.
+    Append,
+    /// Calls of single objects, all of one kind.
+    Calls(Object),
+}
+
+impl Workload {
+    /// Who asks: never exhausted.
+    pub fn generator(self, shape: &AppendOptions) -> Box<dyn Generator> {
+        match self {
+            Workload::Append => Box::new(Append::new(shape.clone())),
+            Workload::Calls(object) => Box::new(Calls::new(object, shape.clone())),
+        }
+    }
+
+    /// A read of all that one key holds.
+    pub fn read(self, key: Key) -> Op {
+        match self {
+            Workload::Append => Op::Txn(vec![Mop::Read { key, values: None }]),
+            Workload::Calls(object) => {
+                let function = whole(object);
+                Op::Call(Call { key, function, answer: None })
+            }
+        }
+    }
+}
+
+/// The read of the whole object. A queue has none: it is tested as a list.
+fn whole(object: Object) -> Function {
+    if object == Object::Zset { Function::ZRange } else { Function::Read }
+}
 
 /// Every key that a client ever named, in order.
 pub fn keys_used(history: &History) -> Vec<Key> {
-    let keys: BTreeSet<Key> = history
-        .client_events()
-        .filter(|(_, event)| event.kind == Kind::Invoke)
-        .flat_map(|(_, event)| event.op.mops())
-        .map(Mop::key)
-        .collect();
+    let asked = history.client_events().filter(|(_, event)| event.kind == Kind::Invoke);
+    let keys: BTreeSet<Key> = asked.flat_map(|(_, event)| event.op.keys()).collect();
     keys.into_iter().collect()
-}
-
-/// A read of one key.
-pub fn read(key: Key) -> Op {
-    Op::Txn(vec![Mop::Read { key, values: None }])
 }
 
 /// The node and key of an event that is a single read.
 fn single_read(event: &Event) -> Option<(NodeId, Key)> {
-    match (event.node, event.op.mops()) {
-        (Some(node), [Mop::Read { key, .. }]) => Some((node, *key)),
-        _ => None,
-    }
+    let key = match &event.op {
+        Op::Call(call) if call.function.reads() => call.key,
+        op => match op.mops() {
+            [Mop::Read { key, .. }] => *key,
+            _ => return None,
+        },
+    };
+    Some((event.node?, key))
 }

@@ -11,6 +11,7 @@ use harness::generator::{Context, Each, Generator, Next, Repeat, Thread};
 use harness::history::{Event, Kind, Process};
 use harness::op::{Key, Mop, Op, Value};
 use harness::seed::{Seed, Stream};
+use harness::workload::Workload;
 use harness::workload::append::{Append, AppendOptions, Distribution};
 use harness::workload::final_reads::FinalReads;
 use rand_chacha::ChaCha8Rng;
@@ -264,7 +265,7 @@ fn an_exponential_distribution_prefers_the_last_slot_by_half() {
 #[test]
 fn final_reads_go_through_every_node_and_are_repeated_until_they_succeed() {
     let nodes = [NodeId(1), NodeId(2)];
-    let (mut reads, mut rng) = (FinalReads::new(&nodes, &[7]), rng());
+    let (mut reads, mut rng) = (FinalReads::new(Workload::Append, &nodes, &[7]), rng());
     assert_eq!(reads.next(&context(0, 2, &[]), &mut rng), Next::Invoke { thread: 0, op: op(7) });
     assert_eq!(reads.next(&context(0, 2, &[0]), &mut rng), Next::Invoke { thread: 1, op: op(7) });
     assert_eq!(reads.next(&context(0, 2, &[0, 1]), &mut rng), Next::Pending);
@@ -282,9 +283,9 @@ fn final_reads_go_through_every_node_and_are_repeated_until_they_succeed() {
 #[test]
 fn a_node_without_a_thread_leaves_its_reads_missing() {
     let nodes = [NodeId(1), NodeId(2), NodeId(9)];
-    let (mut reads, mut rng) = (FinalReads::new(&nodes, &[]), rng());
+    let (mut reads, mut rng) = (FinalReads::new(Workload::Append, &nodes, &[]), rng());
     assert_eq!(reads.next(&context(0, 2, &[]), &mut rng), Next::Exhausted);
-    let mut reads = FinalReads::new(&nodes[2..], &[1, 2]);
+    let mut reads = FinalReads::new(Workload::Append, &nodes[2..], &[1, 2]);
     assert_eq!(reads.next(&context(0, 2, &[]), &mut rng), Next::Exhausted);
     assert_eq!(reads.missing(), BTreeMap::from([(NodeId(9), 2)]));
 }

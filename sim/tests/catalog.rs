@@ -10,7 +10,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-sim::catalog_tests!(redis_append, redis_append_calm, redis_append_contended);
+sim::catalog_tests!(
+    redis_append,
+    redis_append_calm,
+    redis_append_contended,
+    redis_register,
+    redis_cas_register,
+    redis_counter,
+    redis_set,
+    redis_hash,
+    redis_zset,
+);
 
 #[test]
 fn ten_seconds_are_enough_to_test_something() {

@@ -26,6 +26,12 @@ pub enum Distribution {
 }
 
 impl Distribution {
+    /// One of so many slots: slot i has weight 2^i, so from the last one down each step is a coin.
+    pub(super) fn exponential(count: usize, rng: &mut ChaCha8Rng) -> usize {
+        let tails = rng.range(0, u64::MAX).leading_zeros() as usize;
+        (count - 1).saturating_sub(tails)
+    }
+
     /// The word for it on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -125,11 +131,7 @@ impl Append {
         let count = self.slots.len();
         match self.options.distribution {
             Distribution::Uniform => rng.range(0, count as u64) as usize,
-            // Slot i has weight 2^i: from the last one down, each step is a coin.
-            Distribution::Exponential => {
-                let tails = rng.range(0, u64::MAX).leading_zeros() as usize;
-                (count - 1).saturating_sub(tails)
-            }
+            Distribution::Exponential => Distribution::exponential(count, rng),
         }
     }
 }

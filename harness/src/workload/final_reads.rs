@@ -2,7 +2,7 @@
 //!
 //! A node without a thread of its own cannot be asked; its reads stay missing, and the run says so.
 
-use super::{read, single_read};
+use super::{Workload, single_read};
 use crate::cluster::NodeId;
 use crate::generator::{Context, Generator, Next};
 use crate::history::{Event, Kind};
@@ -25,18 +25,20 @@ struct Queue {
 /// Exhausted when every read succeeded.
 #[derive(Debug)]
 pub struct FinalReads {
+    workload: Workload,
     queues: BTreeMap<NodeId, Queue>,
 }
 
 impl FinalReads {
-    /// Of these keys through these nodes.
-    pub fn new(nodes: &[NodeId], keys: &[Key]) -> FinalReads {
+    /// Of these keys of a workload through these nodes.
+    pub fn new(workload: Workload, nodes: &[NodeId], keys: &[Key]) -> FinalReads {
         let queue = || Queue {
             waiting: keys.iter().copied().collect(),
             asked: Vec::new(),
             rest_until: Duration::ZERO,
         };
-        FinalReads { queues: nodes.iter().map(|node| (*node, queue())).collect() }
+        let queues = nodes.iter().map(|node| (*node, queue())).collect();
+        FinalReads { workload, queues }
     }
 
     /// Reads that have not succeeded, by node.
@@ -61,7 +63,7 @@ impl Generator for FinalReads {
                 answer = answer.sooner(Next::Later(queue.rest_until));
             } else if let Some(key) = queue.waiting.pop_front() {
                 queue.asked.push(key);
-                return Next::Invoke { thread: thread.id, op: read(key) };
+                return Next::Invoke { thread: thread.id, op: self.workload.read(key) };
             }
         }
         answer
