@@ -11,6 +11,8 @@ pub struct Row {
     pub bug: Bug,
     /// The checker (`list-append`) or the invariant that must find it, or [`STORY`]. Others may, too.
     pub found_by: &'static str,
+    /// The test in which it shows.
+    pub test: &'static str,
     /// Options that the row wants, as words of the command line and their values.
     pub options: &'static [(&'static str, &'static str)],
 }
@@ -38,12 +40,18 @@ const YOUNG_LEADERS: &[(&str, &str)] = &[
 /// What the client-side checker calls itself.
 pub const CLIENT: &str = "list-append";
 
+/// What the checker of single objects calls itself.
+pub const LINEARIZABLE: &str = "linearizable";
+
+/// The test of most rows.
+pub const APPEND: &str = "redis-append";
+
 /// Of a bug that no workload's operations reach: a story shows it, told with the bug and without.
 pub const STORY: &str = "a story";
 
 /// The row of a bug.
 pub fn row(bug: Bug) -> Row {
-    let plain = |found_by, options| Row { bug, found_by, options };
+    let plain = |found_by, options| Row { bug, found_by, test: APPEND, options };
     match bug {
         Bug::StartTsFromHlcNext
         | Bug::ReadKeysNotInLog
@@ -52,6 +60,7 @@ pub fn row(bug: Bug) -> Row {
         Bug::ProposalIdProcessCounter => Row {
             bug,
             found_by: CLIENT,
+            test: APPEND,
             // Two nodes' counters meet only while both are young, and only what is proposed before a new leader
             // has applied its predecessor's tail can meet them.
             options: YOUNG_LEADERS,
@@ -74,6 +83,7 @@ pub fn row(bug: Bug) -> Row {
         Bug::LeaseNoInvalidateOnLoss => Row {
             bug,
             found_by: "invariant:lease-exclusivity",
+            test: APPEND,
             options: &[
                 ("faults", "transfer,partition"),
                 ("interval", "0.3-1"),
@@ -85,6 +95,7 @@ pub fn row(bug: Bug) -> Row {
         Bug::DisableOnephaseDedup => Row {
             bug,
             found_by: CLIENT,
+            test: APPEND,
             options: &[
                 ("faults", "partition,kill"),
                 ("interval", "0.5-2"),
@@ -101,15 +112,15 @@ pub fn row(bug: Bug) -> Row {
         Bug::VoteWithoutLogCheck => Row {
             bug,
             found_by: "invariant:leader-completeness",
+            test: APPEND,
             options: &[("faults", "partition,kill"), ("interval", "1-3")],
         },
         Bug::CommitTsAllocatedBeforePropose => plain("invariant:snapshot-reads-stable", &[]),
-        Bug::HlcNoApplyBarrierOnElection => {
-            Row { bug, found_by: "invariant:commit-timestamps", options: YOUNG_LEADERS }
-        }
+        Bug::HlcNoApplyBarrierOnElection => plain("invariant:commit-timestamps", YOUNG_LEADERS),
         Bug::ReplyNotleaderWhenUnknown => Row {
             bug,
             found_by: CLIENT,
+            test: APPEND,
             // Upstream's client believes what it is told.
             options: &[
                 ("classify", "jepsen"),
@@ -122,6 +133,7 @@ pub fn row(bug: Bug) -> Row {
         Bug::ProxyClientRetries => Row {
             bug,
             found_by: CLIENT,
+            test: APPEND,
             // EXEC is not sent again.
             options: &[
                 ("faults", "pause,latency"),
@@ -137,6 +149,7 @@ pub fn row(bug: Bug) -> Row {
         Bug::RetryUnknownWithFreshTs => Row {
             bug,
             found_by: CLIENT,
+            test: APPEND,
             options: &[
                 ("faults", "partition,kill,pause"),
                 ("interval", "1-3"),
@@ -155,13 +168,13 @@ pub fn row(bug: Bug) -> Row {
         Bug::AcceptStaleSnapshot => Row {
             bug,
             found_by: "invariant:equal-state",
+            test: APPEND,
             options: &[("faults", "flaky,latency,kill"), ("snapshot-entries", "64")],
         },
-        Bug::NoCommitGtStartCheck => {
-            Row { bug, found_by: "invariant:commit-timestamps", options: YOUNG_LEADERS }
-        }
-        Bug::CollectionTsBeforeFence
-        | Bug::TtlWallClockLocal
+        Bug::NoCommitGtStartCheck => plain("invariant:commit-timestamps", YOUNG_LEADERS),
+        // Lists are fenced.
+        Bug::CollectionTsBeforeFence => Row { test: "redis-set", ..plain(LINEARIZABLE, HANDOVERS) },
+        Bug::TtlWallClockLocal
         | Bug::NoKeyTerminator
         | Bug::VoteBeforeLeaseRunsOut
         | Bug::RetryWireWriteConflict

@@ -8,7 +8,7 @@ use harness::seed::Seed;
 use sim::bugs;
 use sim::execute::Case;
 
-/// A seed of `redis-append` that shows the bug within so many seconds.
+/// A seed of the row's test that shows the bug within so many seconds.
 fn seen(bug: Bug) -> (Seed, &'static str) {
     match bug {
         Bug::StartTsFromHlcNext => (Seed(1), "10"),
@@ -38,8 +38,8 @@ fn seen(bug: Bug) -> (Seed, &'static str) {
         Bug::FenceReturnsIndex => (Seed(3), "8"),
         Bug::AcceptStaleSnapshot => (Seed(2), "20"),
         Bug::NoCommitGtStartCheck => (Seed(2), "15"),
-        Bug::CollectionTsBeforeFence
-        | Bug::TtlWallClockLocal
+        Bug::CollectionTsBeforeFence => (Seed(2), "10"),
+        Bug::TtlWallClockLocal
         | Bug::NoKeyTerminator
         | Bug::VoteBeforeLeaseRunsOut
         | Bug::RetryWireWriteConflict
@@ -49,7 +49,7 @@ fn seen(bug: Bug) -> (Seed, &'static str) {
 
 fn verdict(bug: Bug, on: bool) -> Verdict {
     let (seed, time) = seen(bug);
-    let test = catalog::find("redis-append").expect("it is in the catalog");
+    let test = catalog::find(bugs::row(bug).test).expect("it is in the catalog");
     let mut case = Case::new(test, seed).with_bug(bug).expect("a row's options are options");
     case.options.set("time", time).expect("a time");
     if !on {
@@ -222,6 +222,11 @@ fn no_commit_gt_start_check() {
     is_caught_and_the_clean_profile_passes(Bug::NoCommitGtStartCheck);
 }
 
+#[test]
+fn collection_ts_before_fence() {
+    is_caught_and_the_clean_profile_passes(Bug::CollectionTsBeforeFence);
+}
+
 /// Upstream's suspected mistakes all at once; the row of none.
 #[test]
 fn the_head_profile_is_caught() {
@@ -241,7 +246,7 @@ fn every_bug_has_a_row_whose_finder_exists() {
         sim::invariants::all().iter().map(|i| format!("invariant:{}", i.name())).collect();
     for bug in Bug::ALL {
         let finder = bugs::row(bug).found_by;
-        let exists = [bugs::CLIENT, bugs::STORY].contains(&finder)
+        let exists = [bugs::CLIENT, bugs::LINEARIZABLE, bugs::STORY].contains(&finder)
             || invariants.iter().any(|name| name == finder);
         assert!(exists, "{bug} is to be found by {finder}, which does not exist");
     }

@@ -16,7 +16,11 @@ pub fn row_in_words(bug: Bug) -> String {
         elastickv::options::Wiring::Verified => "",
         elastickv::options::Wiring::Direct => ", wired as in cmd/server/demo.go",
     };
-    format!("{bug} ({}): {options}{wiring}; to be found by {}", bug.origin(), row.found_by)
+    let finder = match row.found_by {
+        bugs::STORY => "a story, which no sweep tells".to_owned(),
+        checker => format!("{checker} in {}", row.test),
+    };
+    format!("{bug} ({}): {options}{wiring}; to be found by {finder}", bug.origin())
 }
 
 /// The profile and its bugs, unless it is the clean one.

@@ -34,8 +34,10 @@ fn tables(out: &mut Output) -> anyhow::Result<()> {
     }
     out.text("\nplanted bugs (--bug NAME), where they come from, who finds them\n")?;
     for bug in Bug::ALL {
-        let (origin, finder) = (bug.origin(), bugs::row(bug).found_by);
-        out.text(format_args!("  {:<36} {origin:<34} {finder}\n", bug.name()))?;
+        let (origin, row) = (bug.origin(), bugs::row(bug));
+        let place = if row.test == bugs::APPEND { "" } else { row.test };
+        let finder = format!("{} {place}", row.found_by);
+        out.text(format_args!("  {:<36} {origin:<34} {}\n", bug.name(), finder.trim_end()))?;
     }
     Ok(())
 }
@@ -50,7 +52,7 @@ fn objects(out: &mut Output) -> anyhow::Result<()> {
         let options: std::collections::BTreeMap<&str, &str> = row.options.iter().copied().collect();
         let (name, origin, finder) = (bug.name(), bug.origin(), row.found_by);
         out.object(
-            &json!({"bug": name, "origin": origin, "found_by": finder, "options": options}),
+            &json!({"bug": name, "origin": origin, "found_by": finder, "in": row.test, "options": options}),
         )?;
     }
     Ok(())
