@@ -33,7 +33,9 @@ fn exit_codes_and_signals_pass_through() -> Result<(), String> {
     assert_eq!(sh(&host, "exit 7").code(), Some(7));
     assert_eq!(sh(&host, "kill -KILL $$").code(), Some(128 + 9));
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        let mut running = sh(&host, "echo up; exec sleep 100");
+        // Who starts tests in the background may have them ignore signals, and programs inherit that.
+        let heeds = "exec env --default-signal=HUP,INT,TERM sh -c 'echo up; exec sleep 100'";
+        let mut running = sh(&host, heeds);
         running.line();
         running.signal(signal);
         assert_eq!(running.code(), Some(128 + signal as i32), "{signal}");
