@@ -239,22 +239,23 @@ impl<'a, D: Desk> Operator<'a, D> {
         }
     }
 
-    /// For so long nobody asks for a higher ceiling, not even who was started meanwhile. How many timestamps were refused for it.
+    /// For so long nobody asks for a higher ceiling, not even who was started meanwhile. How many timestamps were refused for it. What a
+    /// node refused before it was first heard, or before it was heard again after a start, is not counted: that may have had another cause.
     pub async fn hold_ceiling(&self, time: Duration) -> u64 {
         let until = self.desk.now() + time;
-        let before = self.refused(Request::Status).await;
+        let (mut heard, mut refused) = (BTreeMap::new(), 0);
         loop {
             let left = until.saturating_sub(self.desk.now());
-            if left.is_zero() {
-                break;
+            let ask = if left.is_zero() { Request::Status } else { Request::HoldCeiling(left) };
+            for (node, now) in self.refused(ask).await {
+                let before = heard.insert(node, now).unwrap_or(now);
+                refused += now.saturating_sub(before);
             }
-            self.refused(Request::HoldCeiling(left)).await;
+            if left.is_zero() {
+                return refused;
+            }
             self.desk.sleep(left.min(HOLD_AGAIN)).await;
         }
-        let after = self.refused(Request::Status).await;
-        let of = |node: &(GroupId, NodeId)| before.get(node).copied().unwrap_or_default();
-        // Who was started meanwhile counts from the beginning.
-        after.iter().map(|(node, now)| now.checked_sub(of(node)).unwrap_or(*now)).sum()
     }
 
     /// Asks every node of every group, and how many timestamps each that answers has refused for the ceiling since it was started.
