@@ -31,7 +31,7 @@ pub struct Summary {
     pub total: Counts,
     /// Those that only read.
     pub reads: Counts,
-    /// Those that append.
+    /// Those that change something; appends, where lists are tested.
     pub appends: Counts,
     /// Successful reads of a key and appends to one, inside transactions and alone.
     pub mops_ok: u64,
@@ -150,7 +150,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "operations   {}", self.total)?;
         writeln!(f, "  reads      {}", self.reads)?;
-        writeln!(f, "  appends    {}", self.appends)?;
+        writeln!(f, "  writes     {}", self.appends)?;
         for (kind, struck) in &self.faults {
             writeln!(f, "{:<12} {struck}{}", kind.name(), self.meanwhile(*kind))?;
         }

@@ -18,10 +18,14 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("interval", "MIN-MAX", "Seconds between faults"),
     ("deadline", "SECONDS", "Of one operation"),
     ("classify", "WHO", "How errors are read: elastickv or jepsen"),
-    ("keys", "N", "Lists in use at a time"),
-    ("txn-max", "N", "Most micro-operations in a transaction"),
-    ("appends-per-key", "N", "Appends after which a list is retired"),
-    ("read-percent", "N", "Share of reads among micro-operations"),
+    ("keys", "N", "Keys in use at a time"),
+    (
+        "txn-max",
+        "N",
+        "Most micro-operations in a transaction; of no account where single objects are called",
+    ),
+    ("appends-per-key", "N", "Appends, or other changes, after which a key is retired"),
+    ("read-percent", "N", "Share of reads among micro-operations, or calls"),
     ("distribution", "HOW", "How keys are chosen: uniform or exponential"),
     (
         "serve-limit",

@@ -53,7 +53,7 @@ impl FromStr for Distribution {
     }
 }
 
-/// The shape of the workload.
+/// The shape of a workload: of this one, and of [calls](super::calls) as far as they have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppendOptions {
     /// Keys in use at a time.
