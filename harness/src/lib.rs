@@ -36,6 +36,7 @@ pub mod interchange;
 pub mod interpreter;
 pub mod judge;
 pub mod nemesis;
+pub mod locked;
 pub mod op;
 pub mod options;
 pub mod plan;

@@ -11,6 +11,7 @@
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use elastickv::env::Disk;
+use harness::locked::Locked;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
@@ -32,7 +33,7 @@ struct Inner {
     root: PathBuf,
     metrics: Rc<Metrics>,
     /// Held for as long as the process uses the directory.
-    _lock: File,
+    _lock: Locked,
     open: RefCell<BTreeMap<String, Rc<OpenFile>>>,
     /// Folders whose own names are durable.
     durable: RefCell<BTreeSet<String>>,
@@ -58,15 +59,14 @@ impl TokioDisk {
             .write(true)
             .open(root.join(LOCK_FILE))
             .map_err(context)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
+        let lock = Locked::try_new(lock).map_err(|error| match error {
+            TryLockError::WouldBlock => {
                 let text =
                     format!("the data directory {} is in use by another process", root.display());
-                return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+                io::Error::new(io::ErrorKind::ResourceBusy, text)
             }
-            Err(TryLockError::Error(error)) => return Err(context(error)),
-        }
+            TryLockError::Error(error) => context(error),
+        })?;
         Ok(TokioDisk(Rc::new(Inner {
             root,
             metrics,

@@ -5,9 +5,10 @@
 //! A last line that was cut off is left out. Every other line is `DIGEST` or `DIGEST NANOSECONDS HASH`.
 
 use crate::trace::digest_bytes;
+use harness::locked::Locked;
 use harness::plan::{Plan, Taken};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -59,15 +60,15 @@ pub struct Journal(Mutex<State>);
 #[derive(Default)]
 struct State {
     known: BTreeMap<u64, Option<Shown>>,
-    file: Option<File>,
+    file: Option<Locked>,
 }
 
 impl Journal {
     /// Opens or makes a file; `head` says what is being shrunk.
     pub fn open(path: &Path, head: &str) -> Result<Journal, JournalError> {
-        let mut file =
+        let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        file.try_lock().map_err(|error| match error {
+        let mut file = Locked::try_new(file).map_err(|error| match error {
             TryLockError::WouldBlock => JournalError::Busy,
             TryLockError::Error(error) => error.into(),
         })?;

@@ -18,6 +18,7 @@ use crate::execute::Case;
 use crate::trace::digest_bytes;
 use elastickv::bug::{Bug, Profile};
 use harness::catalog;
+use harness::locked::Locked;
 use harness::options::Options;
 use harness::record::Record;
 use harness::seed::Seed;
@@ -217,7 +218,7 @@ impl Head {
 /// Results that are being written. Nobody else writes them.
 pub struct Results {
     path: PathBuf,
-    file: File,
+    file: Locked,
     runs: u64,
     digest: Digest,
 }
@@ -237,8 +238,8 @@ impl Results {
         let name = head.name().map_err(ResultsError::Unfit)?;
         for path in paths(dir, &name) {
             match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
-                Ok(file) => match lock(&path, &file) {
-                    Ok(()) => return Results::begin(path, file, head),
+                Ok(file) => match lock(&path, file) {
+                    Ok(file) => return Results::begin(path, file, head),
                     // Somebody who goes on with blank results was quicker.
                     Err(ResultsError::Unfit(_)) => {}
                     Err(error) => return Err(error),
@@ -285,7 +286,7 @@ impl Results {
         }
         let results = match blank {
             Some((path, file)) => {
-                lock(&path, &file)?;
+                let file = lock(&path, file)?;
                 Results::begin(path, file, head)?
             }
             None => Results::create(dir, head)?,
@@ -293,7 +294,7 @@ impl Results {
         Ok(Resumed { results, end: None })
     }
 
-    fn begin(path: PathBuf, file: File, head: &Head) -> Result<Results, ResultsError> {
+    fn begin(path: PathBuf, file: Locked, head: &Head) -> Result<Results, ResultsError> {
         let mut results = Results { path, file, runs: 0, digest: Digest::default() };
         results.cut(0)?;
         results.line(&HeadLine { sweep: head.clone() })?;
@@ -306,7 +307,7 @@ impl Results {
         reader: Reader,
         mut told: impl FnMut(Record),
     ) -> Result<Resumed, ResultsError> {
-        lock(&path, &file)?;
+        let file = lock(&path, file)?;
         // Whoever held it may have written since its head was read.
         drop(reader);
         let copy = file.try_clone().map_err(|error| io_error(&path, error))?;
@@ -369,17 +370,14 @@ fn paths(dir: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-fn lock(path: &Path, file: &File) -> Result<(), ResultsError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => {
+fn lock(path: &Path, file: File) -> Result<Locked, ResultsError> {
+    Locked::try_new(file).map_err(|error| match error {
+        TryLockError::WouldBlock => {
             let path = path.display();
-            Err(ResultsError::Unfit(format!(
-                "{path} is being written by another sweep: let it end"
-            )))
+            ResultsError::Unfit(format!("{path} is being written by another sweep: let it end"))
         }
-        Err(TryLockError::Error(error)) => Err(io_error(path, error)),
-    }
+        TryLockError::Error(error) => io_error(path, error),
+    })
 }
 
 fn io_error(path: &Path, error: io::Error) -> ResultsError {
