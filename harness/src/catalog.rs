@@ -3,14 +3,18 @@
 use crate::checker::Checker;
 use crate::checker::linearizable::Linearizable;
 use crate::checker::list_append::ListAppend;
+use crate::checker::rw_register::{Inference, RwRegister};
 use crate::fault::FaultKind;
 use crate::op::Object;
 use crate::options::Options;
-use crate::redis::RedisClient;
-use crate::redis::objects::ObjectClient;
+use crate::redis;
+use crate::redis::lists::Lists;
+use crate::redis::objects::Objects;
+use crate::redis::registers::Registers;
 use crate::test::Test;
 use crate::workload::Workload;
-use crate::workload::append::{AppendOptions, Distribution};
+use crate::workload::shape::{Distribution, Shape};
+use crate::workload::transactions::Alphabet;
 
 /// Every test.
 pub fn catalog() -> Vec<Test> {
@@ -18,7 +22,7 @@ pub fn catalog() -> Vec<Test> {
         redis_append(
             "redis-append",
             "list-append over Redis lists, the six standard kinds of fault",
-            Options { faults: FaultKind::STANDARD.to_vec(), ..Options::default() },
+            standard(Shape::default()),
         ),
         redis_append(
             "redis-append-calm",
@@ -28,24 +32,32 @@ pub fn catalog() -> Vec<Test> {
         redis_append(
             "redis-append-contended",
             "list-append on three keys, one of them hot, the same faults",
-            Options {
-                faults: FaultKind::STANDARD.to_vec(),
-                append: AppendOptions {
-                    keys: 3,
-                    distribution: Distribution::Exponential,
-                    ..AppendOptions::default()
-                },
-                ..Options::default()
-            },
+            standard(Shape {
+                keys: 3,
+                distribution: Distribution::Exponential,
+                ..Shape::default()
+            }),
         ),
         Test {
-            dial: |connection, classify| ObjectClient::dial(Object::Register, connection, classify),
+            workload: Workload::Transactions(Alphabet::Registers),
+            dial: Registers::dial,
+            checkers: || vec![Box::new(registers())],
+            ..redis_append(
+                "redis-rw-register",
+                "transactions of SET and GET over strings",
+                standard(Shape::default()),
+            )
+        },
+        Test {
+            dial: |connection, classify| {
+                redis::dial(Objects(Object::Register), connection, classify)
+            },
             checkers: || linearizable(Object::Register),
             ..redis_object("redis-register", "SET and GET of strings", Object::Register)
         },
         Test {
             dial: |connection, classify| {
-                ObjectClient::dial(Object::CasRegister, connection, classify)
+                redis::dial(Objects(Object::CasRegister), connection, classify)
             },
             checkers: || linearizable(Object::CasRegister),
             ..redis_object(
@@ -55,27 +67,55 @@ pub fn catalog() -> Vec<Test> {
             )
         },
         Test {
-            dial: |connection, classify| ObjectClient::dial(Object::Counter, connection, classify),
+            dial: |connection, classify| {
+                redis::dial(Objects(Object::Counter), connection, classify)
+            },
             checkers: || linearizable(Object::Counter),
             ..redis_object("redis-counter", "INCRBY and GET", Object::Counter)
         },
         Test {
-            dial: |connection, classify| ObjectClient::dial(Object::Set, connection, classify),
+            dial: |connection, classify| redis::dial(Objects(Object::Set), connection, classify),
             checkers: || linearizable(Object::Set),
             ..redis_object("redis-set", "SADD, SREM, SISMEMBER, SMEMBERS, DEL", Object::Set)
         },
         Test {
-            dial: |connection, classify| ObjectClient::dial(Object::Map, connection, classify),
+            dial: |connection, classify| redis::dial(Objects(Object::Map), connection, classify),
             checkers: || linearizable(Object::Map),
             ..redis_object("redis-hash", "HSET, HDEL, HGET, HGETALL, DEL", Object::Map)
         },
         Test {
-            dial: |connection, classify| ObjectClient::dial(Object::Zset, connection, classify),
+            dial: |connection, classify| redis::dial(Objects(Object::Zset), connection, classify),
             checkers: || linearizable(Object::Zset),
             ..redis_object(
                 "redis-zset",
                 "ZADD, ZINCRBY, ZREM, ZRANGE, ZRANGEBYSCORE, DEL",
                 Object::Zset,
+            )
+        },
+        Test {
+            dial: |connection, classify| redis::dial(Objects(Object::List), connection, classify),
+            checkers: || linearizable(Object::List),
+            ..redis_object("redis-queue", "RPUSH, LPOP, LRANGE, DEL", Object::List)
+        },
+        Test {
+            dial: |connection, classify| redis::dial(Objects(Object::Stream), connection, classify),
+            checkers: || linearizable(Object::Stream),
+            ..redis_object("redis-stream", "XADD and XRANGE", Object::Stream)
+        },
+        Test {
+            dial: |connection, classify| {
+                redis::dial(Objects(Object::TtlRegister), connection, classify)
+            },
+            checkers: || linearizable(Object::TtlRegister),
+            ..redis_object("redis-ttl", "SET, SET PX, PEXPIRE, PERSIST, GET", Object::TtlRegister)
+        },
+        Test {
+            dial: |connection, classify| redis::dial(Objects(Object::Mixed), connection, classify),
+            checkers: || linearizable(Object::Mixed),
+            ..redis_object(
+                "redis-mixed",
+                "strings, lists, sets, hashes and sorted sets under the same keys, TYPE and DEL",
+                Object::Mixed,
             )
         },
     ]
@@ -90,17 +130,27 @@ pub fn find(name: &str) -> Result<Test, String> {
 }
 
 fn redis_append(name: &'static str, about: &'static str, defaults: Options) -> Test {
-    let (workload, dial) = (Workload::Append, RedisClient::dial);
+    let (workload, dial) = (Workload::Transactions(Alphabet::Lists), Lists::dial);
     Test { name, about, defaults, workload, dial, checkers }
 }
 
 /// Calls of single objects under the six standard kinds of fault.
 fn redis_object(name: &'static str, about: &'static str, object: Object) -> Test {
     // What nobody knows of a key multiplies: a key with few changes has few of them.
-    let append = AppendOptions { keys: 16, appends_per_key: 20, ..AppendOptions::default() };
-    let defaults = Options { faults: FaultKind::STANDARD.to_vec(), append, ..Options::default() };
+    let shape = Shape { keys: 16, appends_per_key: 20, ..Shape::default() };
     let workload = Workload::Calls(object);
-    Test { workload, ..redis_append(name, about, defaults) }
+    Test { workload, ..redis_append(name, about, standard(shape)) }
+}
+
+/// The six standard kinds of fault.
+fn standard(shape: Shape) -> Options {
+    Options { faults: FaultKind::STANDARD.to_vec(), shape, ..Options::default() }
+}
+
+/// What a strictly serializable store lets infer of the order of versions.
+fn registers() -> RwRegister {
+    let inference = Inference { wfr_keys: true, sequential_keys: true, linearizable_keys: true };
+    RwRegister { inference, ..RwRegister::default() }
 }
 
 fn linearizable(object: Object) -> Vec<Box<dyn Checker>> {

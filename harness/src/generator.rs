@@ -21,6 +21,7 @@ pub mod on_threads;
 pub mod per_thread;
 pub mod phases;
 pub mod planned;
+pub mod rate;
 pub mod stagger;
 pub mod time_limit;
 

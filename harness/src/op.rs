@@ -3,7 +3,7 @@
 mod call;
 mod registers;
 
-pub use call::{Answer, Call, Function, Object};
+pub use call::{Answer, Call, Function, Object, TypeName};
 pub use registers::{Held, RegisterMop};
 
 use crate::fault::Fault;

@@ -4,9 +4,10 @@
 
 use crate::client::Classify;
 use crate::fault::FaultKind;
+use crate::generator::rate::Rate;
 use crate::nemesis::compose::Interval;
 use crate::test::Test;
-use crate::workload::append::AppendOptions;
+use crate::workload::shape::Shape;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use std::time::Duration;
@@ -25,7 +26,7 @@ pub struct Options {
     /// Client threads that disturb; thread i talks to node i mod n.
     pub clients: u16,
     /// Operations a second, all clients together.
-    pub rate: u32,
+    pub rate: Rate,
     /// How long things are broken while clients ask.
     pub time: Duration,
     /// What may be broken; what a seed draws from.
@@ -37,7 +38,8 @@ pub struct Options {
     /// How errors are read.
     pub classify: Classify,
     /// The shape of the workload.
-    pub append: AppendOptions,
+    #[serde(alias = "append")]
+    pub shape: Shape,
     /// How long the cluster may take to serve, at the beginning and after everything was healed.
     pub serve_limit: Duration,
     /// How long the final reads may take.
@@ -60,13 +62,13 @@ impl Default for Options {
         Options {
             nodes: 5,
             clients: 10,
-            rate: 100,
+            rate: Rate::Constant(100),
             time: seconds(60),
             faults: Vec::new(),
             interval: Interval { min: seconds(3), max: seconds(8) },
             deadline: seconds(5),
             classify: Classify::Elastickv,
-            append: AppendOptions::default(),
+            shape: Shape::default(),
             serve_limit: seconds(30),
             final_limit: seconds(60),
             groups: 1,
@@ -92,17 +94,18 @@ impl Options {
         match word {
             "nodes" => self.nodes = at_least_one(word, value)?,
             "clients" => self.clients = at_least_one(word, value)?,
-            "rate" => self.rate = at_least_one(word, value)?,
+            "rate" => self.rate = value.parse()?,
             "time" => self.time = seconds(word, value)?,
             "faults" => self.faults = faults(value)?,
             "interval" => self.interval = interval(value)?,
             "deadline" => self.deadline = seconds(word, value)?,
             "classify" => self.classify = value.parse()?,
-            "keys" => self.append.keys = at_least_one(word, value)?,
-            "txn-max" => self.append.txn_max = at_least_one(word, value)?,
-            "appends-per-key" => self.append.appends_per_key = at_least_one(word, value)?,
-            "read-percent" => self.append.read_percent = percent(word, value)?,
-            "distribution" => self.append.distribution = value.parse()?,
+            "keys" => self.shape.keys = at_least_one(word, value)?,
+            "txn-min" => self.shape.txn_min = at_least_one(word, value)?,
+            "txn-max" => self.shape.txn_max = at_least_one(word, value)?,
+            "appends-per-key" => self.shape.appends_per_key = at_least_one(word, value)?,
+            "read-percent" => self.shape.read_percent = percent(word, value)?,
+            "distribution" => self.shape.distribution = value.parse()?,
             "serve-limit" => self.serve_limit = seconds(word, value)?,
             "final-limit" => self.final_limit = seconds(word, value)?,
             "groups" => self.groups = groups(value)?,
@@ -137,11 +140,12 @@ impl Options {
             ("interval", interval),
             ("deadline", decimal(self.deadline)),
             ("classify", self.classify.name().to_owned()),
-            ("keys", self.append.keys.to_string()),
-            ("txn-max", self.append.txn_max.to_string()),
-            ("appends-per-key", self.append.appends_per_key.to_string()),
-            ("read-percent", self.append.read_percent.to_string()),
-            ("distribution", self.append.distribution.name().to_owned()),
+            ("keys", self.shape.keys.to_string()),
+            ("txn-min", self.shape.txn_min.to_string()),
+            ("txn-max", self.shape.txn_max.to_string()),
+            ("appends-per-key", self.shape.appends_per_key.to_string()),
+            ("read-percent", self.shape.read_percent.to_string()),
+            ("distribution", self.shape.distribution.name().to_owned()),
             ("serve-limit", decimal(self.serve_limit)),
             ("final-limit", decimal(self.final_limit)),
             ("groups", self.groups.to_string()),
@@ -240,13 +244,14 @@ mod tests {
         for (word, value) in [
             ("nodes", "3"),
             ("clients", "6"),
-            ("rate", "1000"),
+            ("rate", "10-1000"),
             ("time", "0.25"),
             ("faults", "kill,partition"),
             ("interval", "0.1-2"),
             ("deadline", "10"),
             ("classify", "jepsen"),
             ("keys", "2"),
+            ("txn-min", "2"),
             ("txn-max", "9"),
             ("appends-per-key", "7"),
             ("read-percent", "0"),

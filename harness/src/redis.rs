@@ -1,58 +1,77 @@
-//! The Redis client (RESP2): `RPUSH key value` appends, `LRANGE key 0 -1` reads. Keys and values are decimal.
+//! The Redis client (RESP2): what an operation is in commands, and what their replies say, each [`Tongue`] knows of its workload.
 //!
-//! A transaction of one micro-operation is sent bare, a longer one as `MULTI … EXEC`, pipelined in one write as
-//! Jepsen's Redis client does. Promises: every reply that belongs to an operation is read before the operation
-//! completes, and nothing is called `Ok` that was not well-formed in full.
+//! One command is sent bare, several as `MULTI … EXEC`, pipelined in one write as Jepsen's Redis client does. Promises: every
+//! reply that belongs to an operation is read before the operation completes, and nothing is called `Ok` that was
+//! not well-formed in full.
 //!
 //! Cannot see: whether a server that answered `+OK` to MULTI and an integer to RPUSH told the truth.
 
 use crate::client::{Classify, Client, Outcome, undecided};
 use crate::cluster::Connection;
-use crate::op::{Completion, Mop, Op, Value};
+use crate::op::{Completion, Op};
 use connection::Redis;
 use futures_util::future::LocalBoxFuture;
 use resp::Reply;
+use std::borrow::Cow;
 use std::io;
 
 pub mod connection;
 pub mod errors;
+pub mod lists;
 pub mod objects;
+pub mod registers;
 pub mod resp;
 
-/// A client of one Redis connection.
-pub struct RedisClient {
-    redis: Redis,
-    classify: Classify,
+/// The words of one command.
+pub type Command = Vec<Cow<'static, str>>;
+
+/// What the operations of one workload are in Redis.
+pub trait Tongue {
+    /// What asks it; nothing, where it is of another workload.
+    fn commands(&self, op: &Op) -> Vec<Command>;
+    /// The operation with what the replies to its commands say, or what is wrong with them.
+    fn seen(&self, op: &Op, replies: &[Reply]) -> Result<Op, String>;
+    /// The operation, where an error is an answer like another.
+    fn refused(&self, _op: &Op, _error: &str) -> Option<Op> {
+        None
+    }
 }
 
-impl RedisClient {
-    /// Over a fresh connection.
-    pub fn new(connection: Connection, classify: Classify) -> RedisClient {
-        RedisClient { redis: Redis::new(connection), classify }
-    }
+/// A client of one Redis connection.
+pub struct RedisClient<T> {
+    redis: Redis,
+    classify: Classify,
+    tongue: T,
+}
 
-    /// The same, as [`crate::client::Dial`].
-    pub fn dial(connection: Connection, classify: Classify) -> Box<dyn Client> {
-        Box::new(RedisClient::new(connection, classify))
-    }
+/// A client over a fresh connection.
+pub fn dial(
+    tongue: impl Tongue + 'static,
+    connection: Connection,
+    classify: Classify,
+) -> Box<dyn Client> {
+    Box::new(RedisClient { redis: Redis::new(connection), classify, tongue })
+}
 
+impl<T: Tongue> RedisClient<T> {
     async fn transact(&mut self, op: &Op) -> Outcome {
-        let mops = op.mops();
-        if mops.is_empty() {
+        let commands = self.tongue.commands(op);
+        if commands.is_empty() {
             let completion = Completion::Fail(format!("nothing to ask of a store in {op:?}"));
             return Outcome { completion, reusable: true };
         }
-        let bare = mops.len() == 1;
+        let bare = commands.len() == 1;
         if !bare {
             self.redis.command(&[b"MULTI"]);
         }
-        for mop in mops {
-            self.ask(mop);
+        for command in &commands {
+            let words: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
+            self.redis.command(&words);
         }
         if !bare {
             self.redis.command(&[b"EXEC"]);
         }
-        let replies = match self.exchange(if bare { 1 } else { mops.len() + 2 }).await {
+        let replies = match self.exchange(if bare { 1 } else { commands.len() + 2 }).await {
             Ok(replies) => replies,
             Err(error) => {
                 let completion = undecided(op, format!("connection: {error}"));
@@ -60,21 +79,8 @@ impl RedisClient {
             }
         };
         let boundary = self.redis.at_boundary();
-        let reading = if bare { self.bare(op, &replies[0]) } else { self.multi(op, &replies) };
+        let reading = if bare { self.bare(op, &replies) } else { self.multi(op, &replies) };
         Outcome { reusable: boundary && reading.outside_multi, completion: reading.completion }
-    }
-
-    fn ask(&mut self, mop: &Mop) {
-        match mop {
-            Mop::Append { key, value } => self.redis.command(&[
-                b"RPUSH",
-                key.to_string().as_bytes(),
-                value.to_string().as_bytes(),
-            ]),
-            Mop::Read { key, .. } => {
-                self.redis.command(&[b"LRANGE", key.to_string().as_bytes(), b"0", b"-1"]);
-            }
-        }
     }
 
     async fn exchange(&mut self, count: usize) -> io::Result<Vec<Reply>> {
@@ -86,15 +92,31 @@ impl RedisClient {
         Ok(replies)
     }
 
-    fn bare(&self, op: &Op, reply: &Reply) -> Reading {
-        let completion = match reply {
-            Reply::Error(text) => refusal(op, text, self.classify),
-            reply => match seen(&op.mops()[0], reply) {
-                Ok(mop) => Completion::Ok(Op::Txn(vec![mop])),
-                Err(reason) => undecided(op, reason),
+    fn bare(&self, op: &Op, replies: &[Reply]) -> Reading {
+        let completion = match &replies[0] {
+            Reply::Error(text) => match self.tongue.refused(op, text) {
+                Some(op) => Completion::Ok(op),
+                None => refusal(op, text, self.classify),
             },
+            _ => self.read(op, replies),
         };
         Reading { completion, outside_multi: true }
+    }
+
+    fn read(&self, op: &Op, replies: &[Reply]) -> Completion {
+        match self.tongue.seen(op, replies) {
+            Ok(op) => Completion::Ok(op),
+            Err(reason) => undecided(op, reason),
+        }
+    }
+
+    /// EXEC's array. An error inside it is undecided: the other commands of the transaction did run.
+    fn executed(&self, op: &Op, items: &[Reply], commands: usize) -> Completion {
+        if items.len() != commands {
+            let reason = format!("EXEC gave {} replies to {commands} commands", items.len());
+            return undecided(op, reason);
+        }
+        self.read(op, items)
     }
 
     /// Replies to MULTI, each command and EXEC.
@@ -118,7 +140,7 @@ impl RedisClient {
                 Some(reply) => {
                     undecided(op, format!("EXEC ran although a command was answered with {reply}"))
                 }
-                None => executed(op, items),
+                None => self.executed(op, items, queued.len()),
             },
             reply => undecided(op, format!("EXEC was answered with {reply}")),
         };
@@ -141,7 +163,7 @@ fn refusal(op: &Op, text: &str, classify: Classify) -> Completion {
     }
 }
 
-impl Client for RedisClient {
+impl<T: Tongue> Client for RedisClient<T> {
     fn invoke<'a>(&'a mut self, op: &'a Op) -> LocalBoxFuture<'a, Outcome> {
         Box::pin(self.transact(op))
     }
@@ -155,44 +177,4 @@ struct Reading {
 /// Whether the command cannot have run before EXEC.
 fn was_only_queued(reply: &Reply) -> bool {
     reply.is_status("QUEUED") || matches!(reply, Reply::Error(_))
-}
-
-/// EXEC's array. An error inside it is undecided: the other commands of the transaction did run.
-fn executed(op: &Op, items: &[Reply]) -> Completion {
-    let mops = op.mops();
-    if items.len() != mops.len() {
-        let reason = format!("EXEC gave {} replies to {} commands", items.len(), mops.len());
-        return undecided(op, reason);
-    }
-    let seen: Result<Vec<Mop>, String> =
-        mops.iter().zip(items).map(|(mop, item)| seen(mop, item)).collect();
-    match seen {
-        Ok(mops) => Completion::Ok(Op::Txn(mops)),
-        Err(reason) => undecided(op, reason),
-    }
-}
-
-/// The micro-operation with what its reply says, or what is wrong with the reply.
-fn seen(mop: &Mop, reply: &Reply) -> Result<Mop, String> {
-    match (mop, reply) {
-        (Mop::Append { .. }, Reply::Integer(length)) if *length > 0 => Ok(mop.clone()),
-        (Mop::Append { .. }, reply) => {
-            Err(format!("malformed reply: RPUSH was answered with {reply}, not with a length"))
-        }
-        (Mop::Read { key, .. }, Reply::Array(items)) => {
-            let values: Result<Vec<Value>, String> = items.iter().map(element).collect();
-            Ok(Mop::Read { key: *key, values: Some(values?) })
-        }
-        (Mop::Read { .. }, reply) => {
-            Err(format!("malformed reply: LRANGE was answered with {reply}, not with a list"))
-        }
-    }
-}
-
-fn element(reply: &Reply) -> Result<Value, String> {
-    let number = match reply {
-        Reply::Bulk(bytes) => std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()),
-        _ => None,
-    };
-    number.ok_or_else(|| format!("malformed reply: LRANGE gave {reply}, not a number"))
 }

@@ -208,9 +208,9 @@ impl<'a> Walk<'a> {
 
     /// What the seed makes of the options.
     fn drivers(&self, enabled: &Enabled, breaks: &mut ChaCha8Rng) -> Drivers {
-        let Options { rate, clients, interval, time, ref append, .. } = *self.options;
+        let Options { ref rate, clients, interval, time, ref shape, .. } = *self.options;
         let start = self.cluster.clock().now();
-        let asks = Stagger::per_second(rate, self.workload.generator(append));
+        let asks = Stagger::at_rate(rate.clone(), start, time, self.workload.generator(shape));
         let nemesis = enabled.nemesis(interval, start, breaks).ending(start + time);
         Drivers {
             generator: Box::new(OnThreads::first(usize::from(clients), asks)),

@@ -3,6 +3,7 @@
 use crate::client::read_only;
 use crate::counts::Counts;
 use crate::fault::FaultKind;
+use crate::generated::Generated;
 use crate::history::{History, Kind};
 use crate::op::{Answer, Call, Mop, Op, RegisterMop};
 use crate::options::Options;
@@ -27,6 +28,9 @@ pub struct Struck {
 /// A run in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
+    /// What was really asked, beside what was wanted.
+    #[serde(default)]
+    pub generated: Generated,
     /// All client operations.
     pub total: Counts,
     /// Those that only read.
@@ -61,6 +65,7 @@ impl Summary {
     /// Of a run.
     pub fn of(options: &Options, run: &Run) -> Summary {
         let mut summary = Summary {
+            generated: Generated::of(options, run),
             faults: struck(run),
             windows: Windows::of(run),
             phases: phases(run),
@@ -148,6 +153,7 @@ fn in_words(span: &Span) -> String {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "asked        {}", self.generated)?;
         writeln!(f, "operations   {}", self.total)?;
         writeln!(f, "  reads      {}", self.reads)?;
         writeln!(f, "  writes     {}", self.appends)?;

@@ -3,29 +3,38 @@
 use crate::cluster::NodeId;
 use crate::generator::Generator;
 use crate::history::{Event, History, Kind};
-use crate::op::{Call, Function, Key, Mop, Object, Op};
-use append::{Append, AppendOptions};
+use crate::op::{Call, Function, Key, Mop, Object, Op, RegisterMop};
 use calls::Calls;
+use long_fork::LongFork;
+use shape::Shape;
 use std::collections::BTreeSet;
+use transactions::{Alphabet, Transactions};
 
-pub mod append;
 pub mod calls;
 pub mod final_reads;
+pub mod long_fork;
+pub mod shape;
+pub mod transactions;
 
 /// What a test asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
-    /// Transactions over lists.
-    Append,
+    /// Transactions over lists, or registers.
+    Transactions(Alphabet),
+    /// Single writes to registers, and reads of several.
+    LongFork,
     /// Calls of single objects, all of one kind.
     Calls(Object),
 }
 
 impl Workload {
     /// Who asks: never exhausted.
-    pub fn generator(self, shape: &AppendOptions) -> Box<dyn Generator> {
+    pub fn generator(self, shape: &Shape) -> Box<dyn Generator> {
         match self {
-            Workload::Append => Box::new(Append::new(shape.clone())),
+            Workload::Transactions(alphabet) => {
+                Box::new(Transactions::new(alphabet, shape.clone()))
+            }
+            Workload::LongFork => Box::new(LongFork::new(shape.clone())),
             Workload::Calls(object) => Box::new(Calls::new(object, shape.clone())),
         }
     }
@@ -33,7 +42,8 @@ impl Workload {
     /// A read of all that one key holds.
     pub fn read(self, key: Key) -> Op {
         match self {
-            Workload::Append => Op::Txn(vec![Mop::Read { key, values: None }]),
+            Workload::Transactions(alphabet) => alphabet.read(key),
+            Workload::LongFork => Alphabet::Registers.read(key),
             Workload::Calls(object) => {
                 let function = whole(object);
                 Op::Call(Call { key, function, answer: None })
@@ -42,7 +52,7 @@ impl Workload {
     }
 }
 
-/// The read of the whole object. A queue has none: it is tested as a list.
+/// The read of the whole object, or what comes nearest to it. A queue has none: it is tested as a list.
 fn whole(object: Object) -> Function {
     if object == Object::Zset { Function::ZRange } else { Function::Read }
 }
@@ -58,8 +68,8 @@ pub fn keys_used(history: &History) -> Vec<Key> {
 fn single_read(event: &Event) -> Option<(NodeId, Key)> {
     let key = match &event.op {
         Op::Call(call) if call.function.reads() => call.key,
-        op => match op.mops() {
-            [Mop::Read { key, .. }] => *key,
+        op => match (op.mops(), op.register_mops()) {
+            ([Mop::Read { key, .. }], _) | (_, [RegisterMop::Read { key, .. }]) => *key,
             _ => return None,
         },
     };

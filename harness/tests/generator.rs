@@ -12,8 +12,9 @@ use harness::history::{Event, Kind, Process};
 use harness::op::{Key, Mop, Op, Value};
 use harness::seed::{Seed, Stream};
 use harness::workload::Workload;
-use harness::workload::append::{Append, AppendOptions, Distribution};
 use harness::workload::final_reads::FinalReads;
+use harness::workload::shape::{Distribution, Shape};
+use harness::workload::transactions::{Alphabet, Transactions};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -192,11 +193,11 @@ fn every_thread_has_a_generator_of_its_own() {
 
 /// Asks so many transactions; `fail` says which of them fail at once.
 fn appended(
-    options: AppendOptions,
+    options: Shape,
     count: usize,
     fail: impl Fn(usize) -> bool,
 ) -> (Vec<Op>, BTreeMap<Key, Vec<Value>>) {
-    let (mut generator, mut rng) = (Append::new(options), rng());
+    let (mut generator, mut rng) = (Transactions::new(Alphabet::Lists, options), rng());
     let mut ops = Vec::new();
     let mut values: BTreeMap<Key, Vec<Value>> = BTreeMap::new();
     for i in 0..count {
@@ -218,7 +219,7 @@ fn appended(
 
 #[test]
 fn a_key_retires_after_its_appends_and_a_fresh_one_takes_its_slot() {
-    let options = AppendOptions { keys: 3, appends_per_key: 16, ..AppendOptions::default() };
+    let options = Shape { keys: 3, appends_per_key: 16, ..Shape::default() };
     let (ops, values) = appended(options, 400, |_| false);
     let lengths: Vec<usize> = ops.iter().map(|op| op.mops().len()).collect();
     assert!((1..=4).all(|length| lengths.contains(&length)));
@@ -237,7 +238,7 @@ fn a_key_retires_after_its_appends_and_a_fresh_one_takes_its_slot() {
 
 #[test]
 fn a_failed_append_uses_up_no_place_and_its_value_is_never_asked_again() {
-    let options = AppendOptions { keys: 2, appends_per_key: 8, ..AppendOptions::default() };
+    let options = Shape { keys: 2, appends_per_key: 8, ..Shape::default() };
     let (_, all_failed) = appended(options.clone(), 500, |_| true);
     // A transaction may fill a key by itself before it fails: only then does a key go.
     assert!(all_failed.len() <= 2, "dead nodes use up no keys: {} used", all_failed.len());
@@ -249,10 +250,10 @@ fn a_failed_append_uses_up_no_place_and_its_value_is_never_asked_again() {
 
 #[test]
 fn an_exponential_distribution_prefers_the_last_slot_by_half() {
-    let options = AppendOptions {
+    let options = Shape {
         distribution: Distribution::Exponential,
         appends_per_key: u32::MAX,
-        ..AppendOptions::default()
+        ..Shape::default()
     };
     let (ops, _) = appended(options, 4000, |_| false);
     let keys: Vec<Key> = ops.iter().flat_map(Op::mops).map(Mop::key).collect();
@@ -265,7 +266,8 @@ fn an_exponential_distribution_prefers_the_last_slot_by_half() {
 #[test]
 fn final_reads_go_through_every_node_and_are_repeated_until_they_succeed() {
     let nodes = [NodeId(1), NodeId(2)];
-    let (mut reads, mut rng) = (FinalReads::new(Workload::Append, &nodes, &[7]), rng());
+    let (mut reads, mut rng) =
+        (FinalReads::new(Workload::Transactions(Alphabet::Lists), &nodes, &[7]), rng());
     assert_eq!(reads.next(&context(0, 2, &[]), &mut rng), Next::Invoke { thread: 0, op: op(7) });
     assert_eq!(reads.next(&context(0, 2, &[0]), &mut rng), Next::Invoke { thread: 1, op: op(7) });
     assert_eq!(reads.next(&context(0, 2, &[0, 1]), &mut rng), Next::Pending);
@@ -283,9 +285,10 @@ fn final_reads_go_through_every_node_and_are_repeated_until_they_succeed() {
 #[test]
 fn a_node_without_a_thread_leaves_its_reads_missing() {
     let nodes = [NodeId(1), NodeId(2), NodeId(9)];
-    let (mut reads, mut rng) = (FinalReads::new(Workload::Append, &nodes, &[]), rng());
+    let (mut reads, mut rng) =
+        (FinalReads::new(Workload::Transactions(Alphabet::Lists), &nodes, &[]), rng());
     assert_eq!(reads.next(&context(0, 2, &[]), &mut rng), Next::Exhausted);
-    let mut reads = FinalReads::new(Workload::Append, &nodes[2..], &[1, 2]);
+    let mut reads = FinalReads::new(Workload::Transactions(Alphabet::Lists), &nodes[2..], &[1, 2]);
     assert_eq!(reads.next(&context(0, 2, &[]), &mut rng), Next::Exhausted);
     assert_eq!(reads.missing(), BTreeMap::from([(NodeId(9), 2)]));
 }

@@ -12,7 +12,7 @@ use harness::interpreter::{Asks, Breaker, Interpreter, Settings};
 use harness::nemesis::planned::Planned;
 use harness::op::{Mop, Op};
 use harness::recording::{Recorder, Run};
-use harness::redis::RedisClient;
+use harness::redis::lists::Lists;
 use harness::seed::{Seed, Stream};
 use harness::stop::Stop;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn read(key: u64) -> Op {
 
 fn settings(clients: u16) -> Settings {
     let deadline = 5 * SECOND;
-    Settings { clients, deadline, dial: RedisClient::dial, classify: Classify::Elastickv }
+    Settings { clients, deadline, dial: Lists::dial, classify: Classify::Elastickv }
 }
 
 fn recorder(cluster: &InMemory) -> Recorder {

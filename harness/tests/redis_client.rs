@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::io::{AsyncRead, AsyncWrite};
-use harness::client::{Classify, Client, Outcome};
-use harness::op::{Completion, Mop, Op};
-use harness::redis::RedisClient;
+use harness::client::{Classify, Outcome};
+use harness::op::{Completion, Held, Mop, Op, RegisterMop};
+use harness::redis::lists::Lists;
+use harness::redis::registers::Registers;
 use harness::redis::resp::{Decoder, ELEMENTS_MAX, Reply, encode};
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -57,10 +58,40 @@ impl AsyncWrite for Tape {
 fn exchange(op: &Op, replies: &[u8], piece: usize, classify: Classify) -> (Outcome, Vec<u8>) {
     let written = Rc::new(RefCell::new(Vec::new()));
     let tape = Tape { replies: replies.to_vec(), piece, written: Rc::clone(&written) };
-    let mut client = RedisClient::new(Box::new(tape), classify);
+    let mut client = Lists::dial(Box::new(tape), classify);
     let outcome = client.invoke(op).now_or_never().expect("a tape is always ready");
     let written = written.borrow().clone();
     (outcome, written)
+}
+
+fn registers(mops: Vec<RegisterMop>, replies: &str) -> (Completion, String) {
+    let written = Rc::new(RefCell::new(Vec::new()));
+    let replies = replies.as_bytes().to_vec();
+    let tape = Tape { replies, piece: 4096, written: Rc::clone(&written) };
+    let mut client = Registers::dial(Box::new(tape), Classify::Elastickv);
+    let op = Op::Registers(mops);
+    let outcome = client.invoke(&op).now_or_never().expect("a tape is always ready");
+    let written = String::from_utf8(written.borrow().clone()).expect("words");
+    (outcome.completion, written)
+}
+
+#[test]
+fn registers_are_set_and_got_bare_and_in_a_transaction() {
+    let write = |value| RegisterMop::Write { key: 7, value };
+    let read = |value| RegisterMop::Read { key: 8, value };
+    let (completion, written) = registers(vec![read(Held::Unknown)], "$-1\r\n");
+    assert_eq!(completion, Completion::Ok(Op::Registers(vec![read(Held::Nothing)])));
+    assert_eq!(written, "*2\r\n$3\r\nGET\r\n$1\r\n8\r\n");
+    let replies = "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n$2\r\n41\r\n";
+    let (completion, written) = registers(vec![write(5), read(Held::Unknown)], replies);
+    assert_eq!(completion, Completion::Ok(Op::Registers(vec![write(5), read(Held::Value(41))])));
+    assert!(written.contains("MULTI") && written.contains("$3\r\nSET\r\n$1\r\n7\r\n$1\r\n5"));
+    for (mop, reply) in [(write(5), ":1\r\n"), (write(5), "$-1\r\n"), (write(5), "-ERR odd\r\n")] {
+        let (completion, _) = registers(vec![mop], reply);
+        assert!(matches!(completion, Completion::Info(_)), "{reply}: {completion:?}");
+    }
+    let (completion, _) = registers(vec![read(Held::Unknown)], "$3\r\nten\r\n");
+    assert!(matches!(completion, Completion::Fail(_)), "{completion:?}");
 }
 
 fn outcome(op: &Op, replies: &str) -> Outcome {

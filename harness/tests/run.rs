@@ -66,6 +66,46 @@ fn a_store_that_keeps_its_word_is_valid_under_every_fault() {
     }
 }
 
+/// Within 2 % of the mix asked for, within 5 % of the rate, and no client starves.
+#[test]
+fn what_was_asked_is_what_was_wanted() -> Result<(), String> {
+    for (rate, reads, txn, lengths) in [
+        ("100", "50", ("1", "4"), vec![1, 2, 3, 4]),
+        ("20,400,100", "10", ("2", "2"), vec![2]),
+        ("50-350", "93", ("3", "5"), vec![3, 4, 5]),
+    ] {
+        let mut options = Options { faults: Vec::new(), ..options(120) };
+        for (word, value) in
+            [("rate", rate), ("read-percent", reads), ("txn-min", txn.0), ("txn-max", txn.1)]
+        {
+            options.set(word, value)?;
+        }
+        let run = ran(&options, 7, served);
+        let judgement = judge(&test(), &options, &run);
+        let asked = &judgement.summary.generated;
+        let near = |got: f64, wanted: f64, share: f64| (got - wanted).abs() <= wanted * share;
+        assert!(near(asked.per_second(), options.rate.mean(), 0.05), "{asked}");
+        assert!(
+            (asked.reads_percent() - f64::from(options.shape.read_percent)).abs() < 2.0,
+            "{asked}"
+        );
+        assert!(asked.lengths.keys().eq(&lengths), "{asked}");
+        for count in asked.lengths.values() {
+            let even = asked.operations as f64 / lengths.len() as f64;
+            assert!((*count as f64 - even).abs() < 0.02 * asked.operations as f64, "{asked}");
+        }
+        let (least, most) = (asked.by_client.iter().min(), asked.by_client.iter().max());
+        assert!(least.zip(most).is_some_and(|(least, most)| 2 * least > *most), "{asked}");
+        if rate == "20,400,100" {
+            let each = asked.lasted.as_secs_f64() / 3.0;
+            for (count, wanted) in asked.by_part.iter().zip([20.0, 400.0, 100.0]) {
+                assert!(near(*count as f64 / each, wanted, 0.05), "{asked}");
+            }
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn a_seed_is_a_run_and_another_seed_another() {
     let options = options(10);

@@ -114,7 +114,7 @@ impl Rate {
         let Waits { ended, waited, all_busy } = Waits::of(run, from, to, options.clients);
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         Some(Rate {
-            asked: f64::from(options.rate),
+            asked: options.rate.mean(),
             reached: ended as f64 / seconds,
             mean_ms: waited.as_secs_f64() * 1e3 / (ended.max(1) as f64),
             clients_busy: all_busy.as_secs_f64() / seconds,

@@ -398,7 +398,7 @@ fn a_run_on_two_clusters_side_by_side_is_valid_and_leaves_logs_metrics_and_marks
     let options = Options {
         nodes: 3,
         clients: 6,
-        rate: 100,
+        rate: harness::generator::rate::Rate::Constant(100),
         time: Duration::from_secs(12),
         interval: harness::nemesis::compose::Interval {
             min: Duration::from_millis(500),

@@ -42,7 +42,7 @@ use super::{Anomaly, Checker, Verdict};
 use crate::history::History;
 use crate::op::Object;
 use calls::One;
-use model::{Counter, Map, Register, Sequence, Set, Zset};
+use model::{Counter, Map, Mixed, Register, Sequence, Set, TtlRegister, Zset};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use words::{Told, Words};
@@ -103,7 +103,8 @@ impl Linearizable {
         };
         let mut report =
             Report { verdict: Verdict::Valid, wrong: 0, undecided: 0, by_zones: 0, coverage };
-        for mut one in objects.into_iter().flat_map(parts::split) {
+        let parts = objects.into_iter().flat_map(|one| parts::split(self.object, one));
+        for mut one in parts {
             if self.is_register() {
                 unread::leave_out(&mut one);
             }
@@ -145,9 +146,13 @@ impl Linearizable {
             Object::Register | Object::CasRegister => search(&Register, operations, &self.caps),
             Object::Counter => search(&Counter, operations, &self.caps),
             Object::Set => search(&Set, operations, &self.caps),
-            Object::Queue | Object::List => search(&Sequence, operations, &self.caps),
+            Object::Queue | Object::List | Object::Stream => {
+                search(&Sequence, operations, &self.caps)
+            }
             Object::Map => search(&Map, operations, &self.caps),
             Object::Zset => search(&Zset, operations, &self.caps),
+            Object::TtlRegister => search(&TtlRegister, operations, &self.caps),
+            Object::Mixed => search(&Mixed, operations, &self.caps),
         }
     }
 }

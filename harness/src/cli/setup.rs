@@ -8,7 +8,11 @@ use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 const WORDS: &[(&str, &str, &str)] = &[
     ("nodes", "N", "Nodes of the cluster, up to 64"),
     ("clients", "N", "Client threads; thread i talks to node i mod n"),
-    ("rate", "N", "Operations a second, all clients together"),
+    (
+        "rate",
+        "N",
+        "Operations a second, all clients together: 100, in steps 50,100,200, or on a ramp 10-200",
+    ),
     ("time", "SECONDS", "How long things are broken while clients ask"),
     (
         "faults",
@@ -19,6 +23,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("deadline", "SECONDS", "Of one operation"),
     ("classify", "WHO", "How errors are read: elastickv or jepsen"),
     ("keys", "N", "Keys in use at a time"),
+    ("txn-min", "N", "Fewest micro-operations in a transaction"),
     (
         "txn-max",
         "N",

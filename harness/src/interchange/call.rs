@@ -8,7 +8,7 @@
 
 use super::op_map::{self, Datum, brief};
 use crate::history::{Kind, Process};
-use crate::op::{Answer, Call, Function, Key, Object, Value};
+use crate::op::{Answer, Call, Function, Key, Object, TypeName, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -23,9 +23,13 @@ pub(super) struct Told {
 pub(super) fn told(call: &Call, kind: Kind, key: Datum<'static>) -> Told {
     let answer = call.answer.as_ref();
     let seen = || answer.map_or(Datum::Nil, answer_datum);
+    let in_value = in_value(&call.function) && answer != Some(&Answer::WrongType);
     let value = match &call.function {
-        Function::Read | Function::Dequeue | Function::ZRange => seen(),
-        Function::Clear => Datum::Nil,
+        Function::Read | Function::Dequeue | Function::ZRange if in_value => seen(),
+        Function::Read | Function::Dequeue | Function::ZRange => Datum::Nil,
+        Function::Clear | Function::Persist | Function::Type => Datum::Nil,
+        Function::Expire(milliseconds) => number(*milliseconds),
+        Function::WriteFor { value, milliseconds } => pair(number(*value), number(*milliseconds)),
         Function::Write(value)
         | Function::Insert(value)
         | Function::Remove(value)
@@ -45,11 +49,14 @@ pub(super) fn told(call: &Call, kind: Kind, key: Datum<'static>) -> Told {
     };
     let beside = match (answer, kind) {
         (None, Kind::Ok) => Some(Datum::Keyword(Cow::Borrowed("unknown"))),
-        (Some(answer), _) if answer.tells() && !in_value(&call.function) => Some(seen()),
+        (Some(answer), _) if answer.tells() && !in_value => Some(seen()),
         _ => None,
     };
     Told { f: call.function.word(), value: pair(key, value), answer: beside }
 }
+
+/// The answer of what is of another type.
+const WRONG_TYPE: &str = "wrong-type";
 
 /// Whether the answer stands in `:value`.
 fn in_value(function: &Function) -> bool {
@@ -69,6 +76,8 @@ fn answer_datum(answer: &Answer) -> Datum<'static> {
         Answer::Scores(scores) => {
             Datum::Seq(scores.iter().map(|(a, b)| pair(number(*a), number(*b))).collect())
         }
+        Answer::WrongType => Datum::Keyword(Cow::Borrowed(WRONG_TYPE)),
+        Answer::Type(name) => Datum::Keyword(Cow::Borrowed(name.word())),
     }
 }
 
@@ -155,6 +164,12 @@ fn words(object: Object) -> &'static [&'static str] {
         Object::List => &["read", "append", "prepend", "dequeue", "clear"],
         Object::Map => &["read", "put", "get", "delete", "clear"],
         Object::Zset => &["zadd", "zincrby", "zrem", "zrange", "zrangebyscore", "clear"],
+        Object::Stream => &["read", "append", "clear"],
+        Object::TtlRegister => &["read", "write", "write-for", "expire", "persist", "clear"],
+        Object::Mixed => &[
+            "read", "write", "append", "dequeue", "add", "remove", "contains", "put", "get",
+            "delete", "zadd", "zrem", "zrange", "type", "clear",
+        ],
     }
 }
 
@@ -174,9 +189,9 @@ enum Shape {
 impl Shape {
     fn of(object: Object, f: &str) -> Option<Shape> {
         words(object).contains(&f).then_some(match (f, object) {
-            ("read", Object::Set | Object::List) => Shape::List,
+            ("read", Object::Set | Object::List | Object::Stream) => Shape::List,
             ("read", Object::Map) | ("zrange", _) => Shape::Pairs,
-            ("zrangebyscore" | "cas" | "put" | "zadd" | "zincrby", _) => Shape::Pair,
+            ("zrangebyscore" | "cas" | "put" | "zadd" | "zincrby" | "write-for", _) => Shape::Pair,
             _ => Shape::Single,
         })
     }
@@ -233,6 +248,13 @@ fn function(object: Object, f: &str, value: &Datum) -> Result<Function, String> 
             Function::ZRangeByScore { min: signed(min)?, max: signed(max)? }
         }
         "zrange" => Function::ZRange,
+        "write-for" => {
+            let (value, milliseconds) = two(value)?;
+            Function::WriteFor { value: element(value)?, milliseconds: element(milliseconds)? }
+        }
+        "expire" => Function::Expire(single()?),
+        "persist" => Function::Persist,
+        "type" => Function::Type,
         "clear" => Function::Clear,
         _ => Function::Read,
     })
@@ -247,6 +269,13 @@ fn answered(
     let f = function.word();
     match beside {
         Some(datum) if datum.word() == Some("unknown") => Ok(None),
+        Some(datum)
+            if object == Object::Mixed
+                && datum.word() == Some(WRONG_TYPE)
+                && Object::of_type(function).is_some() =>
+        {
+            Ok(Some(Answer::WrongType))
+        }
         Some(datum) => answer(object, function, datum).map(Some),
         None if in_value(function) => answer(object, function, value).map(Some),
         None if function.reads() => {
@@ -260,8 +289,17 @@ fn answered(
 fn answer(object: Object, function: &Function, datum: &Datum) -> Result<Answer, String> {
     Ok(match (function, object) {
         (Function::Read, Object::Counter) => Answer::Number(signed(datum)?),
-        (Function::Read, Object::Set | Object::List) => Answer::Values(elements(datum)?),
+        (Function::Read, Object::Set | Object::List | Object::Stream) => {
+            Answer::Values(elements(datum)?)
+        }
         (Function::Read, Object::Map) => Answer::Fields(pairs(datum, element)?),
+        (Function::Type, _) => {
+            let name = datum.word().and_then(TypeName::of);
+            Answer::Type(name.ok_or_else(|| {
+                let names = TypeName::ALL.map(TypeName::word).join(", ");
+                format!("{} is not a type: {names} are", brief(datum))
+            })?)
+        }
         (Function::ZRange | Function::ZRangeByScore { .. }, _) => {
             Answer::Scores(pairs(datum, signed)?)
         }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::cluster::NodeId;
 use crate::history::{Event, Kind, Process};
-use crate::op::{Answer, Function, Held, Mop, Op, RegisterMop, Value};
+use crate::op::{Answer, Function, Held, Mop, Op, RegisterMop, TypeName, Value};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::time::Duration;
@@ -175,6 +175,11 @@ fn function() -> impl Strategy<Value = Function> {
         (value(), any::<i64>()).prop_map(|(member, by)| Function::ZIncrBy { member, by }),
         value().prop_map(Function::ZRem),
         any::<[i64; 2]>().prop_map(|[min, max]| Function::ZRangeByScore { min, max }),
+        (value(), value())
+            .prop_map(|(value, milliseconds)| Function::WriteFor { value, milliseconds }),
+        value().prop_map(Function::Expire),
+        Just(Function::Persist),
+        Just(Function::Type),
     ]
 }
 
@@ -183,6 +188,8 @@ fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
         Just(Answer::Done),
         Just(Answer::Nil),
+        Just(Answer::WrongType),
+        prop::sample::select(TypeName::ALL.to_vec()).prop_map(Answer::Type),
         any::<bool>().prop_map(Answer::Flag),
         any::<i64>().prop_map(Answer::Number),
         any::<Value>().prop_map(Answer::Value),

@@ -88,6 +88,19 @@ pub enum Function {
     },
     /// `:clear`: the object is as it was before anything was asked of it.
     Clear,
+    /// `:write-for`: a write of which nothing is left after a time.
+    WriteFor {
+        /// What it holds then.
+        value: Value,
+        /// For so long.
+        milliseconds: u64,
+    },
+    /// `:expire`: nothing is left after so many milliseconds, if there is something now.
+    Expire(u64),
+    /// `:persist`: what would be gone after a time stays.
+    Persist,
+    /// `:type`: what kind of value is there.
+    Type,
 }
 
 /// What a call was answered.
@@ -109,6 +122,56 @@ pub enum Answer {
     Fields(Vec<(Value, Value)>),
     /// Members with their scores.
     Scores(Vec<(Value, i64)>),
+    /// What is there is of another type than was asked for.
+    WrongType,
+    /// What is there is of this type.
+    Type(TypeName),
+}
+
+/// What Redis calls a type of value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TypeName {
+    /// There is nothing.
+    None,
+    /// A string.
+    String,
+    /// A list.
+    List,
+    /// A set.
+    Set,
+    /// A hash.
+    Hash,
+    /// A sorted set.
+    Zset,
+}
+
+impl TypeName {
+    /// Every type.
+    pub const ALL: [TypeName; 6] = [
+        TypeName::None,
+        TypeName::String,
+        TypeName::List,
+        TypeName::Set,
+        TypeName::Hash,
+        TypeName::Zset,
+    ];
+
+    /// As the command TYPE says it.
+    pub fn word(self) -> &'static str {
+        match self {
+            TypeName::None => "none",
+            TypeName::String => "string",
+            TypeName::List => "list",
+            TypeName::Set => "set",
+            TypeName::Hash => "hash",
+            TypeName::Zset => "zset",
+        }
+    }
+
+    /// From what TYPE says.
+    pub fn of(word: &str) -> Option<TypeName> {
+        TypeName::ALL.into_iter().find(|name| name.word() == word)
+    }
 }
 
 /// What kind of object calls are made of.
@@ -131,11 +194,17 @@ pub enum Object {
     Map,
     /// `zadd`, `zincrby`, `zrem`, `zrange`, `zrangebyscore`
     Zset,
+    /// `read`, `append`
+    Stream,
+    /// `read`, `write`, `write-for`, `expire`, `persist`: a register of which nothing may be left after a time.
+    TtlRegister,
+    /// What strings, lists, sets, hashes and sorted sets have, and `type`: a key is of the type that it was last given.
+    Mixed,
 }
 
 impl Object {
     /// Every kind.
-    pub const ALL: [Object; 8] = [
+    pub const ALL: [Object; 11] = [
         Object::Register,
         Object::CasRegister,
         Object::Counter,
@@ -144,6 +213,9 @@ impl Object {
         Object::List,
         Object::Map,
         Object::Zset,
+        Object::Stream,
+        Object::TtlRegister,
+        Object::Mixed,
     ];
 
     /// `cas-register`
@@ -157,6 +229,9 @@ impl Object {
             Object::List => "list",
             Object::Map => "map",
             Object::Zset => "zset",
+            Object::Stream => "stream",
+            Object::TtlRegister => "ttl-register",
+            Object::Mixed => "mixed",
         }
     }
 
@@ -185,7 +260,32 @@ impl Object {
             (Object::Zset, ZAdd { .. } | ZRem(_)) => matches!(a, None | Some(Done | Flag(_))),
             (Object::Zset, ZIncrBy { .. }) => matches!(a, None | Some(Done | Number(_))),
             (Object::Zset, ZRange | ZRangeByScore { .. }) => matches!(a, None | Some(Scores(_))),
+            (Object::Stream, Read) => matches!(a, None | Some(Values(_))),
+            (Object::Stream, Append(_)) => matches!(a, None | Some(Done)),
+            (Object::TtlRegister, Read) => is_value(a),
+            (Object::TtlRegister, Write(_) | WriteFor { .. }) => matches!(a, None | Some(Done)),
+            (Object::TtlRegister, Expire(_) | Persist) => matches!(a, None | Some(Done | Flag(_))),
+            (Object::Mixed, Type) => matches!(a, None | Some(Answer::Type(_))),
+            (Object::Mixed, Write(_)) => matches!(a, None | Some(Done)),
+            (Object::Mixed, function) => {
+                let of = |object: Object| object.knows(function, a);
+                let type_of = Object::of_type(function);
+                type_of.is_some_and(|object| a == Some(&Answer::WrongType) || of(object))
+            }
             _ => false,
+        }
+    }
+
+    /// The object that a function of a mixed one is of, where it is of one type: a queue is its list.
+    pub fn of_type(function: &Function) -> Option<Object> {
+        use Function::*;
+        match function {
+            Read => Some(Object::Register),
+            Append(_) | Dequeue => Some(Object::List),
+            Insert(_) | Remove(_) | Contains(_) => Some(Object::Set),
+            Put { .. } | Get(_) | Delete(_) => Some(Object::Map),
+            ZAdd { .. } | ZRem(_) | ZRange => Some(Object::Zset),
+            _ => None,
         }
     }
 }
@@ -234,6 +334,10 @@ impl Function {
             Function::ZRange => "zrange",
             Function::ZRangeByScore { .. } => "zrangebyscore",
             Function::Clear => "clear",
+            Function::WriteFor { .. } => "write-for",
+            Function::Expire(_) => "expire",
+            Function::Persist => "persist",
+            Function::Type => "type",
         }
     }
 
@@ -246,6 +350,7 @@ impl Function {
                 | Function::Get(_)
                 | Function::ZRange
                 | Function::ZRangeByScore { .. }
+                | Function::Type
         )
     }
 }
@@ -256,6 +361,9 @@ impl fmt::Display for Function {
         write!(f, ":{}", self.word())?;
         match self {
             Function::Read | Function::Dequeue | Function::ZRange | Function::Clear => Ok(()),
+            Function::Persist | Function::Type => Ok(()),
+            Function::Expire(milliseconds) => write!(f, " {milliseconds}"),
+            Function::WriteFor { value, milliseconds } => write!(f, " [{value} {milliseconds}]"),
             Function::Write(value)
             | Function::Insert(value)
             | Function::Remove(value)
@@ -298,6 +406,8 @@ impl fmt::Display for Answer {
             }
             Answer::Fields(fields) => pairs(f, fields),
             Answer::Scores(scores) => pairs(f, scores),
+            Answer::WrongType => write!(f, "wrong type"),
+            Answer::Type(name) => write!(f, "{}", name.word()),
         }
     }
 }

@@ -1,17 +1,13 @@
-//! The Redis client of single objects: one command a call. Keys, values, members and fields are decimal.
+//! Calls of single Redis objects: one command a call. Keys, values, members and fields are decimal.
 //!
 //! A register is a string, a counter one that INCRBY changes; sets, lists, hashes and sorted sets are what Redis calls so, and a
 //! queue is a list. Compare-and-set is a script, since Elastickv knows no WATCH.
 //!
 //! Promises and blind spots are those of [`super::RedisClient`].
 
-use super::connection::Redis;
-use super::refusal;
 use super::resp::Reply;
-use crate::client::{Classify, Client, Outcome, undecided};
-use crate::cluster::Connection;
-use crate::op::{Answer, Call, Completion, Function, Object, Op};
-use futures_util::future::LocalBoxFuture;
+use super::{Command, Tongue};
+use crate::op::{Answer, Call, Function, Object, Op, TypeName};
 use std::fmt;
 use std::str::FromStr;
 
@@ -19,64 +15,48 @@ use std::str::FromStr;
 const COMPARE_AND_SET: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
     redis.call('SET', KEYS[1], ARGV[2]) return 1 end return 0";
 
-/// A client of one Redis connection, for objects of one kind.
-pub struct ObjectClient {
-    redis: Redis,
-    classify: Classify,
-    object: Object,
-}
+/// The field of a stream's entry that holds its value.
+const FIELD: &str = "v";
 
-impl ObjectClient {
-    /// Over a fresh connection.
-    pub fn dial(object: Object, connection: Connection, classify: Classify) -> Box<dyn Client> {
-        Box::new(ObjectClient { redis: Redis::new(connection), classify, object })
+/// What calls of objects of one kind are in Redis.
+pub struct Objects(pub Object);
+
+impl Tongue for Objects {
+    fn commands(&self, op: &Op) -> Vec<Command> {
+        let Op::Call(call) = op else { return Vec::new() };
+        vec![words(self.0, call)]
     }
 
-    async fn call(&mut self, op: &Op) -> Outcome {
-        let Op::Call(call) = op else {
-            let completion = Completion::Fail(format!("nothing to ask of an object in {op:?}"));
-            return Outcome { completion, reusable: true };
+    fn seen(&self, op: &Op, replies: &[Reply]) -> Result<Op, String> {
+        let (Op::Call(call), [reply]) = (op, replies) else {
+            return Err(format!("{} replies to {op:?}", replies.len()));
         };
-        let words = words(self.object, call);
-        let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
-        let reply = match self.redis.ask(&words).await {
-            Ok(reply) => reply,
-            Err(error) => {
-                let completion = undecided(op, format!("connection: {error}"));
-                return Outcome { completion, reusable: false };
-            }
-        };
-        let completion = match &reply {
-            Reply::Error(text) => refusal(op, text, self.classify),
-            reply => match answer(self.object, &call.function, reply) {
-                Some(answer) => {
-                    Completion::Ok(Op::Call(Call { answer: Some(answer), ..call.clone() }))
-                }
-                None => {
-                    let command = String::from_utf8_lossy(words[0]);
-                    undecided(op, format!("malformed reply: {command} was answered with {reply}"))
-                }
-            },
-        };
-        Outcome { completion, reusable: self.redis.at_boundary() }
+        let answer = answer(self.0, &call.function, reply).ok_or_else(|| {
+            let command = &words(self.0, call)[0];
+            format!("malformed reply: {command} was answered with {reply}")
+        })?;
+        Ok(Op::Call(Call { answer: Some(answer), ..call.clone() }))
+    }
+
+    /// That a key is of another type is what there is to see where keys are of any.
+    fn refused(&self, op: &Op, error: &str) -> Option<Op> {
+        let Op::Call(call) = op else { return None };
+        let is_told = self.0 == Object::Mixed && error.starts_with("WRONGTYPE ");
+        is_told.then(|| Op::Call(Call { answer: Some(Answer::WrongType), ..call.clone() }))
     }
 }
 
-impl Client for ObjectClient {
-    fn invoke<'a>(&'a mut self, op: &'a Op) -> LocalBoxFuture<'a, Outcome> {
-        Box::pin(self.call(op))
-    }
-}
-
-fn words(object: Object, call: &Call) -> Vec<String> {
+fn words(object: Object, call: &Call) -> Command {
     let key = call.key.to_string();
-    let command = |name: &str, args: &[&dyn fmt::Display]| {
-        let args = args.iter().map(|arg| arg.to_string());
-        [name.to_owned(), key.clone()].into_iter().chain(args).collect()
+    let command = |name: &'static str, args: &[&dyn fmt::Display]| {
+        let args = args.iter().map(|arg| arg.to_string().into());
+        [name.into(), key.clone().into()].into_iter().chain(args).collect()
     };
     match &call.function {
         Function::Read => match object {
             Object::Register | Object::CasRegister | Object::Counter => command("GET", &[]),
+            Object::TtlRegister | Object::Mixed => command("GET", &[]),
+            Object::Stream => command("XRANGE", &[&"-", &"+"]),
             Object::Set => command("SMEMBERS", &[]),
             Object::Map => command("HGETALL", &[]),
             Object::Queue | Object::List | Object::Zset => command("LRANGE", &[&0, &-1]),
@@ -84,13 +64,23 @@ fn words(object: Object, call: &Call) -> Vec<String> {
         Function::Write(value) => command("SET", &[value]),
         Function::Cas { from, to } => {
             let from = from.map_or(String::new(), |from| from.to_string());
-            let script = ["EVAL", COMPARE_AND_SET, "1", &key, &from, &to.to_string()];
-            script.map(str::to_owned).to_vec()
+            let (name, count) = ("EVAL".into(), "1".into());
+            vec![
+                name,
+                COMPARE_AND_SET.into(),
+                count,
+                key.into(),
+                from.into(),
+                to.to_string().into(),
+            ]
         }
         Function::Add(by) => command("INCRBY", &[by]),
         Function::Insert(member) => command("SADD", &[member]),
         Function::Remove(member) => command("SREM", &[member]),
         Function::Contains(member) => command("SISMEMBER", &[member]),
+        Function::Append(value) if object == Object::Stream => {
+            command("XADD", &[&"*", &FIELD, value])
+        }
         Function::Enqueue(value) | Function::Append(value) => command("RPUSH", &[value]),
         Function::Prepend(value) => command("LPUSH", &[value]),
         Function::Dequeue => command("LPOP", &[]),
@@ -105,6 +95,10 @@ fn words(object: Object, call: &Call) -> Vec<String> {
             command("ZRANGEBYSCORE", &[min, max, &"WITHSCORES"])
         }
         Function::Clear => command("DEL", &[]),
+        Function::WriteFor { value, milliseconds } => command("SET", &[value, &"PX", milliseconds]),
+        Function::Expire(milliseconds) => command("PEXPIRE", &[milliseconds]),
+        Function::Persist => command("PERSIST", &[]),
+        Function::Type => command("TYPE", &[]),
     }
 }
 
@@ -112,7 +106,13 @@ fn words(object: Object, call: &Call) -> Vec<String> {
 fn answer(object: Object, function: &Function, reply: &Reply) -> Option<Answer> {
     match function {
         Function::Read => whole(object, reply),
-        Function::Write(_) => reply.is_status("OK").then_some(Answer::Done),
+        Function::Write(_) | Function::WriteFor { .. } => {
+            reply.is_status("OK").then_some(Answer::Done)
+        }
+        Function::Append(_) if object == Object::Stream => {
+            matches!(reply, Reply::Bulk(_)).then_some(Answer::Done)
+        }
+        Function::Type => type_name(reply).map(Answer::Type),
         Function::Add(_) | Function::Enqueue(_) | Function::Append(_) | Function::Prepend(_) => {
             integer(reply).map(Answer::Number)
         }
@@ -124,6 +124,8 @@ fn answer(object: Object, function: &Function, reply: &Reply) -> Option<Answer> 
         | Function::Delete(_)
         | Function::ZAdd { .. }
         | Function::ZRem(_)
+        | Function::Expire(_)
+        | Function::Persist
         | Function::Clear => match integer(reply)? {
             0 => Some(Answer::Flag(false)),
             1 => Some(Answer::Flag(true)),
@@ -139,13 +141,30 @@ fn whole(object: Object, reply: &Reply) -> Option<Answer> {
     match (object, reply) {
         (Object::Counter, Reply::Null) => Some(Answer::Number(0)),
         (Object::Counter, reply) => number(reply).map(Answer::Number),
-        (Object::Register | Object::CasRegister, reply) => value(reply),
+        (Object::Register | Object::CasRegister | Object::TtlRegister | Object::Mixed, reply) => {
+            value(reply)
+        }
+        (Object::Stream, Reply::Array(items)) => {
+            items.iter().map(entry).collect::<Option<Vec<_>>>().map(Answer::Values)
+        }
         (Object::Map, reply) => pairs(reply).map(Answer::Fields),
         (_, Reply::Array(items)) => {
             items.iter().map(number).collect::<Option<Vec<_>>>().map(Answer::Values)
         }
         _ => None,
     }
+}
+
+/// The value of a stream's entry: its id, and one field with it.
+fn entry(reply: &Reply) -> Option<u64> {
+    let Reply::Array(parts) = reply else { return None };
+    let [Reply::Bulk(_), Reply::Array(fields)] = &parts[..] else { return None };
+    let [Reply::Bulk(_), value] = &fields[..] else { return None };
+    number(value)
+}
+
+fn type_name(reply: &Reply) -> Option<TypeName> {
+    TypeName::ALL.into_iter().find(|name| reply.is_status(name.word()))
 }
 
 fn value(reply: &Reply) -> Option<Answer> {
@@ -175,6 +194,7 @@ fn pairs<N: FromStr>(reply: &Reply) -> Option<Vec<(u64, N)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::borrow::Cow;
 
     fn bulk(text: &str) -> Reply {
         Reply::Bulk(text.to_owned().into())
@@ -183,6 +203,9 @@ mod tests {
     #[test]
     fn each_function_is_one_command_and_its_reply_an_answer_that_its_object_knows() {
         let pair = Reply::Array(vec![bulk("7"), bulk("-3")]);
+        let fields = |value: &str| Reply::Array(vec![bulk("v"), bulk(value)]);
+        let entry = |id: &str, value: &str| Reply::Array(vec![bulk(id), fields(value)]);
+        let entries = Reply::Array(vec![entry("12-0", "4"), entry("12-1", "5")]);
         let fields = Reply::Array(vec![bulk("7"), bulk("3")]);
         use Function::*;
         for (object, function, said, reply) in [
@@ -214,6 +237,20 @@ mod tests {
                 pair,
             ),
             (Object::Map, Clear, "DEL 9", Reply::Integer(0)),
+            (Object::Stream, Append(4), "XADD 9 * v 4", bulk("12-0")),
+            (Object::Stream, Read, "XRANGE 9 - +", entries),
+            (Object::TtlRegister, Read, "GET 9", bulk("5")),
+            (
+                Object::TtlRegister,
+                WriteFor { value: 5, milliseconds: 70 },
+                "SET 9 5 PX 70",
+                Reply::Status("OK".into()),
+            ),
+            (Object::TtlRegister, Expire(70), "PEXPIRE 9 70", Reply::Integer(1)),
+            (Object::TtlRegister, Persist, "PERSIST 9", Reply::Integer(0)),
+            (Object::Mixed, Type, "TYPE 9", Reply::Status("zset".into())),
+            (Object::Mixed, Append(4), "RPUSH 9 4", Reply::Integer(3)),
+            (Object::Mixed, Read, "GET 9", Reply::Null),
         ] {
             let call = Call { key: 9, function, answer: None };
             assert_eq!(words(object, &call).join(" "), said);
@@ -229,6 +266,8 @@ mod tests {
         for (object, function, reply) in [
             (Object::Register, Function::Read, bulk("seven")),
             (Object::Set, Function::Insert(1), Reply::Integer(2)),
+            (Object::Stream, Function::Append(1), Reply::Integer(2)),
+            (Object::Mixed, Function::Type, Reply::Status("stream".into())),
             (Object::Map, Function::Read, odd),
             (Object::List, Function::Read, Reply::Null),
             (Object::Counter, Function::Add(1), bulk("3")),
@@ -242,8 +281,8 @@ mod tests {
         let function = Function::Cas { from: Some(1), to: 2 };
         let said = words(Object::CasRegister, &Call { key: 9, function, answer: None });
         assert_eq!(
-            (said[0].as_str(), &said[2..]),
-            ("EVAL", &["1", "9", "1", "2"].map(str::to_owned)[..])
+            (said[0].as_ref(), &said[2..]),
+            ("EVAL", &["1", "9", "1", "2"].map(Cow::from)[..])
         );
         assert!(said[1].starts_with("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call"));
     }

@@ -4,13 +4,12 @@
 //! without gaps, and one that was changed as often as a key may be retires, with a fresh one in its place. Members,
 //! fields and what a compare-and-set asks for come from few values, so that calls meet.
 //!
-//! No test of the catalog calls queues or lists: of a queue from which calls of unknown outcome may have taken something, more orders
-//! are possible than the checker decides.
+//! A queue is called as a list: RPUSH, LPOP and, to see all of it, LRANGE.
 //!
 //! The mix of a sorted set is that of Elastickv's own suite (`redis_zset_safety_workload.clj`): of changes 35 ZADD to 20 ZINCRBY to 10
 //! ZREM, of reads 25 ZRANGE to 10 ZRANGEBYSCORE; what it has not is that a key is deleted now and then.
 
-use super::append::{AppendOptions, Distribution};
+use super::shape::Shape;
 use super::whole;
 use crate::generator::{Context, Generator, Next};
 use crate::history::Event;
@@ -37,14 +36,14 @@ struct Slot {
 /// The generator of the workload: never exhausted.
 pub struct Calls {
     object: Object,
-    shape: AppendOptions,
+    shape: Shape,
     slots: Vec<Slot>,
     next_key: Key,
 }
 
 impl Calls {
     /// Of the shape given; a count of 0 is taken for 1.
-    pub fn new(object: Object, shape: AppendOptions) -> Calls {
+    pub fn new(object: Object, shape: Shape) -> Calls {
         let mut calls = Calls { object, shape, slots: Vec::new(), next_key: 1 };
         for _ in 0..calls.shape.keys.max(1) {
             let slot = calls.fresh();
@@ -60,9 +59,9 @@ impl Calls {
     }
 
     fn call(&mut self, rng: &mut ChaCha8Rng) -> Call {
-        let slot = self.slot(rng);
+        let slot = self.shape.slot(self.slots.len(), rng);
         let key = self.slots[slot].key;
-        if rng.range(0, 100) < u64::from(self.shape.read_percent) {
+        if self.shape.reads(rng) {
             return Call { key, function: read(self.object, rng), answer: None };
         }
         self.slots[slot].changes += 1;
@@ -71,14 +70,6 @@ impl Calls {
             self.slots[slot] = self.fresh();
         }
         Call { key, function: change(self.object, number.into(), rng), answer: None }
-    }
-
-    fn slot(&self, rng: &mut ChaCha8Rng) -> usize {
-        let count = self.slots.len();
-        match self.shape.distribution {
-            Distribution::Uniform => rng.range(0, count as u64) as usize,
-            Distribution::Exponential => Distribution::exponential(count, rng),
-        }
     }
 }
 
@@ -93,6 +84,13 @@ impl Generator for Calls {
 
 fn read(object: Object, rng: &mut ChaCha8Rng) -> Function {
     match object {
+        Object::Mixed => match rng.range(0, 5) {
+            0 => Function::Type,
+            1 => Function::Contains(rng.range(1, MEMBERS + 1)),
+            2 => Function::Get(rng.range(1, FIELDS + 1)),
+            3 => Function::ZRange,
+            _ => Function::Read,
+        },
         Object::Set if rng.chance(0.5) => Function::Contains(rng.range(1, MEMBERS + 1)),
         Object::Map if rng.chance(0.5) => Function::Get(rng.range(1, FIELDS + 1)),
         Object::Zset if rng.range(0, 35) < 10 => {
@@ -128,12 +126,36 @@ fn change(object: Object, number: Value, rng: &mut ChaCha8Rng) -> Function {
             Function::Put { field: rng.range(1, FIELDS + 1), value: number }
         }
         Object::Map => Function::Delete(rng.range(1, FIELDS + 1)),
+        Object::Stream => Function::Append(number),
+        Object::TtlRegister => match rng.range(0, 8) {
+            0..2 => Function::Write(number),
+            2..5 => Function::WriteFor { value: number, milliseconds: time_to_live(rng) },
+            5..7 => Function::Expire(time_to_live(rng)),
+            _ => Function::Persist,
+        },
+        Object::Mixed => match rng.range(0, 17) {
+            0..4 => Function::Clear,
+            4..6 => Function::Write(number),
+            6..8 => Function::Append(number),
+            8 => Function::Dequeue,
+            9..11 => Function::Insert(member(rng)),
+            11 => Function::Remove(member(rng)),
+            12..14 => Function::Put { field: rng.range(1, FIELDS + 1), value: number },
+            14 => Function::Delete(rng.range(1, FIELDS + 1)),
+            15 => Function::ZAdd { member: member(rng), score: score(rng) },
+            _ => Function::ZRem(member(rng)),
+        },
         Object::Zset => match rng.range(0, 65) {
             0..35 => Function::ZAdd { member: member(rng), score: score(rng) },
             35..55 => Function::ZIncrBy { member: member(rng), by: rng.range(1, 6) as i64 },
             _ => Function::ZRem(member(rng)),
         },
     }
+}
+
+/// From a tenth of a second to three seconds: some pass while nobody looks, some under the eyes of several.
+fn time_to_live(rng: &mut ChaCha8Rng) -> u64 {
+    rng.range(100, 3000)
 }
 
 fn score(rng: &mut ChaCha8Rng) -> i64 {
@@ -147,7 +169,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn called(object: Object, count: usize) -> Vec<Call> {
-        let shape = AppendOptions { keys: 3, appends_per_key: 16, ..AppendOptions::default() };
+        let shape = Shape { keys: 3, appends_per_key: 16, ..Shape::default() };
         let (mut calls, mut rng) = (Calls::new(object, shape), Seed(7).stream(Stream::Workload));
         (0..count).map(|_| calls.call(&mut rng)).collect()
     }
@@ -159,10 +181,11 @@ mod tests {
             assert!(calls.iter().all(|call| object.knows(&call.function, None)), "{object}");
             let words: BTreeSet<&str> = calls.iter().map(|call| call.function.word()).collect();
             let wanted = match object {
-                Object::Register | Object::Counter => 2,
+                Object::Register | Object::Counter | Object::Stream => 2,
                 Object::CasRegister => 3,
                 Object::List => 4,
-                Object::Set | Object::Map => 5,
+                Object::Set | Object::Map | Object::TtlRegister => 5,
+                Object::Mixed => 15,
                 Object::Zset | Object::Queue => 6,
             };
             assert_eq!(words.len(), wanted, "{object}: {words:?}");

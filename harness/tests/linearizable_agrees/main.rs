@@ -134,6 +134,21 @@ fn zsets_are_judged_as_brute_force_judges_them() {
 }
 
 #[test]
+fn streams_are_judged_as_brute_force_judges_them() {
+    agrees(Object::Stream);
+}
+
+#[test]
+fn registers_that_pass_are_judged_as_brute_force_judges_them() {
+    agrees(Object::TtlRegister);
+}
+
+#[test]
+fn keys_of_any_type_are_judged_as_brute_force_judges_them() {
+    agrees(Object::Mixed);
+}
+
+#[test]
 fn what_a_store_did_is_never_accused() {
     for object in Object::ALL {
         for seed in 0..histories() / 1000 {

@@ -2,7 +2,7 @@
 
 use super::twin::Twin;
 use harness::history::{Event, History, Kind, Process};
-use harness::op::{Answer, Call, Function, Key, Object, Op, Value};
+use harness::op::{Answer, Call, Function, Key, Object, Op, TypeName, Value};
 use harness::seed::Draw;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -179,6 +179,9 @@ impl Run<'_> {
             client.call = None;
         } else {
             let store = self.stores.entry(call.key).or_default();
+            if let Some(lapsed) = store.lapsed().filter(|_| rng.chance(0.3)) {
+                *store = lapsed;
+            }
             client.seen = Some(store.apply(self.shape.object, &call.function));
         }
     }
@@ -191,7 +194,8 @@ impl Run<'_> {
             push(&mut self.history, client.process, Kind::Fail, Op::Call(call));
             return;
         }
-        let silent = !call.function.reads() && call.function != Function::Dequeue && !is_cas;
+        let changes = !call.function.reads() && call.function != Function::Dequeue && !is_cas;
+        let silent = changes && seen != Answer::WrongType;
         call.answer = match () {
             () if rng.chance(0.05) => None,
             () if silent && rng.chance(0.5) => Some(Answer::Done),
@@ -244,6 +248,29 @@ impl Run<'_> {
                 3 => Function::ZRem(field),
                 _ => Function::ZAdd { member: field, score: signed },
             },
+            Object::Stream if which < 3 => Function::Read,
+            Object::Stream => Function::Append(value),
+            Object::TtlRegister => match which {
+                0..2 => Function::Read,
+                2 => Function::Write(value),
+                3 => Function::WriteFor { value, milliseconds: 5 },
+                4 => Function::Expire(5),
+                _ => Function::Persist,
+            },
+            Object::Mixed => match rng.range(0, 10) {
+                0 => Function::Type,
+                1 => Function::Write(value),
+                2 => Function::Append(value),
+                3 => Function::Dequeue,
+                4 => Function::Insert(small),
+                5 => Function::Remove(small),
+                6 => Function::Put { field, value },
+                7 => Function::Delete(field),
+                8 => Function::ZAdd { member: field, score: signed },
+                _ => {
+                    rng.pick(&[Function::Read, Function::Contains(small), Function::ZRange]).clone()
+                }
+            },
         }
     }
 }
@@ -272,6 +299,8 @@ fn lie(history: &mut History, rng: &mut ChaCha8Rng) {
         Answer::Scores(scores) => {
             change(scores, (rng.range(0, 2), rng.range(0, 4) as i64 - 1), rng)
         }
+        Answer::WrongType => {}
+        Answer::Type(name) => *name = *rng.pick(&TypeName::ALL),
         Answer::Done => {}
     }
 }

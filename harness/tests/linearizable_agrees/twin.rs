@@ -2,13 +2,15 @@
 
 use harness::checker::linearizable::FailedCas;
 use harness::history::{History, Kind, Process};
-use harness::op::{Answer, Function, Key, Object, Op, Value};
+use harness::op::{Answer, Function, Key, Object, Op, TypeName, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An object of any kind, changed in place.
 #[derive(Clone, Debug, Default)]
 pub struct Twin {
     register: Option<Value>,
+    /// The register may be empty at any moment.
+    passing: bool,
     count: Option<i64>,
     members: BTreeSet<Value>,
     row: Vec<Value>,
@@ -19,8 +21,38 @@ pub struct Twin {
 impl Twin {
     /// Does what is asked, and says all that can be said of it.
     pub fn apply(&mut self, object: Object, function: &Function) -> Answer {
+        if object == Object::Mixed && !self.is_of(function) {
+            return Answer::WrongType;
+        }
         match (function, object) {
-            (Function::Read, Object::Register | Object::CasRegister) => nilable(self.register),
+            (
+                Function::Read,
+                Object::Register | Object::CasRegister | Object::TtlRegister | Object::Mixed,
+            ) => nilable(self.register),
+            (Function::Write(value), Object::Mixed) => {
+                *self = Twin { register: Some(*value), ..Twin::default() };
+                Answer::Done
+            }
+            (Function::Append(value), Object::Stream) => {
+                self.row.push(*value);
+                Answer::Done
+            }
+            (Function::Type, _) => {
+                Answer::Type(self.types().first().copied().unwrap_or(TypeName::None))
+            }
+            (Function::WriteFor { value, .. }, _) => {
+                (self.register, self.passing) = (Some(*value), true);
+                Answer::Done
+            }
+            (Function::Expire(_), _) => {
+                self.passing = self.register.is_some();
+                Answer::Flag(self.passing)
+            }
+            (Function::Persist, _) => {
+                let was = self.passing;
+                self.passing = false;
+                Answer::Flag(was)
+            }
             (Function::Read, Object::Counter) => Answer::Number(self.count.unwrap_or(0)),
             (Function::Read, Object::Set) => Answer::Values(self.members.iter().copied().collect()),
             (Function::Read, Object::Map) => {
@@ -28,7 +60,7 @@ impl Twin {
             }
             (Function::Read, _) => Answer::Values(self.row.clone()),
             (Function::Write(value), _) => {
-                self.register = Some(*value);
+                (self.register, self.passing) = (Some(*value), false);
                 Answer::Done
             }
             (Function::Cas { from, to }, _) => {
@@ -82,6 +114,36 @@ impl Twin {
                 Answer::Flag(is_there)
             }
         }
+    }
+
+    /// The time of a register is over, if it has one.
+    pub fn lapsed(&self) -> Option<Twin> {
+        self.passing.then(Twin::default)
+    }
+
+    /// What is there, by its types: never more than one, where that is kept to.
+    fn types(&self) -> Vec<TypeName> {
+        let there = [
+            (TypeName::String, self.register.is_some()),
+            (TypeName::List, !self.row.is_empty()),
+            (TypeName::Set, !self.members.is_empty()),
+            (TypeName::Hash, !self.fields.is_empty()),
+            (TypeName::Zset, !self.scores.is_empty()),
+        ];
+        there.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
+    }
+
+    /// Whether a function suits what is there.
+    fn is_of(&self, function: &Function) -> bool {
+        let wanted = match function {
+            Function::Read => TypeName::String,
+            Function::Append(_) | Function::Dequeue => TypeName::List,
+            Function::Insert(_) | Function::Remove(_) | Function::Contains(_) => TypeName::Set,
+            Function::Put { .. } | Function::Get(_) | Function::Delete(_) => TypeName::Hash,
+            Function::ZAdd { .. } | Function::ZRem(_) | Function::ZRange => TypeName::Zset,
+            _ => return true,
+        };
+        self.types().iter().all(|name| *name == wanted)
     }
 
     fn range(&self, min: i64, max: i64) -> Answer {
@@ -176,16 +238,20 @@ fn order(
         if placed[next] || candidate.invoked > first_return {
             continue;
         }
-        let mut stores = stores.clone();
-        let is = stores.entry(candidate.key).or_default().apply(object, candidate.function);
-        if !agree(object, candidate.answer.as_ref(), &is) {
-            continue;
+        let store = stores.get(&candidate.key).cloned().unwrap_or_default();
+        for mut store in store.lapsed().into_iter().chain([store]) {
+            let is = store.apply(object, candidate.function);
+            if !agree(object, candidate.answer.as_ref(), &is) {
+                continue;
+            }
+            let mut stores = stores.clone();
+            stores.insert(candidate.key, store);
+            placed[next] = true;
+            if order(object, candidates, placed, &stores) {
+                return true;
+            }
+            placed[next] = false;
         }
-        placed[next] = true;
-        if order(object, candidates, placed, &stores) {
-            return true;
-        }
-        placed[next] = false;
     }
     false
 }

@@ -5,6 +5,7 @@ use harness::checker::Verdict;
 use harness::cluster::NodeId;
 use harness::fault::{Fault, FaultKind};
 use harness::generator::on_threads::OnThreads;
+use harness::generator::rate::Rate;
 use harness::generator::stagger::Stagger;
 use harness::history::Kind;
 use harness::judge::judge;
@@ -12,7 +13,7 @@ use harness::nemesis::planned::Planned;
 use harness::options::Options;
 use harness::run::{Drivers, Hooks, run_with};
 use harness::seed::Seed;
-use harness::workload::append::Append;
+use harness::workload::transactions::{Alphabet, Transactions};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use real_cluster::db::{Compose, Db, ElastickvNode, Tcpdump};
@@ -75,7 +76,7 @@ fn all_nodes_killed_ten_times_under_load_lose_nothing_and_metrics_and_captures_s
     let test = harness::catalog::find("redis-append").expect("it is there");
     let mut options =
         Options { nodes: 3, deadline: Duration::from_secs(10), ..Options::defaults_of(&test) };
-    options.rate = 60;
+    options.rate = Rate::Constant(60);
     options.time = Duration::from_secs(42);
     options.faults = vec![FaultKind::Kill, FaultKind::Clock];
     let runtime =
@@ -91,7 +92,12 @@ fn all_nodes_killed_ten_times_under_load_lose_nothing_and_metrics_and_captures_s
         let cluster = SshCluster::connect_all(SshConfig::new(bench.sites(), agent), db).await;
         let cluster = cluster.expect("connected");
         cluster.keep_in(&bench.store).expect("a folder");
-        let asks = Stagger::per_second(options.rate, Append::new(options.append.clone()));
+        let asks = Stagger::at_rate(
+            options.rate.clone(),
+            Duration::ZERO,
+            options.time,
+            Transactions::new(Alphabet::Lists, options.shape.clone()),
+        );
         let drivers = Drivers {
             generator: Box::new(OnThreads::first(usize::from(options.clients), asks)),
             nemesis: Box::new(Planned::script(all_killed_ten_times())),

@@ -5,16 +5,20 @@
 
 mod counter;
 mod map;
+mod mixed;
 mod register;
 mod sequence;
 mod set;
+mod ttl_register;
 mod zset;
 
 pub use counter::Counter;
 pub use map::Map;
+pub use mixed::Mixed;
 pub use register::Register;
 pub use sequence::Sequence;
 pub use set::Set;
+pub use ttl_register::TtlRegister;
 pub use zset::Zset;
 
 use crate::op::{Answer, Function};

@@ -2,14 +2,17 @@
 //! map's fields and a sorted set's members. Parts are objects of their own, and a history is linearizable if that of each
 //! object is (Herlihy and Wing, 1990): so each is searched alone.
 //!
-//! One call of the whole object (`read`, `zrange`, `clear`) holds all parts together.
+//! One call of the whole object (`read`, `zrange`, `clear`) holds all parts together; so does a type that the object may change.
 
 use super::calls::One;
-use crate::op::{Function, Value};
+use crate::op::{Function, Object, Value};
 use std::collections::BTreeMap;
 
 /// The parts of an object, ascending, or the object.
-pub(super) fn split(one: One<'_>) -> Vec<One<'_>> {
+pub(super) fn split(object: Object, one: One<'_>) -> Vec<One<'_>> {
+    if object == Object::Mixed {
+        return vec![one];
+    }
     let parts: Option<Vec<Value>> =
         one.operations.iter().map(|operation| part(operation.what.function)).collect();
     let Some(parts) = parts else { return vec![one] };
