@@ -4,7 +4,7 @@
 //! It keeps no time: the interpreter drops it when a deadline passes.
 
 use crate::cluster::Connection;
-use crate::op::{Completion, Mop, Op, RegisterMop};
+use crate::op::{Bank, Completion, Mop, Op, RegisterMop};
 use futures_util::future::LocalBoxFuture;
 
 /// How an attempt ended.
@@ -64,6 +64,7 @@ pub fn read_only(op: &Op) -> bool {
         Op::Txn(mops) => mops.iter().all(|mop| matches!(mop, Mop::Read { .. })),
         Op::Registers(mops) => mops.iter().all(|mop| matches!(mop, RegisterMop::Read { .. })),
         Op::Call(call) => call.function.reads(),
+        Op::Bank(bank) => matches!(bank, Bank::Read { .. }),
         Op::Fault(_) => false,
     }
 }

@@ -4,6 +4,7 @@
 //! An op map has `:type` (invoke, ok, fail, info), `:process`, `:value` (`[[:append k v] [:r k [..]] …]` or
 //! `[[:w k v] [:r k v] …]`: the reader is told which, see [`Alphabet`]) and may have `:time` in nanoseconds, `:error` and
 //! `:node` (`"n3"`). The order of the input is the order of the history; `:index` is ignored, and so is `:f` of transactions.
+//! Of a bank, `:f` says whether it is a transfer or a read; an account whose balance is nil has none.
 //! What calls of objects look like depends on the kind of object, which the reader must say: see [`read_calls`]. Keys may be
 //! numbers, keywords or strings: see [`Imported`]. Tagged
 //! literals (`#jepsen.history.Op{…}`, `#object[…]`) are read as what follows the tag.
@@ -14,6 +15,7 @@
 //!
 //! No input panics. An [`ImportError`] names the line, and the column where it is known.
 
+mod bank;
 mod call;
 mod edn;
 mod etcd_log;
@@ -23,7 +25,7 @@ mod op_map;
 pub(crate) use op_map::register_parts;
 
 use crate::history::{History, Kind};
-use crate::op::{Call, Key, Object};
+use crate::op::{Bank, Call, Key, Object};
 use op_map::{Datum, Reader};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -58,6 +60,8 @@ pub enum Alphabet {
     Lists,
     /// `[:w k v]` and `[:r k v]`
     Registers,
+    /// No micro-operations: `:transfer {:from 0, :to 1, :amount 5}` and `:read {0 10, 1 20}`
+    Bank,
 }
 
 /// What a key is called outside, where that is not its number.
@@ -190,6 +194,11 @@ pub(crate) fn call_json(
     kind: Kind,
 ) -> (&'static str, serde_json::Value, Option<serde_json::Value>) {
     json_lines::call_json(call, kind, Datum::Int(call.key.into()))
+}
+
+/// What is asked of a bank in an op map of JSON: its function and value.
+pub(crate) fn bank_json(bank: &Bank) -> (&'static str, serde_json::Value) {
+    json_lines::bank_json(bank)
 }
 
 /// Writes a history, one op map a line.

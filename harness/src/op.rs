@@ -1,8 +1,10 @@
 //! What a process asks, as data: one enum for all workloads, so that a history is one type.
 
+mod bank;
 mod call;
 mod registers;
 
+pub use bank::{Account, Bank};
 pub use call::{Answer, Call, Function, Object, TypeName};
 pub use registers::{Held, RegisterMop};
 
@@ -77,6 +79,8 @@ pub enum Op {
     Registers(Vec<RegisterMop>),
     /// A call of one object.
     Call(Call),
+    /// Money moved between accounts, or a look at all of them.
+    Bank(Bank),
 }
 
 impl Op {
@@ -88,19 +92,19 @@ impl Op {
         }
     }
 
-    /// The keys that it names, as often as it does.
+    /// The keys that it names, as often as it does: of a bank, which a look shows whole, none.
     pub fn keys(&self) -> Vec<Key> {
         match self {
             Op::Txn(mops) => mops.iter().map(Mop::key).collect(),
             Op::Registers(mops) => mops.iter().map(RegisterMop::key).collect(),
             Op::Call(call) => vec![call.key],
-            Op::Fault(_) => Vec::new(),
+            Op::Fault(_) | Op::Bank(_) => Vec::new(),
         }
     }
 
-    /// How many micro-operations it has; a call is one.
+    /// How many micro-operations it has; a call is one, and so is what is asked of a bank.
     pub fn length(&self) -> usize {
-        let calls = usize::from(matches!(self, Op::Call(_)));
+        let calls = usize::from(matches!(self, Op::Call(_) | Op::Bank(_)));
         self.mops().len() + self.register_mops().len() + calls
     }
 

@@ -5,7 +5,7 @@ use crate::counts::Counts;
 use crate::fault::FaultKind;
 use crate::generated::Generated;
 use crate::history::{History, Kind};
-use crate::op::{Answer, Call, Mop, Op, RegisterMop};
+use crate::op::{Answer, Bank, Call, Mop, Op, RegisterMop};
 use crate::options::Options;
 use crate::run::{Phase, Run};
 use crate::windows::{Span, Window, Windows};
@@ -110,11 +110,18 @@ pub fn both_ways(history: &History) -> (bool, bool) {
         ok().any(|(_, event)| matches!(&event.op, Op::Call(call) if wanted(call)))
     };
     let tells = |call: &Call| call.answer.as_ref().is_some_and(Answer::tells);
+    let bank = |reads: bool| {
+        ok().any(|(_, event)| {
+            matches!(&event.op, Op::Bank(bank) if matches!(bank, Bank::Read { .. }) == reads)
+        })
+    };
     (
         has(|m| matches!(m, Mop::Append { .. }), |m| matches!(m, RegisterMop::Write { .. }))
-            || called(|call| !call.function.reads()),
+            || called(|call| !call.function.reads())
+            || bank(false),
         has(|m| matches!(m, Mop::Read { .. }), |m| matches!(m, RegisterMop::Read { .. }))
-            || called(tells),
+            || called(tells)
+            || bank(true),
     )
 }
 

@@ -15,7 +15,7 @@
 
 use crate::codec::{self, CodecError};
 use crate::history::{Event, History, Kind, Process};
-use crate::interchange::{call_json, register_parts};
+use crate::interchange::{bank_json, call_json, register_parts};
 use crate::judge::Judgement;
 use crate::op::{Mop, Op, RegisterMop};
 use crate::options::Options;
@@ -334,6 +334,11 @@ impl Serialize for Line<'_> {
                 map.serialize_entry("f", fault.kind().map_or("mend", |kind| kind.name()))?;
                 map.serialize_entry("value", &fault.to_string())?;
                 map.serialize_entry("fault", fault)?;
+            }
+            Op::Bank(bank) => {
+                let (f, value) = bank_json(bank);
+                map.serialize_entry("f", f)?;
+                map.serialize_entry("value", &value)?;
             }
             Op::Call(call) => {
                 let (f, value, answer) = call_json(call, event.kind);

@@ -1,6 +1,7 @@
 //! EDN, as much of it as histories use: maps, vectors, lists, sets, numbers, strings, characters, keywords,
 //! symbols, tags, metadata, comments and discarded forms.
 
+use super::bank;
 use super::call::{Told, told};
 use super::op_map::{Datum, Reader, kind_word, register_parts};
 use super::{ImportError, Imported, KeyName, without_mark};
@@ -328,6 +329,9 @@ fn event_line(text: &mut String, index: usize, event: &Event, imported: &Importe
         Op::Registers(mops) => {
             let mops = mops.iter().map(|mop| register_text(mop, event.kind, imported));
             let _ = write!(text, ":f :txn, :value [{}]", mops.collect::<Vec<_>>().join(" "));
+        }
+        Op::Bank(bank) => {
+            let _ = write!(text, ":f :{}, :value {}", bank.word(), bank::told(bank));
         }
         Op::Fault(fault) => {
             let _ = write!(text, ":f :fault, :value {}", quoted(&fault.to_string()));

@@ -1,10 +1,11 @@
 //! JSON lines: one op map a line, keywords as strings. A string that begins with a colon is a keyword.
 
+use super::bank;
 use super::call::{Told, told};
 use super::op_map::{Datum, Reader, kind_word, register_parts};
 use super::{ImportError, Imported, without_mark};
 use crate::history::{Event, Kind, Process};
-use crate::op::{Call, Key, Mop, Op, RegisterMop};
+use crate::op::{Bank, Call, Key, Mop, Op, RegisterMop};
 use serde_json::{Value as Json, json};
 use std::borrow::Cow;
 
@@ -103,6 +104,10 @@ fn object(index: usize, event: &Event, imported: &Imported) -> Json {
         }
         Op::Fault(fault) => ("fault", json!(fault.to_string()), None),
         Op::Call(call) => call_json(call, event.kind, imported.key_datum(call.key)),
+        Op::Bank(bank) => {
+            let (f, value) = bank_json(bank);
+            (f, value, None)
+        }
     };
     let time = u64::try_from(event.time.as_nanos()).unwrap_or(u64::MAX);
     let mut object = json!({
@@ -149,6 +154,15 @@ pub(super) fn call_json(
 ) -> (&'static str, Json, Option<Json>) {
     let Told { f, value, answer } = told(call, kind, key);
     (f, datum_json(&value), answer.as_ref().map(datum_json))
+}
+
+/// Its function and its value; balances are pairs, since a map of JSON has no numbers for keys.
+pub(super) fn bank_json(bank: &Bank) -> (&'static str, Json) {
+    let value = match bank {
+        Bank::Transfer { from, to, amount } => json!({"from": from, "to": to, "amount": amount}),
+        Bank::Read { .. } => datum_json(&bank::told(bank)),
+    };
+    (bank.word(), value)
 }
 
 fn key_json(key: Key, imported: &Imported) -> Json {

@@ -1,5 +1,6 @@
 //! What both formats share: a datum, and how an event is made from an op map.
 
+use super::bank;
 use super::call::{self, Calls};
 use super::{Alphabet, Imported, KeyName};
 use crate::cluster::NodeId;
@@ -123,6 +124,9 @@ impl Reader {
         let Some(process) = process(fields.process)? else { return Ok(()) };
         let kind = kind(fields.kind)?;
         let op = match self.calls.take() {
+            None if self.alphabet == Alphabet::Bank => {
+                Op::Bank(bank::read(fields.f.as_ref(), fields.value.as_ref(), kind)?)
+            }
             None => self.transaction(fields.value, kind)?,
             Some(mut calls) => {
                 let (f, value, answer) = (fields.f, fields.value, fields.answer);
@@ -163,10 +167,10 @@ impl Reader {
 
     fn transaction(&mut self, value: Option<Datum>, kind: Kind) -> Result<Op, String> {
         Ok(match self.alphabet {
-            Alphabet::Lists => Op::Txn(self.mops(value, Reader::list_mop)?),
             Alphabet::Registers => {
                 Op::Registers(self.mops(value, |reader, mop| reader.register_mop(mop, kind))?)
             }
+            _ => Op::Txn(self.mops(value, Reader::list_mop)?),
         })
     }
 
@@ -225,13 +229,14 @@ impl Reader {
             _ if self.calls.is_some() => "[1 2], :f :write",
             Alphabet::Lists => "[[:append 1 2] [:r 1 nil]]",
             Alphabet::Registers => "[[:w 1 2] [:r 1 nil]]",
+            Alphabet::Bank => bank::EXAMPLE,
         }
     }
 
     fn no_mop(&self, datum: &Datum) -> String {
         let right = match self.alphabet {
-            Alphabet::Lists => "[:append key element] and [:r key [..]] are",
             Alphabet::Registers => "[:w key value] and [:r key value] are",
+            _ => "[:append key element] and [:r key [..]] are",
         };
         format!("{} is not a micro-operation: {right}", brief(datum))
     }
@@ -274,7 +279,7 @@ fn keys_mut(op: &mut Op) -> Vec<&mut Key> {
         Op::Txn(mops) => mops.iter_mut().map(Mop::key_mut).collect(),
         Op::Registers(mops) => mops.iter_mut().map(RegisterMop::key_mut).collect(),
         Op::Call(call) => vec![&mut call.key],
-        Op::Fault(_) => Vec::new(),
+        Op::Fault(_) | Op::Bank(_) => Vec::new(),
     }
 }
 

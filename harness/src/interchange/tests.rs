@@ -1,7 +1,7 @@
 use super::*;
 use crate::cluster::NodeId;
 use crate::history::{Event, Kind, Process};
-use crate::op::{Answer, Function, Held, Mop, Op, RegisterMop, TypeName, Value};
+use crate::op::{Answer, Bank, Function, Held, Mop, Op, RegisterMop, TypeName, Value};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::time::Duration;
@@ -200,6 +200,28 @@ fn answer() -> impl Strategy<Value = Answer> {
     ]
 }
 
+fn bank_event() -> impl Strategy<Value = Event> {
+    let account = || prop_oneof![0..9u64, any::<u64>()];
+    let balances = prop::option::of(prop::collection::vec((account(), any::<i64>()), 0..4));
+    let bank = prop_oneof![
+        (account(), account(), any::<i64>()).prop_map(|(from, to, amount)| Bank::Transfer {
+            from,
+            to,
+            amount
+        }),
+        balances.prop_map(|balances| Bank::Read { balances }),
+    ];
+    (event(), bank).prop_map(|(event, mut bank)| {
+        // Only who was answered can say what was seen.
+        if let Bank::Read { balances } = &mut bank
+            && event.kind != Kind::Ok
+        {
+            *balances = None;
+        }
+        Event { op: Op::Bank(bank), ..event }
+    })
+}
+
 /// A kind of object and calls that it knows, each by a process of its own.
 fn calls() -> impl Strategy<Value = (Object, Vec<Event>)> {
     let kind = prop::sample::select(vec![Kind::Invoke, Kind::Ok, Kind::Fail, Kind::Info]);
@@ -253,6 +275,16 @@ proptest! {
     }
 
     #[test]
+    fn a_bank_that_was_written_is_read_back(events in prop::collection::vec(bank_event(), 0..8)) {
+        let imported = Imported::from(History { events });
+        for format in [Format::Edn, Format::JsonLines] {
+            let text = write(&imported, format);
+            let again = super::read(text.as_bytes(), Some(format), Alphabet::Bank);
+            prop_assert_eq!(again.as_ref(), Ok(&imported), "{}", text);
+        }
+    }
+
+    #[test]
     fn calls_that_were_written_are_read_back((object, events) in calls()) {
         let imported = Imported::from(History { events });
         for format in [Format::Edn, Format::JsonLines] {
@@ -267,6 +299,7 @@ proptest! {
         for format in [None, Some(Format::Edn), Some(Format::JsonLines)] {
             let _ = read(&bytes, format);
             let _ = super::read(&bytes, format, Alphabet::Registers);
+            let _ = super::read(&bytes, format, Alphabet::Bank);
         }
         for object in Object::ALL {
             let _ = read_calls(&bytes, None, object);
@@ -332,6 +365,40 @@ fn nil_is_the_initial_state_of_a_register_only_where_it_was_read() {
     ] {
         let text = format!("\n{{:type :ok :process 1 :value [{mop}]}}");
         let sentence = read(&text).unwrap_err().to_string();
+        assert!(sentence.starts_with("line 2, column 1: "), "{sentence}");
+        assert!(sentence.contains(right), "{sentence}");
+    }
+}
+
+const BANK: &str = r#"
+{:type :invoke, :f :transfer, :process 0, :value {:from 0, :to 1, :amount 5}}
+{:type :invoke, :f :read, :process 1, :value nil}
+{:type :ok, :f :read, :process 1, :value {0 10, 1 nil, 2 -3}}
+{:type :info, :f :read, :process 2, :value :timed-out}
+"#;
+
+#[test]
+fn a_bank_is_read_and_an_account_of_nil_has_no_balance() {
+    let read = |text: &str| super::read(text.as_bytes(), None, Alphabet::Bank);
+    let imported = read(BANK).unwrap();
+    let ops: Vec<&Op> = imported.history.events.iter().map(|event| &event.op).collect();
+    let looked = |balances| Op::Bank(Bank::Read { balances });
+    assert_eq!(*ops[0], Op::Bank(Bank::Transfer { from: 0, to: 1, amount: 5 }));
+    assert_eq!(*ops[2], looked(Some(vec![(0, 10), (2, -3)])));
+    assert_eq!((ops[1], ops[3]), (&looked(None), &looked(None)));
+    let json = r#"{"type":"ok","process":1,"f":"read","value":{"0":10,"1":null}}"#;
+    assert_eq!(read(json).unwrap().history.events[0].op, looked(Some(vec![(0, 10)])));
+    for (value, right) in [
+        (":f :transfer :value {:from 0 :to 1}", "has no :amount"),
+        (":f :transfer :value [0 1 5]", "`[0 1 5]` is no transfer: {:from 0"),
+        (":f :transfer :value {:from -1 :to 1 :amount 5}", "`-1` is not an account"),
+        (":f :read :value {0 :x}", "`:x` is not money"),
+        (":f :read :value [[0 1 2]]", "`[0 1 2]` is no account with its balance"),
+        (":f :read :value 7", "value `7` is no balances"),
+        (":f :deposit", "`:deposit` is no function of a bank"),
+    ] {
+        let sentence =
+            read(&format!("\n{{:type :ok :process 1 {value}}}")).unwrap_err().to_string();
         assert!(sentence.starts_with("line 2, column 1: "), "{sentence}");
         assert!(sentence.contains(right), "{sentence}");
     }

@@ -87,8 +87,10 @@ fn seconds(time: Duration) -> String {
 }
 
 fn op(op: &Op) -> String {
-    if let Op::Call(call) = op {
-        return call.to_string();
+    match op {
+        Op::Call(call) => return call.to_string(),
+        Op::Bank(bank) => return bank.to_string(),
+        _ => {}
     }
     let lists = op.mops().iter().map(ToString::to_string);
     let mops: Vec<String> =

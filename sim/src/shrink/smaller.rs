@@ -84,7 +84,7 @@ pub(super) fn with_keys(plan: &Plan, keys: &[Key]) -> Plan {
             Op::Txn(mops) => mops.retain(|mop| keys.contains(&mop.key())),
             Op::Registers(mops) => mops.retain(|mop| keys.contains(&mop.key())),
             Op::Call(call) => return keys.contains(&call.key),
-            Op::Fault(_) => return true,
+            Op::Fault(_) | Op::Bank(_) => return true,
         }
         ask.op.length() > 0
     });
@@ -134,7 +134,7 @@ pub(super) fn without_mop(plan: &Plan, (ask, mop): (usize, usize)) -> Plan {
     match &mut fewer.asks[ask].op {
         Op::Txn(mops) => drop(mops.remove(mop)),
         Op::Registers(mops) => drop(mops.remove(mop)),
-        Op::Call(_) | Op::Fault(_) => {}
+        Op::Call(_) | Op::Bank(_) | Op::Fault(_) => {}
     }
     fewer
 }
