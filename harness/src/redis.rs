@@ -15,6 +15,7 @@ use resp::Reply;
 use std::borrow::Cow;
 use std::io;
 
+pub mod bank;
 pub mod connection;
 pub mod errors;
 pub mod lists;

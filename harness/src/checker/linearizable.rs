@@ -42,7 +42,7 @@ use super::{Anomaly, Checker, Verdict};
 use crate::history::History;
 use crate::op::Object;
 use calls::One;
-use model::{Counter, Map, Mixed, Register, Sequence, Set, TtlRegister, Zset};
+use model::{Counter, Map, Mixed, Register, Sequence, Set, Stream, TtlRegister, Zset};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use words::{Told, Words};
@@ -146,9 +146,8 @@ impl Linearizable {
             Object::Register | Object::CasRegister => search(&Register, operations, &self.caps),
             Object::Counter => search(&Counter, operations, &self.caps),
             Object::Set => search(&Set, operations, &self.caps),
-            Object::Queue | Object::List | Object::Stream => {
-                search(&Sequence, operations, &self.caps)
-            }
+            Object::Queue | Object::List => search(&Sequence, operations, &self.caps),
+            Object::Stream => search(&Stream, operations, &self.caps),
             Object::Map => search(&Map, operations, &self.caps),
             Object::Zset => search(&Zset, operations, &self.caps),
             Object::TtlRegister => search(&TtlRegister, operations, &self.caps),

@@ -189,8 +189,8 @@ enum Shape {
 impl Shape {
     fn of(object: Object, f: &str) -> Option<Shape> {
         words(object).contains(&f).then_some(match (f, object) {
-            ("read", Object::Set | Object::List | Object::Stream) => Shape::List,
-            ("read", Object::Map) | ("zrange", _) => Shape::Pairs,
+            ("read", Object::Set | Object::List) => Shape::List,
+            ("read", Object::Map | Object::Stream) | ("zrange", _) => Shape::Pairs,
             ("zrangebyscore" | "cas" | "put" | "zadd" | "zincrby" | "write-for", _) => Shape::Pair,
             _ => Shape::Single,
         })
@@ -289,9 +289,7 @@ fn answered(
 fn answer(object: Object, function: &Function, datum: &Datum) -> Result<Answer, String> {
     Ok(match (function, object) {
         (Function::Read, Object::Counter) => Answer::Number(signed(datum)?),
-        (Function::Read, Object::Set | Object::List | Object::Stream) => {
-            Answer::Values(elements(datum)?)
-        }
+        (Function::Read, Object::Set | Object::List) => Answer::Values(elements(datum)?),
         (Function::Read, Object::Map) => Answer::Fields(pairs(datum, element)?),
         (Function::Type, _) => {
             let name = datum.word().and_then(TypeName::of);
@@ -300,6 +298,7 @@ fn answer(object: Object, function: &Function, datum: &Datum) -> Result<Answer, 
                 format!("{} is not a type: {names} are", brief(datum))
             })?)
         }
+        (Function::Read, Object::Stream) => Answer::Scores(pairs(datum, signed)?),
         (Function::ZRange | Function::ZRangeByScore { .. }, _) => {
             Answer::Scores(pairs(datum, signed)?)
         }

@@ -110,7 +110,7 @@ pub enum Answer {
     Done,
     /// Whether it changed anything, or whether it is there.
     Flag(bool),
-    /// A counter, a length, a score, a count.
+    /// A counter, a length, a score, a count, the id of an entry.
     Number(i64),
     /// Nothing is there.
     Nil,
@@ -120,7 +120,7 @@ pub enum Answer {
     Values(Vec<Value>),
     /// A map's fields with what they hold, in any order.
     Fields(Vec<(Value, Value)>),
-    /// Members with their scores.
+    /// Members with their scores, entries with their ids.
     Scores(Vec<(Value, i64)>),
     /// What is there is of another type than was asked for.
     WrongType,
@@ -194,7 +194,7 @@ pub enum Object {
     Map,
     /// `zadd`, `zincrby`, `zrem`, `zrange`, `zrangebyscore`
     Zset,
-    /// `read`, `append`
+    /// `read`, `append`: entries in the order of their ids, which rise.
     Stream,
     /// `read`, `write`, `write-for`, `expire`, `persist`: a register of which nothing may be left after a time.
     TtlRegister,
@@ -260,8 +260,8 @@ impl Object {
             (Object::Zset, ZAdd { .. } | ZRem(_)) => matches!(a, None | Some(Done | Flag(_))),
             (Object::Zset, ZIncrBy { .. }) => matches!(a, None | Some(Done | Number(_))),
             (Object::Zset, ZRange | ZRangeByScore { .. }) => matches!(a, None | Some(Scores(_))),
-            (Object::Stream, Read) => matches!(a, None | Some(Values(_))),
-            (Object::Stream, Append(_)) => matches!(a, None | Some(Done)),
+            (Object::Stream, Read) => matches!(a, None | Some(Scores(_))),
+            (Object::Stream, Append(_)) => matches!(a, None | Some(Done | Number(_))),
             (Object::TtlRegister, Read) => is_value(a),
             (Object::TtlRegister, Write(_) | WriteFor { .. }) => matches!(a, None | Some(Done)),
             (Object::TtlRegister, Expire(_) | Persist) => matches!(a, None | Some(Done | Flag(_))),

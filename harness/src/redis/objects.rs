@@ -109,9 +109,7 @@ fn answer(object: Object, function: &Function, reply: &Reply) -> Option<Answer> 
         Function::Write(_) | Function::WriteFor { .. } => {
             reply.is_status("OK").then_some(Answer::Done)
         }
-        Function::Append(_) if object == Object::Stream => {
-            matches!(reply, Reply::Bulk(_)).then_some(Answer::Done)
-        }
+        Function::Append(_) if object == Object::Stream => id(reply).map(Answer::Number),
         Function::Type => type_name(reply).map(Answer::Type),
         Function::Add(_) | Function::Enqueue(_) | Function::Append(_) | Function::Prepend(_) => {
             integer(reply).map(Answer::Number)
@@ -145,7 +143,7 @@ fn whole(object: Object, reply: &Reply) -> Option<Answer> {
             value(reply)
         }
         (Object::Stream, Reply::Array(items)) => {
-            items.iter().map(entry).collect::<Option<Vec<_>>>().map(Answer::Values)
+            items.iter().map(entry).collect::<Option<Vec<_>>>().map(Answer::Scores)
         }
         (Object::Map, reply) => pairs(reply).map(Answer::Fields),
         (_, Reply::Array(items)) => {
@@ -155,12 +153,20 @@ fn whole(object: Object, reply: &Reply) -> Option<Answer> {
     }
 }
 
-/// The value of a stream's entry: its id, and one field with it.
-fn entry(reply: &Reply) -> Option<u64> {
+/// The value of a stream's entry, and its id: a reply of the id and one field.
+fn entry(reply: &Reply) -> Option<(u64, i64)> {
     let Reply::Array(parts) = reply else { return None };
-    let [Reply::Bulk(_), Reply::Array(fields)] = &parts[..] else { return None };
+    let [entry, Reply::Array(fields)] = &parts[..] else { return None };
     let [Reply::Bulk(_), value] = &fields[..] else { return None };
-    number(value)
+    Some((number(value)?, id(entry)?))
+}
+
+/// `milliseconds-sequence` as one number that rises as it does; there is none of a sequence above 65535.
+fn id(reply: &Reply) -> Option<i64> {
+    let Reply::Bulk(bytes) = reply else { return None };
+    let (milliseconds, sequence) = std::str::from_utf8(bytes).ok()?.split_once('-')?;
+    let (milliseconds, sequence): (i64, u16) = (milliseconds.parse().ok()?, sequence.parse().ok()?);
+    milliseconds.checked_mul(1 << u16::BITS)?.checked_add(sequence.into())
 }
 
 fn type_name(reply: &Reply) -> Option<TypeName> {

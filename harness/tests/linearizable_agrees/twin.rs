@@ -14,6 +14,8 @@ pub struct Twin {
     count: Option<i64>,
     members: BTreeSet<Value>,
     row: Vec<Value>,
+    /// Of a stream's entries, as far as anybody was told.
+    ids: Vec<Option<i64>>,
     fields: BTreeMap<Value, Value>,
     scores: BTreeMap<Value, i64>,
 }
@@ -35,7 +37,13 @@ impl Twin {
             }
             (Function::Append(value), Object::Stream) => {
                 self.row.push(*value);
-                Answer::Done
+                let id = self.ids.last().copied().flatten().unwrap_or(0) + 1;
+                self.ids.push(Some(id));
+                Answer::Number(id)
+            }
+            (Function::Read, Object::Stream) => {
+                let ids = self.ids.iter().map(|id| id.unwrap_or(0));
+                Answer::Scores(self.row.iter().copied().zip(ids).collect())
             }
             (Function::Type, _) => {
                 Answer::Type(self.types().first().copied().unwrap_or(TypeName::None))
@@ -116,6 +124,26 @@ impl Twin {
         }
     }
 
+    /// Whether what was said of a stream's ids can be; an entry just added has the id that was said, or one that nobody knows.
+    fn ids_agree(&mut self, function: &Function, said: Option<&Answer>) -> bool {
+        match (function, said) {
+            (Function::Append(_), said) => {
+                let id = if let Some(Answer::Number(id)) = said { Some(*id) } else { None };
+                self.ids.pop();
+                let rises =
+                    self.ids.iter().flatten().all(|before| id.is_none_or(|id| *before < id));
+                self.ids.push(id);
+                rises
+            }
+            (Function::Read, Some(Answer::Scores(said))) => {
+                let known = self.ids.iter().zip(said);
+                let same = known.into_iter().all(|(id, (_, said))| id.is_none_or(|id| id == *said));
+                same && said.windows(2).all(|pair| pair[0].1 < pair[1].1)
+            }
+            _ => true,
+        }
+    }
+
     /// The time of a register is over, if it has one.
     pub fn lapsed(&self) -> Option<Twin> {
         self.passing.then(Twin::default)
@@ -181,6 +209,17 @@ fn agree(object: Object, said: Option<&Answer>, is: &Answer) -> bool {
     }
 }
 
+/// Whether a stream's values are these, whatever their ids.
+fn same_values(said: Option<&Answer>, is: &Answer) -> bool {
+    match (said, is) {
+        (Some(Answer::Scores(said)), Answer::Scores(is)) => {
+            said.iter().map(|(value, _)| value).eq(is.iter().map(|(value, _)| value))
+        }
+        (Some(Answer::Flag(said)), Answer::Flag(is)) => said == is,
+        _ => true,
+    }
+}
+
 struct Candidate<'h> {
     key: Key,
     function: &'h Function,
@@ -241,7 +280,14 @@ fn order(
         let store = stores.get(&candidate.key).cloned().unwrap_or_default();
         for mut store in store.lapsed().into_iter().chain([store]) {
             let is = store.apply(object, candidate.function);
-            if !agree(object, candidate.answer.as_ref(), &is) {
+            let said = candidate.answer.as_ref();
+            let agrees = match object {
+                Object::Stream => {
+                    store.ids_agree(candidate.function, said) && same_values(said, &is)
+                }
+                _ => agree(object, said, &is),
+            };
+            if !agrees {
                 continue;
             }
             let mut stores = stores.clone();

@@ -9,6 +9,7 @@ mod mixed;
 mod register;
 mod sequence;
 mod set;
+mod stream;
 mod ttl_register;
 mod zset;
 
@@ -18,6 +19,7 @@ pub use mixed::Mixed;
 pub use register::Register;
 pub use sequence::Sequence;
 pub use set::Set;
+pub use stream::Stream;
 pub use ttl_register::TtlRegister;
 pub use zset::Zset;
 
