@@ -17,6 +17,7 @@
 
 mod bank;
 mod call;
+mod drain;
 mod edn;
 mod etcd_log;
 mod json_lines;
@@ -178,6 +179,12 @@ pub fn read_calls(
         Some(CallFormat::OpMaps(format)) => op_maps(bytes, Some(format), reader),
         None => op_maps(bytes, None, reader),
     }
+}
+
+/// Reads a history of calls of queues as [`read_calls`] does, and Jepsen's `:drain` with them: for checkers that do not look at
+/// the order in which elements come out.
+pub fn read_drained_queues(bytes: &[u8], format: Option<Format>) -> Result<Imported, ImportError> {
+    op_maps(bytes, format, Reader::of_drained_queues())
 }
 
 fn op_maps(bytes: &[u8], format: Option<Format>, reader: Reader) -> Result<Imported, ImportError> {

@@ -5,6 +5,9 @@
 //! others are answered, beyond that they succeeded, stands in `:answer`, which Jepsen does not know. An `:ok` whose
 //! answer is not known has `:answer :unknown`. A call that failed or of which nobody knows is the one its process
 //! asked, whatever `:value` says (Jepsen puts `:timed-out` there).
+//!
+//! Two words of Jepsen's tests are read as another that means the same: `:write`, of a set, is an `:add` (`causal-reverse`), and
+//! `:generate`, of a counter, an `:add` of 1 whose answer stands in `:value` (`unique-ids`).
 
 use super::op_map::{self, Datum, brief};
 use crate::history::{Kind, Process};
@@ -136,6 +139,7 @@ impl Calls {
         }
         let function = function(self.object, f, value)?;
         let answer = match kind {
+            Kind::Ok if f == "generate" => Some(Answer::Number(signed(value)?)),
             Kind::Ok => answered(self.object, &function, value, fields.answer.as_ref())?,
             _ => None,
         };
@@ -158,8 +162,8 @@ fn words(object: Object) -> &'static [&'static str] {
     match object {
         Object::Register => &["read", "write", "clear"],
         Object::CasRegister => &["read", "write", "cas", "clear"],
-        Object::Counter => &["read", "add", "clear"],
-        Object::Set => &["read", "add", "remove", "contains", "clear"],
+        Object::Counter => &["read", "add", "generate", "clear"],
+        Object::Set => &["read", "add", "write", "remove", "contains", "clear"],
         Object::Queue => &["enqueue", "dequeue", "clear"],
         Object::List => &["read", "append", "prepend", "dequeue", "clear"],
         Object::Map => &["read", "put", "get", "delete", "clear"],
@@ -214,7 +218,9 @@ impl Shape {
 fn function(object: Object, f: &str, value: &Datum) -> Result<Function, String> {
     let single = || element(value);
     Ok(match f {
+        "write" if object == Object::Set => Function::Insert(single()?),
         "write" => Function::Write(single()?),
+        "generate" => Function::Add(1),
         "cas" => {
             let (from, to) = two(value)?;
             let from = if *from == Datum::Nil { None } else { Some(element(from)?) };

@@ -2,6 +2,7 @@
 
 use super::bank;
 use super::call::{self, Calls};
+use super::drain::{self, Drains};
 use super::{Alphabet, Imported, KeyName};
 use crate::cluster::NodeId;
 use crate::history::{Event, History, Kind, Process};
@@ -81,6 +82,7 @@ const PROVISIONAL: Key = 1 << 63;
 pub(super) struct Reader {
     alphabet: Alphabet,
     calls: Option<Calls>,
+    drains: Option<Drains>,
     history: History,
     numbers: BTreeMap<KeyName, Key>,
     next_number: Key,
@@ -90,12 +92,17 @@ impl Reader {
     /// For histories of one alphabet.
     pub fn new(alphabet: Alphabet) -> Reader {
         let (history, numbers) = (History::default(), BTreeMap::new());
-        Reader { alphabet, calls: None, history, numbers, next_number: 0 }
+        Reader { alphabet, calls: None, drains: None, history, numbers, next_number: 0 }
     }
 
     /// Of calls.
     pub fn of_calls(object: Object) -> Reader {
         Reader { calls: Some(Calls::of(object)), ..Reader::new(Alphabet::Lists) }
+    }
+
+    /// Of calls of queues, drains among them.
+    pub fn of_drained_queues() -> Reader {
+        Reader { drains: Some(Drains::default()), ..Reader::of_calls(Object::Queue) }
     }
 
     /// Adds the event of an op map, if it is a client's.
@@ -121,8 +128,11 @@ impl Reader {
                 _ => {}
             }
         }
-        let Some(process) = process(fields.process)? else { return Ok(()) };
-        let kind = kind(fields.kind)?;
+        let Some(process) = process(fields.process.take())? else { return Ok(()) };
+        let kind = kind(fields.kind.take())?;
+        if self.drains.is_some() && drain::is_one(fields.f.as_ref()) {
+            return self.drain(fields, process, kind);
+        }
         let op = match self.calls.take() {
             None if self.alphabet == Alphabet::Bank => {
                 Op::Bank(bank::read(fields.f.as_ref(), fields.value.as_ref(), kind)?)
@@ -145,6 +155,25 @@ impl Reader {
             error: fields.error.and_then(error),
         };
         self.history.push(event);
+        Ok(())
+    }
+
+    fn drain(&mut self, fields: Fields, process: Process, kind: Kind) -> Result<(), String> {
+        let took = drain::took(fields.value.as_ref());
+        // Of what did not succeed, the value may be anything.
+        let (name, taken) = if kind == Kind::Ok { took? } else { took.unwrap_or_default() };
+        let key = name.map_or(Ok(0), |name| self.key(name))?;
+        let event = Event {
+            time: time(fields.time)?,
+            process,
+            kind,
+            op: Op::Txn(Vec::new()),
+            node: fields.node.as_ref().and_then(node),
+            error: fields.error.and_then(error),
+        };
+        if let Some(drains) = &mut self.drains {
+            drains.add(&mut self.history, event, key, &taken);
+        }
         Ok(())
     }
 

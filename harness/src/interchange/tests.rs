@@ -403,3 +403,60 @@ fn a_bank_is_read_and_an_account_of_nil_has_no_balance() {
         assert!(sentence.contains(right), "{sentence}");
     }
 }
+
+const QUEUE: &str = r#"
+{:type :invoke, :f :enqueue, :process 0, :value 4}
+{:type :invoke, :f :drain, :process 1, :time 5}
+{:type :ok, :f :enqueue, :process 0, :value 4}
+{:type :ok, :f :drain, :process 1, :time 9, :value [4 5]}
+{:type :invoke, :f :drain, :process 1}
+{:type :info, :f :drain, :process 1, :value :timed-out}
+{:type :invoke, :f :drain, :process 2}
+"#;
+
+#[test]
+fn a_drain_found_nothing_and_took_what_it_shows_or_took_anything() {
+    let imported = read_drained_queues(QUEUE.as_bytes(), None).unwrap();
+    let events = imported.history.events.iter();
+    let told: Vec<String> = events
+        .map(|event| match &event.op {
+            Op::Call(call) => format!("{} {:?} {call}", event.process, event.kind),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    let expected = [
+        "p0 Invoke key 0 :enqueue 4",
+        "p1 Invoke key 0 :dequeue",
+        "p0 Ok key 0 :enqueue 4",
+        "p1 Ok key 0 :dequeue -> nil",
+        "p1 Invoke key 0 :dequeue",
+        "p1 Ok key 0 :dequeue -> 4",
+        "p1 Invoke key 0 :dequeue",
+        "p1 Ok key 0 :dequeue -> 5",
+        "p1 Invoke key 0 :clear",
+        "p1 Info key 0 :clear",
+        "p2 Invoke key 0 :clear",
+    ];
+    assert_eq!(told, expected);
+    // Only who does not look at orders may read them.
+    let sentence = read_calls(QUEUE.as_bytes(), None, Object::Queue).unwrap_err().to_string();
+    assert!(sentence.contains("`:drain` is no function of a queue"), "{sentence}");
+    let keyed = b"{:type :invoke :f :drain :process 0 :value [:x nil]} {:type :ok :f :drain :process 0 :value [:x [3]]}";
+    let imported = read_drained_queues(keyed, None).unwrap();
+    assert_eq!(imported.history.events.len(), 4);
+    assert!(imported.history.events.iter().all(|event| event.op.keys() == [0]));
+    assert_eq!(imported.key_names[&0], KeyName::Keyword("x".to_string()));
+}
+
+#[test]
+fn words_of_other_tests_are_read_as_what_they_mean() {
+    let ids =
+        "{:type :invoke :f :generate :process 0} {:type :ok :f :generate :process 0 :value 7}";
+    let imported = read_calls(ids.as_bytes(), None, Object::Counter).unwrap();
+    let (function, answer) = (Function::Add(1), Some(Answer::Number(7)));
+    assert_eq!(imported.history.events[1].op, Op::Call(Call { key: 0, function, answer }));
+    let inserts = "{:type :invoke :f :write :process 0 :value 7}";
+    let imported = read_calls(inserts.as_bytes(), None, Object::Set).unwrap();
+    let function = Function::Insert(7);
+    assert_eq!(imported.history.events[0].op, Op::Call(Call { key: 0, function, answer: None }));
+}
