@@ -1,9 +1,21 @@
 //! Judges of a history: pure, three-valued, and able to explain.
 
+pub mod causal_reverse;
+pub mod counter_bounds;
+mod elements;
+mod findings;
 pub mod linearizable;
 pub mod list_append;
+pub mod monotonic;
+mod operations;
 pub mod rw_register;
+pub mod set_final;
+pub mod set_full;
+pub mod total_queue;
 pub mod transactional;
+pub mod unique_ids;
+
+pub use findings::{Analyse, Findings};
 
 use crate::history::History;
 use serde::{Deserialize, Serialize};
