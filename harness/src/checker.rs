@@ -1,5 +1,6 @@
 //! Judges of a history: pure, three-valued, and able to explain.
 
+pub mod bank;
 pub mod causal_reverse;
 pub mod counter_bounds;
 mod elements;
