@@ -7,6 +7,7 @@ mod elements;
 mod findings;
 pub mod linearizable;
 pub mod list_append;
+pub mod long_fork;
 pub mod monotonic;
 mod operations;
 pub mod rw_register;
