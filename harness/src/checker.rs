@@ -16,6 +16,7 @@ pub mod set_full;
 pub mod total_queue;
 pub mod transactional;
 pub mod unique_ids;
+pub mod zset_safety;
 
 pub use findings::{Analyse, Findings};
 
