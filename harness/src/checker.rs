@@ -3,13 +3,17 @@
 pub mod bank;
 pub mod causal_reverse;
 pub mod counter_bounds;
+pub mod durability;
 mod elements;
 mod findings;
+pub mod function_stats;
 pub mod linearizable;
 pub mod list_append;
+pub mod log_patterns;
 pub mod long_fork;
 pub mod monotonic;
 mod operations;
+pub mod recovery;
 pub mod rw_register;
 pub mod set_final;
 pub mod set_full;
