@@ -131,6 +131,18 @@ fn a_wrong_word_is_refused_with_one_sentence() {
         (&["check", "elle", "history.edn"], "`elle`", "rw-register"),
         (&["check", "list-append", "x", "--wfr-keys"], "`--wfr-keys`", "rw-register"),
         (&["check", "rw-register", "x", "--lin-keys"], "'--lin-keys'", "--help"),
+        (&["check", "elle", "history.edn"], "`elle`", "total-queue"),
+        (&["check", "set", "x", "--total", "5"], "`--total`", "bank"),
+        (&["check", "bank", "x", "--linearizable"], "`--linearizable`", "set-full"),
+        (&["check", "bank", "x", "--model", "serializable"], "--model", "bank"),
+        (&["check", "durability", "x", "--of", "lists"], "`lists`", "list-append"),
+        (&["check", "log-patterns", "x"], "log-patterns", "--pattern panicked"),
+        (&["check", "bank", "nowhere.edn"], "nowhere.edn", "No such file"),
+        (
+            &["check", "log-patterns", "nowhere.log", "--pattern", "x"],
+            "nowhere.log",
+            "No such file",
+        ),
     ];
     for (words, value, right) in all {
         refused(&room, words, value, right);
@@ -183,6 +195,57 @@ fn check_judges_calls_of_objects_and_reads_logs() {
     assert_eq!(say(&room, &["check", "zset", "empty.edn"]).code, 2);
     fs::write(room.join("short.log"), &FAILED_CAS[..30]).expect("the room is ours");
     refused(&room, &["check", "cas-register", "short.log"], "short.log", "line 1");
+}
+
+/// A transfer, and two reads of which the second has lost money.
+const LOST_MONEY: &str = "\
+{:type :invoke, :process 0, :f :transfer, :value {:from 0, :to 1, :amount 5}}
+{:type :ok, :process 0, :f :transfer, :value {:from 0, :to 1, :amount 5}}
+{:type :invoke, :process 1, :f :read, :value nil}
+{:type :ok, :process 1, :f :read, :value {0 45, 1 55}}
+{:type :invoke, :process 1, :f :read, :value nil}
+{:type :ok, :process 1, :f :read, :value {0 45, 1 50}}
+";
+
+#[test]
+fn check_judges_one_property_and_says_how_much_there_was() {
+    let room = room("properties");
+    fs::write(room.join("bank.edn"), LOST_MONEY).expect("the room is ours");
+    let words = say(&room, &["check", "bank", "bank.edn"]);
+    assert_eq!(words.code, 1, "{}", words.err);
+    assert!(
+        words.out.starts_with("INVALID   bank   2 reads, 1 transfers, 1 wrong reads\n"),
+        "{}",
+        words.out
+    );
+    assert!(words.out.contains("wrong-total: the accounts hold 95 together, and should hold 100"));
+    let json = say(&room, &["check", "bank", "bank.edn", "--total", "95", "--json"]);
+    let object = &json.objects()[0];
+    assert_eq!((json.code, &object["counts"]["wrong-total"]), (1, &1.into()));
+    assert_eq!((&object["valid"], &object["numbers"]["reads"]), (&false.into(), &2.into()));
+    assert_eq!(object["anomalies"][0]["events"], serde_json::json!([2, 3]));
+    let stats = say(&room, &["check", "stats", "bank.edn", "--of", "bank"]);
+    assert_eq!((stats.code, stats.err.as_str()), (0, ""), "{}", stats.out);
+    fs::write(room.join("empty.edn"), "").expect("the room is ours");
+    for name in
+        ["set-final", "set-full", "total-queue", "unique-ids", "counter-bounds", "monotonic"]
+    {
+        assert_eq!(say(&room, &["check", name, "empty.edn"]).code, 2, "{name}");
+    }
+    for name in ["causal-reverse", "bank", "long-fork", "zset-safety", "durability", "stats"] {
+        assert_eq!(say(&room, &["check", name, "empty.edn"]).code, 2, "{name}");
+    }
+    fs::write(room.join("n1.log"), "all is well\nn1 panicked\n").expect("the room is ours");
+    let log = say(&room, &["check", "log-patterns", "n1.log", "--pattern", "panicked"]);
+    assert_eq!(log.code, 1, "{}", log.err);
+    assert!(
+        log.out.contains("log-pattern: n1.log, line 2 has `panicked`: n1 panicked"),
+        "{}",
+        log.out
+    );
+    let other = say(&room, &["check", "log-patterns", "n1.log", "--pattern", "corrupt"]);
+    assert_eq!(other.code, 0, "{}", other.out);
+    refused(&room, &["check", "bank", "n1.log"], "n1.log", "line 1");
 }
 
 #[test]

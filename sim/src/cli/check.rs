@@ -14,22 +14,28 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 mod calls;
+mod properties;
 
 /// Checks a history that was kept in a file
 #[derive(clap::Args)]
 #[command(after_help = "\
 The file holds Jepsen's op maps, as EDN or as JSON lines; of a register also the log of Jepsen's etcd tests.
 list-append ([:append k v] and [:r k [..]]) and rw-register ([:w k v] and [:r k v]) check transactions against a model, the others
-calls of single objects for linearizability: :value is [key value], or the value alone where there is one object.
+calls of single objects for linearizability: :value is [key value], or the value alone where there is one object. Checkers of one
+property are set-final, set-full, total-queue, unique-ids, counter-bounds, monotonic, causal-reverse, bank, long-fork,
+zset-safety, durability, stats and log-patterns; docs/checkers.md says what each of them sees.
 
 Examples:
   cargo sim check list-append store/redis-append/0x2a/history.jsonl
   cargo sim check list-append history.edn --model snapshot-isolation --json
   cargo sim check rw-register history.edn --linearizable-keys --wfr-keys
   cargo sim check cas-register etcd_000.log --failed-cas observed
+  cargo sim check bank history.edn --accounts 8 --total 100
+  cargo sim check log-patterns n1.log --pattern panicked
   zcat history.edn.gz | cargo sim check set -")]
 pub struct Check {
-    /// Which checker: list-append, rw-register, register, cas-register, counter, set, queue, list, map or zset
+    /// Which checker: list-append, rw-register, an object (register, cas-register, counter, set, queue, list, map or zset) or a
+    /// property
     checker: String,
     /// The history; - reads what is piped in
     file: PathBuf,
@@ -38,6 +44,8 @@ pub struct Check {
     model: Option<String>,
     #[command(flatten)]
     rules: Rules,
+    #[command(flatten)]
+    properties: properties::Properties,
     /// How the history is written: edn, json-lines or, of registers, etcd-log; otherwise its first characters say
     #[arg(long)]
     format: Option<String>,
@@ -124,16 +132,20 @@ impl Chosen {
 
 impl Check {
     pub fn act(self) -> anyhow::Result<u8> {
+        if let Some(exit_code) = properties::act(&self)? {
+            return Ok(exit_code);
+        }
         if let Some(chosen) = Chosen::new(&self.checker, &self.rules)? {
             return self.transactions(&chosen);
         }
         let Ok(object) = self.checker.parse::<Object>() else {
             let objects = Object::ALL.map(Object::name).join(", ");
             bail!(
-                "there is no checker `{}`: the checkers are {}, {}, {objects}",
+                "there is no checker `{}`: the checkers are {}, {}, {objects}, {}",
                 self.checker,
                 list_append::NAME,
-                rw_register::NAME
+                rw_register::NAME,
+                properties::NAMES.join(", ")
             );
         };
         calls::act(&self, object)
