@@ -24,6 +24,8 @@ pub enum Shop {
     Balance,
     /// A sorted set of two members.
     Zset,
+    /// The same of four.
+    WideZset,
     /// A register.
     Register,
     /// Three accounts.
@@ -58,7 +60,7 @@ fn call(function: Function) -> Op {
 /// What is asked next; `number` is another one for each question.
 fn question(kind: Shop, number: u64, rng: &mut ChaCha8Rng) -> Op {
     let reads = rng.chance(0.4);
-    let member = rng.range(0, 2);
+    let member = rng.range(0, if kind == Shop::WideZset { 4 } else { 2 });
     let small = rng.range(0, 3) as i64;
     match kind {
         Shop::Set if reads => call(Function::Read),
@@ -75,7 +77,7 @@ fn question(kind: Shop, number: u64, rng: &mut ChaCha8Rng) -> Op {
         Shop::Counter => call(Function::Add(small)),
         Shop::Balance => call(Function::Add(small - 1)),
         Shop::Register => call(Function::Write(number)),
-        Shop::Zset => match rng.range(0, 8) {
+        Shop::Zset | Shop::WideZset => match rng.range(0, 8) {
             0..2 => call(Function::ZRange),
             2 => call(Function::ZRangeByScore { min: 0, max: small }),
             3 => call(Function::ZRem(member)),
@@ -253,7 +255,7 @@ pub fn random(
 }
 
 /// Changes what one answer says, if there is one that says something.
-pub fn lie(history: &mut History, rng: &mut ChaCha8Rng) {
+pub fn lie(kind: Shop, history: &mut History, rng: &mut ChaCha8Rng) {
     let says = |event: &&mut Event| {
         event.kind == Kind::Ok
             && match &event.op {
@@ -276,7 +278,10 @@ pub fn lie(history: &mut History, rng: &mut ChaCha8Rng) {
             Answer::Value(old) => *old = value,
             Answer::Nil => *answer = Answer::Value(value),
             Answer::Values(values) => change(values, value, rng),
-            Answer::Scores(scores) => change(scores, (value % 2, small), rng),
+            Answer::Scores(scores) => {
+                let members = if kind == Shop::WideZset { 4 } else { 2 };
+                change(scores, (value % members, small), rng);
+            }
             Answer::Fields(_) | Answer::Done => {}
         },
         Op::Bank(Bank::Read { balances: Some(balances) }) => change(balances, (value, small), rng),
