@@ -1,18 +1,25 @@
 //! All tests by name. A new one is one line here.
 
 use crate::checker::Checker;
+use crate::checker::bank::BankTotal;
+use crate::checker::durability::Durability;
 use crate::checker::linearizable::Linearizable;
 use crate::checker::list_append::ListAppend;
+use crate::checker::long_fork::LongFork;
 use crate::checker::rw_register::{Inference, RwRegister};
+use crate::checker::zset_safety::ZsetSafety;
 use crate::fault::FaultKind;
+use crate::generator::rate::Rate;
 use crate::op::Object;
 use crate::options::Options;
 use crate::redis;
+use crate::redis::bank::Accounts;
 use crate::redis::lists::Lists;
 use crate::redis::objects::Objects;
 use crate::redis::registers::Registers;
 use crate::test::Test;
 use crate::workload::Workload;
+use crate::workload::bank::ACCOUNTS;
 use crate::workload::shape::{Distribution, Shape};
 use crate::workload::transactions::Alphabet;
 
@@ -41,7 +48,7 @@ pub fn catalog() -> Vec<Test> {
         Test {
             workload: Workload::Transactions(Alphabet::Registers),
             dial: Registers::dial,
-            checkers: || vec![Box::new(registers())],
+            checkers: || vec![Box::new(registers()), Box::new(Durability)],
             ..redis_append(
                 "redis-rw-register",
                 "transactions of SET and GET over strings",
@@ -85,7 +92,9 @@ pub fn catalog() -> Vec<Test> {
         },
         Test {
             dial: |connection, classify| redis::dial(Objects(Object::Zset), connection, classify),
-            checkers: || linearizable(Object::Zset),
+            checkers: || {
+                vec![Box::new(Linearizable::of(Object::Zset)), Box::new(ZsetSafety::default())]
+            },
             ..redis_object(
                 "redis-zset",
                 "ZADD, ZINCRBY, ZREM, ZRANGE, ZRANGEBYSCORE, DEL",
@@ -94,7 +103,7 @@ pub fn catalog() -> Vec<Test> {
         },
         Test {
             dial: |connection, classify| redis::dial(Objects(Object::List), connection, classify),
-            checkers: || linearizable(Object::List),
+            checkers: || vec![Box::new(Linearizable::of(Object::List)), Box::new(Durability)],
             ..redis_object("redis-queue", "RPUSH, LPOP, LRANGE, DEL", Object::List)
         },
         Test {
@@ -116,6 +125,26 @@ pub fn catalog() -> Vec<Test> {
                 "redis-mixed",
                 "strings, lists, sets, hashes and sorted sets under the same keys, TYPE and DEL",
                 Object::Mixed,
+            )
+        },
+        Test {
+            workload: Workload::Bank,
+            dial: Accounts::dial,
+            checkers: || vec![Box::new(bank())],
+            ..redis_append(
+                "redis-bank",
+                "transfers between sorted sets in MULTI, looks at all of them by a script",
+                standard(Shape::default()),
+            )
+        },
+        Test {
+            workload: Workload::LongFork,
+            dial: Registers::dial,
+            checkers: || vec![Box::new(LongFork), Box::new(registers())],
+            ..redis_append(
+                "redis-long-fork",
+                "SET of single keys, GET of whole groups in MULTI",
+                long_fork(),
             )
         },
     ]
@@ -145,6 +174,18 @@ fn redis_object(name: &'static str, about: &'static str, object: Object) -> Test
 /// The six standard kinds of fault.
 fn standard(shape: Shape) -> Options {
     Options { faults: FaultKind::STANDARD.to_vec(), shape, ..Options::default() }
+}
+
+/// Every key is written once, and in the end each is read through every node: few writes, many looks.
+fn long_fork() -> Options {
+    let shape = Shape { keys: 4, txn_max: 3, read_percent: 75, ..Shape::default() };
+    Options { rate: Rate::Constant(60), ..standard(shape) }
+}
+
+/// Every account begins with nothing, and may fall below it.
+fn bank() -> BankTotal {
+    let accounts = Some((1..=ACCOUNTS).collect());
+    BankTotal { accounts, total: Some(0), negative_balances: true }
 }
 
 /// What a strictly serializable store lets infer of the order of versions.

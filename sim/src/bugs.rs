@@ -174,10 +174,28 @@ pub fn row(bug: Bug) -> Row {
         Bug::NoCommitGtStartCheck => plain("invariant:commit-timestamps", YOUNG_LEADERS),
         // Lists are fenced.
         Bug::CollectionTsBeforeFence => Row { test: "redis-set", ..plain(LINEARIZABLE, HANDOVERS) },
-        Bug::TtlWallClockLocal
-        | Bug::NoKeyTerminator
-        | Bug::VoteBeforeLeaseRunsOut
-        | Bug::RetryWireWriteConflict
-        | Bug::AbortShortcircuitOnMarker => plain(STORY, &[]),
+        Bug::TtlWallClockLocal => Row {
+            test: "redis-ttl",
+            ..plain(LINEARIZABLE, &[("faults", "clock"), ("interval", "1-3")])
+        },
+        // What was answered too late to be heard is done twice.
+        Bug::RetryWireWriteConflict => Row {
+            test: "redis-counter",
+            ..plain(
+                LINEARIZABLE,
+                &[("faults", "partition,pause,latency"), ("interval", "1-3"), ("clients", "20")],
+            )
+        },
+        // Two must find the same key empty at once.
+        Bug::NoWideCollectionFence => Row {
+            test: "redis-mixed",
+            ..plain(
+                LINEARIZABLE,
+                &[("faults", "none"), ("keys", "3"), ("rate", "300"), ("clients", "20")],
+            )
+        },
+        Bug::NoKeyTerminator | Bug::VoteBeforeLeaseRunsOut | Bug::AbortShortcircuitOnMarker => {
+            plain(STORY, &[])
+        }
     }
 }

@@ -39,11 +39,12 @@ fn seen(bug: Bug) -> (Seed, &'static str) {
         Bug::AcceptStaleSnapshot => (Seed(2), "20"),
         Bug::NoCommitGtStartCheck => (Seed(2), "15"),
         Bug::CollectionTsBeforeFence => (Seed(2), "10"),
-        Bug::TtlWallClockLocal
-        | Bug::NoKeyTerminator
-        | Bug::VoteBeforeLeaseRunsOut
-        | Bug::RetryWireWriteConflict
-        | Bug::AbortShortcircuitOnMarker => unreachable!("a story shows {bug}"),
+        Bug::TtlWallClockLocal => (Seed(2), "12"),
+        Bug::NoWideCollectionFence => (Seed(1), "10"),
+        Bug::RetryWireWriteConflict => (Seed(0xb), "15"),
+        Bug::NoKeyTerminator | Bug::VoteBeforeLeaseRunsOut | Bug::AbortShortcircuitOnMarker => {
+            unreachable!("a story shows {bug}")
+        }
     }
 }
 

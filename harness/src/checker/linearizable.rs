@@ -105,8 +105,10 @@ impl Linearizable {
             Report { verdict: Verdict::Valid, wrong: 0, undecided: 0, by_zones: 0, coverage };
         let parts = objects.into_iter().flat_map(|one| parts::split(self.object, one));
         for mut one in parts {
-            if self.is_register() {
-                unread::leave_out(&mut one);
+            match self.object {
+                Object::Register | Object::CasRegister => unread::leave_out(&mut one),
+                Object::Stream => unread::leave_out_entries(&mut one),
+                _ => {}
             }
             self.judge(history, &one, &mut report);
         }
@@ -147,7 +149,10 @@ impl Linearizable {
             Object::Counter => search(&Counter, operations, &self.caps),
             Object::Set => search(&Set, operations, &self.caps),
             Object::Queue | Object::List => search(&Sequence, operations, &self.caps),
-            Object::Stream => search(&Stream, operations, &self.caps),
+            Object::Stream => {
+                let asked = operations.iter().map(|operation| operation.what);
+                search(&Stream::of(asked), operations, &self.caps)
+            }
             Object::Map => search(&Map, operations, &self.caps),
             Object::Zset => search(&Zset, operations, &self.caps),
             Object::TtlRegister => search(&TtlRegister, operations, &self.caps),

@@ -282,7 +282,7 @@ pub fn lie(kind: Shop, history: &mut History, rng: &mut ChaCha8Rng) {
                 let members = if kind == Shop::WideZset { 4 } else { 2 };
                 change(scores, (value % members, small), rng);
             }
-            Answer::Fields(_) | Answer::Done => {}
+            Answer::Fields(_) | Answer::Done | Answer::WrongType | Answer::Type(_) => {}
         },
         Op::Bank(Bank::Read { balances: Some(balances) }) => change(balances, (value, small), rng),
         Op::Registers(mops) => {

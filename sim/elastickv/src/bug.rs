@@ -103,11 +103,14 @@ pub enum Bug {
     RetryWireWriteConflict,
     /// F40, fixed by 6457c50d: a transaction whose primary says that it was rolled back is taken for cleaned up in every group.
     AbortShortcircuitOnMarker,
+    /// F50, fixed by 0ce06408 and others: who finds a key empty does not read the fences of what it might hold, so that two who
+    /// make it things of different types both commit.
+    NoWideCollectionFence,
 }
 
 impl Bug {
     /// Every bug, in the order of the table.
-    pub const ALL: [Bug; 36] = [
+    pub const ALL: [Bug; 37] = [
         Bug::StartTsFromHlcNext,
         Bug::ReadKeysNotInLog,
         Bug::ExecOnFollower,
@@ -144,6 +147,7 @@ impl Bug {
         Bug::NoCommitGtStartCheck,
         Bug::RetryWireWriteConflict,
         Bug::AbortShortcircuitOnMarker,
+        Bug::NoWideCollectionFence,
     ];
 
     /// The name on the command line.
@@ -185,6 +189,7 @@ impl Bug {
             Bug::NoCommitGtStartCheck => "no_commit_gt_start_check",
             Bug::RetryWireWriteConflict => "retry_wire_write_conflict",
             Bug::AbortShortcircuitOnMarker => "abort_shortcircuit_on_marker",
+            Bug::NoWideCollectionFence => "no_wide_collection_fence",
         }
     }
 
@@ -227,6 +232,7 @@ impl Bug {
             Bug::NoCommitGtStartCheck => "G2, a gap of the TLA+ model",
             Bug::RetryWireWriteConflict => "F15, fixed by 7c4e8a66",
             Bug::AbortShortcircuitOnMarker => "F40, fixed by 6457c50d",
+            Bug::NoWideCollectionFence => "F50, fixed by 0ce06408",
         }
     }
 }

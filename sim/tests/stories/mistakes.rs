@@ -1,5 +1,5 @@
-//! Mistakes that no workload's operations reach, each told with the bug and without: what the client is told then and must not be. The
-//! unfenced reads are told of each kind of collection; of sets, a sweep finds them, too.
+//! Mistakes each told with the bug and without: what the client is told then and must not be. Some no workload's operations reach.
+//! The unfenced reads are told of each kind of collection; of sets, a sweep finds them, too.
 
 use super::teller::{N1, N2, N3, Teller, told_to};
 use elastickv::bug::{Bug, Bugs};

@@ -2,10 +2,36 @@
 //! these writes too. After an order's write of a value that nobody saw comes another write, or nothing, or what has an
 //! unknown outcome itself and need not happen: so it may be left out. That is true as long as nobody says what was *not*
 //! there: one compare-and-set that was refused, or may have been, or one `clear` keeps all of them.
+//!
+//! So it is with what was added to a stream: an entry that no reading shows was added after all that read, or never, and what
+//! else was added after it has its place without it.
 
 use super::calls::One;
 use crate::op::{Answer, Function, Value};
 use std::collections::BTreeSet;
+
+/// Leaves out entries that no reading shows.
+pub(super) fn leave_out_entries(one: &mut One) {
+    let mut seen: BTreeSet<Value> = BTreeSet::new();
+    for operation in &one.operations {
+        match (operation.what.function, operation.what.answer) {
+            (Function::Clear, _) => return,
+            (Function::Read, Some(Answer::Scores(entries))) => {
+                seen.extend(entries.iter().map(|(value, _)| *value));
+            }
+            _ => {}
+        }
+    }
+    let matters = |place: usize| {
+        let operation = &one.operations[place];
+        match operation.what.function {
+            Function::Append(value) => operation.returned.is_some() || seen.contains(value),
+            _ => true,
+        }
+    };
+    let matter: Vec<bool> = (0..one.operations.len()).map(matters).collect();
+    one.keep(&matter);
+}
 
 /// Leaves out what may be.
 pub(super) fn leave_out(one: &mut One) {

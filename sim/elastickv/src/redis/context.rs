@@ -30,6 +30,8 @@ const FOLD_AT: usize = 32;
 pub struct Context<'a> {
     view: View<'a>,
     now_ms: u64,
+    /// Who finds a key empty keeps others from filling it.
+    fences_absence: bool,
     /// All keys were looked at.
     looked_at_all: bool,
     read_keys: BTreeSet<Bytes>,
@@ -83,6 +85,7 @@ impl<'a> Context<'a> {
         Context {
             view,
             now_ms,
+            fences_absence: true,
             looked_at_all: false,
             read_keys: BTreeSet::new(),
             writes: BTreeMap::new(),
@@ -90,6 +93,12 @@ impl<'a> Context<'a> {
             opened: BTreeMap::new(),
             expired: BTreeSet::new(),
         }
+    }
+
+    /// As upstream was before F50: that a collection is not there is not among what was read.
+    #[must_use]
+    pub fn without_fences_of_absence(self) -> Self {
+        Context { fences_absence: false, ..self }
     }
 
     /// What time it is for this transaction.
@@ -409,7 +418,12 @@ impl Context<'_> {
         }
         let mut opened = Opened::default();
         // The fence stands for all of it; without one nothing was ever there.
-        if self.read(keys::fence(kind, key)).is_some() {
+        let fence = keys::fence(kind, key);
+        let there = match self.fences_absence {
+            true => self.read(fence).is_some(),
+            false => self.peek(&fence).is_some() && self.read(fence).is_some(),
+        };
+        if there {
             let corrupt = |_| CommandError::Corrupt;
             if let Some(base) = self.peek(&keys::meta(kind, key)) {
                 opened.meta = Meta::decode(base).map_err(corrupt)?;

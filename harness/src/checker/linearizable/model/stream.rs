@@ -1,13 +1,38 @@
 //! A stream: entries in the order in which they were added, each with an id that is higher than all before it.
 //!
-//! Of an entry whose adding nobody knows the end of, a reading may show any id; elsewhere it is the one that was answered.
+//! An entry whose adding nobody knows the end of has the id that a reading shows beside its value, if that value was asked to be
+//! added once: without it such entries could stand anywhere.
 
 use super::{Asked, Model};
 use crate::op::{Answer, Function, Value};
+use std::collections::BTreeMap;
 
 /// The model.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Stream;
+#[derive(Clone, Debug, Default)]
+pub struct Stream {
+    /// The ids that readings show of values that were asked to be added once.
+    seen: BTreeMap<Value, i64>,
+}
+
+impl Stream {
+    /// Of a stream of which this was asked.
+    pub fn of<'a>(asked: impl Iterator<Item = Asked<'a>> + Clone) -> Stream {
+        let mut added: BTreeMap<Value, usize> = BTreeMap::new();
+        for asked in asked.clone() {
+            if let Function::Append(value) = asked.function {
+                *added.entry(*value).or_default() += 1;
+            }
+        }
+        let mut seen = BTreeMap::new();
+        for asked in asked {
+            if let Some(Answer::Scores(entries)) = asked.answer {
+                let once = entries.iter().filter(|(value, _)| added.get(value) == Some(&1));
+                seen.extend(once.copied());
+            }
+        }
+        Stream { seen }
+    }
+}
 
 /// A value with the id that it was answered.
 type Entry = (Value, Option<i64>);
@@ -29,7 +54,7 @@ impl Model<Asked<'_>> for Stream {
             Function::Append(value) => {
                 let id = match asked.answer {
                     Some(Answer::Number(id)) => Some(*id),
-                    _ => None,
+                    _ => self.seen.get(value).copied(),
                 };
                 let last = state.iter().rev().find_map(|(_, id)| *id);
                 let rises = id.zip(last).is_none_or(|(id, last)| id > last);

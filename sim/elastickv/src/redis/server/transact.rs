@@ -181,7 +181,11 @@ impl<E: Env> Server<E> {
             Part { group, store: &fsm.store, prepared: Some(fsm.prepared()), ts }
         });
         let view = View::of(parts.collect(), &routes);
-        work(Context::on(view, self.0.env.wall_ms()))
+        let context = Context::on(view, self.0.env.wall_ms());
+        work(match self.0.options.bugs.has(Bug::NoWideCollectionFence) {
+            true => context.without_fences_of_absence(),
+            false => context,
+        })
     }
 
     /// `redisReadFencedTimestamp`'s fences: this node leads these groups, and all that was acknowledged is applied.
