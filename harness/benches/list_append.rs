@@ -1,0 +1,172 @@
+//! What the list-append checker costs, in seconds of CPU and bytes: `cargo bench -p harness --bench list_append`.
+//!
+//! A valid history of transactions of 1 to 4 micro-operations over few hot keys is made in memory and judged against
+//! strict serializability, with every anomaly looked for; making it is not counted. Each figure is from a process of its
+//! own, since the kernel's high-water mark of memory (`VmHWM`) never falls. CPU seconds are the kernel's
+//! (`/proc/self/schedstat`), since a wall clock says little on a busy machine.
+
+use harness::checker::list_append::analyse;
+use harness::checker::transactional::{Model, Report};
+use harness::history::{Event, History, Kind, Process};
+use harness::op::{Key, Mop, Op, Value};
+use harness::seed::{Draw, Seed, Stream};
+use std::process::Command;
+use std::time::Duration;
+
+/// What a process of its own is asked for.
+const ONE: &str = "--one";
+
+fn main() {
+    let words: Vec<String> = std::env::args().collect();
+    if let Some(at) = words.iter().position(|word| word == ONE) {
+        return one(&words[at + 1..]);
+    }
+    let program = std::env::current_exe().expect("a bench knows where it is");
+    for transactions in ["100000", "1000000"] {
+        let status = Command::new(&program).args([ONE, "events", transactions]).status();
+        assert!(status.is_ok_and(|status| status.success()), "{transactions} transactions");
+    }
+}
+
+fn one(words: &[String]) {
+    let [source, transactions] = words else { panic!("a source and a number of transactions") };
+    let shape = Shape { transactions: transactions.parse().expect("a number"), ..Shape::default() };
+    let mut history = History::default();
+    Generator::new(&shape).run(|event| {
+        history.push(event);
+    });
+    told(source, &shape, || analyse(&history, Model::STRICT_SERIALIZABLE));
+}
+
+fn told(what: &str, shape: &Shape, judge: impl FnOnce() -> Report) {
+    let (before, resident) = (cpu_seconds(), memory("VmRSS:"));
+    let report = judge();
+    let seconds = cpu_seconds() - before;
+    let count = shape.transactions as f64;
+    println!(
+        "{} transactions from {what}: {:?} in {seconds:.3} s, {:.2} million a CPU-second, peak {:.0} MB ({:.0} bytes a \
+         transaction, of which {:.0} are the history)",
+        shape.transactions,
+        report.valid,
+        count / seconds / 1e6,
+        memory("VmHWM:") / 1e6,
+        memory("VmHWM:") / count,
+        resident / count,
+    );
+}
+
+/// Seconds of CPU that this process has used.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let nanoseconds = stat.split_whitespace().next().and_then(|first| first.parse::<u64>().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or_default()).as_secs_f64()
+}
+
+/// Bytes, as `/proc/self/status` has them in kilobytes.
+fn memory(name: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).unwrap_or_default()
+        * 1024.0
+}
+
+/// What a history is like.
+struct Shape {
+    transactions: usize,
+    processes: usize,
+    /// Keys in use at a time, each used twice as often as the one before.
+    keys: usize,
+    /// After so many appends a fresh key takes a key's place.
+    appends: u64,
+}
+
+impl Default for Shape {
+    fn default() -> Shape {
+        Shape { transactions: 0, processes: 15, keys: 10, appends: 64 }
+    }
+}
+
+/// A transaction between its invocation and its completion.
+struct Open {
+    mops: Vec<Mop>,
+    happened: bool,
+}
+
+/// Makes a history that is valid by construction: every transaction takes effect at some moment while it is open.
+struct Generator<'s> {
+    shape: &'s Shape,
+    rng: rand_chacha::ChaCha8Rng,
+    active: Vec<(Key, u64)>,
+    fresh: Key,
+    lists: std::collections::BTreeMap<Key, Vec<Value>>,
+}
+
+impl Generator<'_> {
+    fn new(shape: &Shape) -> Generator<'_> {
+        Generator {
+            shape,
+            rng: Seed(7).stream(Stream::Workload),
+            active: (0..shape.keys as Key).map(|key| (key, 0)).collect(),
+            fresh: shape.keys as Key,
+            lists: Default::default(),
+        }
+    }
+
+    fn run(mut self, mut event: impl FnMut(Event)) {
+        let mut open: Vec<Option<Open>> = (0..self.shape.processes).map(|_| None).collect();
+        let (mut asked, mut done, mut time) = (0, 0, 0);
+        while done < self.shape.transactions {
+            let process = self.rng.range(0, self.shape.processes as u64) as usize;
+            time += self.rng.range(1_000, 2_000);
+            let (kind, mops) = match open[process].take() {
+                None if asked == self.shape.transactions => continue,
+                None => {
+                    asked += 1;
+                    let mops = self.transaction();
+                    open[process] = Some(Open { mops: mops.clone(), happened: false });
+                    (Kind::Invoke, mops)
+                }
+                Some(Open { mut mops, happened: false }) => {
+                    mops.iter_mut().for_each(|mop| self.happen(mop));
+                    open[process] = Some(Open { mops, happened: true });
+                    continue;
+                }
+                Some(Open { mops, .. }) => {
+                    done += 1;
+                    (Kind::Ok, mops)
+                }
+            };
+            let (time, process) = (Duration::from_nanos(time), Process::Client(process as u32));
+            event(Event { time, process, kind, op: Op::Txn(mops), node: None, error: None });
+        }
+    }
+
+    fn transaction(&mut self) -> Vec<Mop> {
+        (0..self.rng.range(1, 5)).map(|_| self.mop()).collect()
+    }
+
+    fn mop(&mut self) -> Mop {
+        let slot = self.rng.range(1, 1 << self.shape.keys).ilog2() as usize;
+        let (key, appended) = &mut self.active[slot];
+        let key = *key;
+        if self.rng.chance(0.5) {
+            return Mop::Read { key, values: None };
+        }
+        *appended += 1;
+        let value = *appended;
+        if value == self.shape.appends {
+            self.active[slot] = (self.fresh, 0);
+            self.fresh += 1;
+        }
+        Mop::Append { key, value }
+    }
+
+    fn happen(&mut self, mop: &mut Mop) {
+        match mop {
+            Mop::Append { key, value } => self.lists.entry(*key).or_default().push(*value),
+            Mop::Read { key, values } => {
+                *values = Some(self.lists.get(key).cloned().unwrap_or_default());
+            }
+        }
+    }
+}
