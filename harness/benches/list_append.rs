@@ -5,11 +5,13 @@
 //! own, since the kernel's high-water mark of memory (`VmHWM`) never falls. CPU seconds are the kernel's
 //! (`/proc/self/schedstat`), since a wall clock says little on a busy machine.
 
-use harness::checker::list_append::analyse;
+use harness::checker::list_append::{analyse, analyse_columns};
 use harness::checker::transactional::{Model, Report};
+use harness::columns::{Columns, Moment, MopRef, Outcome, Txn};
 use harness::history::{Event, History, Kind, Process};
 use harness::op::{Key, Mop, Op, Value};
 use harness::seed::{Draw, Seed, Stream};
+use std::collections::{BTreeMap, VecDeque};
 use std::process::Command;
 use std::time::Duration;
 
@@ -22,20 +24,56 @@ fn main() {
         return one(&words[at + 1..]);
     }
     let program = std::env::current_exe().expect("a bench knows where it is");
-    for transactions in ["100000", "1000000"] {
-        let status = Command::new(&program).args([ONE, "events", transactions]).status();
+    for (source, transactions) in [
+        ("events", "100000"),
+        ("events", "1000000"),
+        ("columns", "100000"),
+        ("columns", "1000000"),
+        ("columns", "10000000"),
+    ] {
+        let status = Command::new(&program).args([ONE, source, transactions, "1"]).status();
         assert!(status.is_ok_and(|status| status.success()), "{transactions} transactions");
     }
 }
 
 fn one(words: &[String]) {
-    let [source, transactions] = words else { panic!("a source and a number of transactions") };
+    let [source, transactions, jobs] = words else {
+        panic!("a source, a size and a number of jobs")
+    };
     let shape = Shape { transactions: transactions.parse().expect("a number"), ..Shape::default() };
-    let mut history = History::default();
-    Generator::new(&shape).run(|event| {
-        history.push(event);
+    let jobs: usize = jobs.parse().expect("a number");
+    if source == "events" {
+        let mut history = History::default();
+        Generator::new(&shape).run(|event| {
+            history.push(event);
+        });
+        return told("events", &shape, || analyse(&history, Model::STRICT_SERIALIZABLE));
+    }
+    let columns = columns(&shape);
+    let what = format!("columns, {jobs} jobs");
+    told(&what, &shape, || analyse_columns(&columns, Model::STRICT_SERIALIZABLE.prohibits(), jobs));
+}
+
+/// The history as columns, without the events ever being there together.
+fn columns(shape: &Shape) -> Columns {
+    let mut columns = Columns::default();
+    let mut open: Vec<Option<Moment>> = vec![None; shape.processes];
+    let mut position = 0;
+    Generator::new(shape).run(|event| {
+        let time = event.time.as_nanos() as u64;
+        let moment = Moment { event: position, time };
+        position += 1;
+        let Process::Client(process) = event.process else { return };
+        if event.kind == Kind::Invoke {
+            open[process as usize] = Some(moment);
+            return;
+        }
+        let (outcome, invoked) = (Outcome::Ok, open[process as usize].take());
+        let txn = Txn { process, outcome, ended: moment, invoked, node: None };
+        let mops = event.op.mops().iter().map(MopRef::from);
+        columns.push(txn, mops).expect("transactions come in the order of their completions");
     });
-    told(source, &shape, || analyse(&history, Model::STRICT_SERIALIZABLE));
+    columns
 }
 
 fn told(what: &str, shape: &Shape, judge: impl FnOnce() -> Report) {
@@ -98,7 +136,9 @@ struct Generator<'s> {
     rng: rand_chacha::ChaCha8Rng,
     active: Vec<(Key, u64)>,
     fresh: Key,
-    lists: std::collections::BTreeMap<Key, Vec<Value>>,
+    lists: BTreeMap<Key, Vec<Value>>,
+    /// Keys that are full, until no open transaction can touch them.
+    retired: VecDeque<Key>,
 }
 
 impl Generator<'_> {
@@ -108,7 +148,8 @@ impl Generator<'_> {
             rng: Seed(7).stream(Stream::Workload),
             active: (0..shape.keys as Key).map(|key| (key, 0)).collect(),
             fresh: shape.keys as Key,
-            lists: Default::default(),
+            lists: BTreeMap::new(),
+            retired: VecDeque::new(),
         }
     }
 
@@ -157,6 +198,10 @@ impl Generator<'_> {
         if value == self.shape.appends {
             self.active[slot] = (self.fresh, 0);
             self.fresh += 1;
+            self.retired.push_back(key);
+            if self.retired.len() > 4 * self.shape.processes {
+                self.retired.pop_front().and_then(|key| self.lists.remove(&key));
+            }
         }
         Mop::Append { key, value }
     }

@@ -24,6 +24,7 @@ pub mod cli;
 pub mod client;
 pub mod cluster;
 pub mod codec;
+pub mod columns;
 pub mod contract;
 pub mod counts;
 pub mod coverage;

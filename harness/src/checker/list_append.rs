@@ -17,17 +17,21 @@
 mod dependencies;
 mod direct;
 mod evidence;
+mod keys;
+mod plain;
+mod replay;
+mod slots;
+mod touches;
 mod versions;
 mod words;
 
-use super::transactional::columns::{Columns, NONE, Outcome};
-use super::transactional::{
-    AnomalySet, Coverage, Found, Model, Report, coverage, cycles, order, prohibited,
-};
+use super::transactional::{AnomalySet, Found, Model, Report, coverage, cycles, order, prohibited};
 use super::{Checker, Verdict};
+use crate::columns::Columns;
 use crate::history::History;
-use crate::op::Mop;
-use versions::Versions;
+use replay::Taken;
+use slots::Slots;
+use touches::Touches;
 use words::ListWords;
 
 /// The name that anomalies carry in `found_by`.
@@ -61,32 +65,38 @@ pub fn analyse(history: &History, model: Model) -> Report {
 /// Checks a history against a set of anomalies of the caller's choice. Real time counts if one of them is a
 /// `-realtime` type; else the order within processes, if one is a `-process` type.
 pub fn analyse_prohibiting(history: &History, prohibited: AnomalySet) -> Report {
-    let columns: Columns<Mop> = match Columns::new(history) {
-        Ok(columns) => columns,
-        Err(reason) => return Report::unknown(reason),
-    };
-    let versions = match Versions::new(&columns) {
-        Ok(versions) => versions,
-        Err(reason) => return Report::unknown(reason),
-    };
-    let dependencies = dependencies::infer(&columns, &versions, order(prohibited));
-    let found = Found {
-        direct: direct::find(&columns, &versions),
-        cycles: cycles::find(&dependencies.graph, columns.txns.len()),
-        is_empty: dependencies.is_empty,
-        coverage: observed(&columns, &versions),
-        notes: Vec::new(),
-        doubt: None,
-    };
-    found.report(NAME, prohibited, &ListWords { columns: &columns, versions: &versions })
+    match Columns::of(history) {
+        Ok(columns) => analyse_columns(&columns, prohibited, 1),
+        Err(reason) => Report::unknown(reason),
+    }
 }
 
-fn observed(columns: &Columns<Mop>, versions: &Versions) -> Coverage {
-    let mut coverage = coverage(columns);
-    for append in &versions.appends {
-        let happened = columns.txns[append.txn as usize].outcome != Outcome::Fail;
-        coverage.written += usize::from(happened);
-        coverage.observed += usize::from(happened && append.position != NONE);
-    }
-    coverage
+/// The same for a history that is kept as columns, by so many threads. What is found does not depend on their number; a
+/// simulated run must not be going on in this thread if there are several.
+pub fn analyse_columns(columns: &Columns, prohibited: AnomalySet, jobs: usize) -> Report {
+    judge(columns, prohibited, jobs).unwrap_or_else(Report::unknown)
+}
+
+fn judge(columns: &Columns, prohibited: AnomalySet, jobs: usize) -> Result<Report, String> {
+    let all = Touches::new(columns);
+    let outcomes = (0..columns.len()).map(|txn| columns.outcome(txn));
+    let mut coverage = coverage(all.rows(), outcomes);
+    let mut slots = Slots::new(&all);
+    let looked = keys::look(&all, slots.as_mut(), jobs)?;
+    coverage.written = looked.appends.written;
+    coverage.observed = looked.appends.observed;
+    let order = order(prohibited);
+    let slots = slots.filter(|_| looked.all_plain);
+    let taken = slots.map(|mut slots| replay::take(&all, &mut slots, order));
+    let (cycles, is_empty) = match taken {
+        Some(Taken { complete: true, .. }) => (Vec::new(), dependencies::is_empty(&all, order)?),
+        incomplete => {
+            let taken = incomplete.map_or(Vec::new(), |taken| taken.taken);
+            let dependencies = dependencies::infer(&all, &taken, order)?;
+            (cycles::find(&dependencies.graph, columns.len()), dependencies.is_empty)
+        }
+    };
+    let direct = looked.findings.sorted(&all);
+    let found = Found { direct, cycles, is_empty, coverage, notes: Vec::new(), doubt: None };
+    Ok(found.report(NAME, prohibited, &ListWords::new(&all)))
 }

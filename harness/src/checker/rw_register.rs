@@ -114,7 +114,8 @@ pub fn analyse_prohibiting(
 }
 
 fn observed(columns: &Columns<RegisterMop>, versions: &Versions) -> Coverage {
-    let mut coverage = coverage(columns);
+    let outcomes = columns.txns.iter().map(|txn| txn.outcome);
+    let mut coverage = coverage(columns.keys.len(), outcomes);
     for (touch, version) in columns.touches.iter().zip(&versions.of_touch) {
         let written = matches!(touch.mop, RegisterMop::Write { .. });
         if written && columns.txn(touch).outcome != Outcome::Fail && *version != NONE {

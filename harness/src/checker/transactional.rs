@@ -26,7 +26,7 @@ pub use anomaly::{AnomalySet, AnomalyType};
 pub use model::{Model, UnknownModel};
 
 use super::{Anomaly, Verdict};
-use columns::{Columns, MicroOp, Outcome};
+use crate::columns::Outcome;
 use cycles::Cycle;
 use dependencies::Order;
 use std::collections::BTreeMap;
@@ -143,10 +143,10 @@ pub(super) fn order(prohibited: AnomalySet) -> Order {
 }
 
 /// How the transactions ended, and how many keys they touched.
-pub(super) fn coverage<M: MicroOp>(columns: &Columns<M>) -> Coverage {
-    let mut coverage = Coverage { keys: columns.keys.len(), ..Coverage::default() };
-    for txn in &columns.txns {
-        match txn.outcome {
+pub(super) fn coverage(keys: usize, outcomes: impl Iterator<Item = Outcome>) -> Coverage {
+    let mut coverage = Coverage { keys, ..Coverage::default() };
+    for outcome in outcomes {
+        match outcome {
             Outcome::Ok => coverage.ok += 1,
             Outcome::Fail => coverage.failed += 1,
             Outcome::Info | Outcome::Open => coverage.unknown += 1,
@@ -176,7 +176,7 @@ pub(super) struct Found<F> {
 
 impl<F: Finding> Found<F> {
     /// Judges it. `found_by` is the checker's name.
-    pub fn report<'h, W: Words<'h, Finding = F>>(
+    pub fn report<W: Words<Finding = F>>(
         self,
         found_by: &'static str,
         prohibited: AnomalySet,

@@ -4,111 +4,121 @@
 //! Transactions of unknown outcome take part; one that nothing can follow (it appended nothing that was seen,
 //! and read nothing) closes no cycle.
 
-use super::versions::{Seen, Versions, read_values};
-use crate::checker::transactional::columns::{Columns, NONE, Outcome};
+use super::touches::Touches;
+use super::versions::{Seen, Versions};
 use crate::checker::transactional::dependencies::{Builder, Dependencies, Order};
 use crate::checker::transactional::graph::Edge;
-use crate::op::Mop;
+use crate::columns::{NONE, Outcome};
 
-/// All dependencies of a history.
-pub(super) fn infer(columns: &Columns<Mop>, versions: &Versions, order: Order) -> Dependencies {
-    let builder = Builder::new(columns, followed(columns, versions));
-    let mut lists = Lists { columns, versions, builder };
-    for row in 0..columns.keys.len() {
-        lists.appends(row);
-        lists.reads(row);
+/// The dependencies of a history but for those with transactions that lie on no cycle. The error is what makes it
+/// impossible to order its versions.
+pub(super) fn infer(
+    all: &Touches,
+    on_no_cycle: &[bool],
+    order: Order,
+) -> Result<Dependencies, String> {
+    let mut followed = followed(all)?;
+    followed.iter_mut().zip(on_no_cycle).for_each(|(followed, taken)| *followed &= !taken);
+    let mut lists = Lists { all, builder: Builder::new(all, followed) };
+    for row in 0..all.rows() {
+        let versions = Versions::new(all, row)?;
+        lists.appends(&versions);
+        lists.reads(&versions);
     }
-    lists.builder.finish(order)
+    Ok(lists.builder.finish(order))
+}
+
+/// Whether no transaction depends on another.
+pub(super) fn is_empty(all: &Touches, order: Order) -> Result<bool, String> {
+    let mut lists = Lists { all, builder: Builder::new(all, vec![false; all.columns.len()]) };
+    for row in 0..all.rows() {
+        let versions = Versions::new(all, row)?;
+        lists.appends(&versions);
+        lists.reads(&versions);
+        if !lists.builder.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(lists.builder.finish(order).is_empty)
 }
 
 /// The transactions that something may come after.
-fn followed(columns: &Columns<Mop>, versions: &Versions) -> Vec<bool> {
-    let mut followed: Vec<bool> =
-        columns.txns.iter().map(|txn| txn.outcome == Outcome::Ok).collect();
-    for (row, key) in versions.keys.iter().enumerate() {
-        for writer in key.writers.iter().filter(|writer| **writer != NONE) {
-            followed[versions.appends[*writer as usize].txn as usize] = true;
-        }
-        for i in columns.touches_of(row) {
-            let touch = &columns.touches[i];
-            if versions.seen[i] == Seen::Nothing {
+fn followed(all: &Touches) -> Result<Vec<bool>, String> {
+    let succeeded = |txn| all.columns.outcome(txn) == Outcome::Ok;
+    let mut followed: Vec<bool> = (0..all.columns.len()).map(succeeded).collect();
+    for row in 0..all.rows() {
+        let versions = Versions::new(all, row)?;
+        let writers = (0..versions.writers.len()).filter_map(|at| versions.writer(at));
+        writers.for_each(|writer| followed[writer as usize] = true);
+        for (touch, seen) in versions.touches.iter().zip(&versions.seen) {
+            if *seen == Seen::Nothing {
                 continue;
             }
             followed[touch.txn as usize] = true;
-            if versions.seen[i] == Seen::Off
-                && let Some(last) = read_values(touch.mop).and_then(<[_]>::last)
-                && let Some(append) = versions.append_of(columns, row, *last)
+            if *seen == Seen::Off
+                && let Some(last) = all.values(row, *touch).and_then(<[_]>::last)
+                && let Some(append) = versions.append_of(all, *last)
             {
                 followed[append.txn as usize] = true;
             }
         }
     }
-    followed
+    Ok(followed)
 }
 
-struct Lists<'a, 'h> {
-    columns: &'a Columns<'h, Mop>,
-    versions: &'a Versions<'h>,
-    builder: Builder<'a, 'h, Mop>,
+struct Lists<'a, 'c> {
+    all: &'a Touches<'c>,
+    builder: Builder<'a, Touches<'c>>,
 }
 
 impl Lists<'_, '_> {
-    /// The transaction that appended an element of the order, by position.
-    fn writer(&self, row: usize, position: usize) -> Option<u32> {
-        let writer = *self.versions.keys[row].writers.get(position)?;
-        (writer != NONE).then(|| self.versions.appends[writer as usize].txn)
-    }
-
-    fn appends(&mut self, row: usize) {
-        let length = self.versions.keys[row].order.len();
-        for append in self.versions.appends_of(row) {
-            let before = if append.position == NONE { length } else { append.position as usize };
-            if let Some(writer) = before.checked_sub(1).and_then(|last| self.writer(row, last)) {
+    fn appends(&mut self, versions: &Versions) {
+        for append in &versions.appends {
+            let unseen = append.position == NONE;
+            let before = if unseen { versions.order.len() } else { append.position as usize };
+            if let Some(writer) = before.checked_sub(1).and_then(|last| versions.writer(last)) {
                 self.builder.edge(writer, append.txn, Edge::Ww);
             }
         }
     }
 
-    fn reads(&mut self, row: usize) {
-        let length = self.versions.keys[row].order.len();
+    fn reads(&mut self, versions: &Versions) {
         let mut readers_of_last = Vec::new();
-        for i in self.columns.touches_of(row) {
-            let touch = self.columns.touches[i];
-            let seen = self.versions.seen[i];
-            if seen == Seen::Nothing || self.columns.txn(&touch).outcome == Outcome::Fail {
+        for (i, touch) in versions.touches.iter().enumerate() {
+            if versions.seen[i] == Seen::Nothing || touch.outcome() == Outcome::Fail {
                 continue;
             }
-            let last = self.versions.last_seen(row, &touch, seen);
+            let last = versions.last_seen(self.all, i);
             let writer = match last {
-                Some(last) => last.and_then(|last| self.writer(row, last)),
-                None => self.writer_of_unordered(row, touch.mop),
+                Some(last) => last.and_then(|last| versions.writer(last)),
+                None => self.writer_of_unordered(versions, i),
             };
             if let Some(writer) = writer {
                 self.builder.edge(writer, touch.txn, Edge::Wr);
             }
             let Some(last) = last else { continue };
             let next = last.map_or(0, |last| last + 1);
-            if next < length {
-                if let Some(writer) = self.writer(row, next) {
+            if next < versions.order.len() {
+                if let Some(writer) = versions.writer(next) {
                     self.builder.edge(touch.txn, writer, Edge::Rw);
                 }
             } else {
                 readers_of_last.push(touch.txn);
             }
         }
-        self.unseen(row, readers_of_last);
+        self.unseen(versions, readers_of_last);
     }
 
     /// Each reader of the last version comes before every append that nobody saw.
-    fn unseen(&mut self, row: usize, readers: Vec<u32>) {
-        let unseen = self.versions.appends_of(row).iter().filter(|append| append.position == NONE);
+    fn unseen(&mut self, versions: &Versions, readers: Vec<u32>) {
+        let unseen = versions.appends.iter().filter(|append| append.position == NONE);
         let writers = unseen.map(|append| append.txn).collect();
         self.builder.overwritten(readers, writers);
     }
 
     /// Who appended the last element of a read that the version order does not hold.
-    fn writer_of_unordered(&self, row: usize, mop: &Mop) -> Option<u32> {
-        let last = read_values(mop)?.last()?;
-        self.versions.append_of(self.columns, row, *last).map(|append| append.txn)
+    fn writer_of_unordered(&self, versions: &Versions, touch: usize) -> Option<u32> {
+        let last = self.all.values(versions.row, versions.touches[touch])?.last()?;
+        versions.append_of(self.all, *last).map(|append| append.txn)
     }
 }

@@ -1,23 +1,13 @@
-//! Version orders: for each key, in which order its elements were appended, as its longest read shows.
+//! The version order of a key: in which order its elements were appended, as its longest read shows.
 //!
 //! Elements that no longest read holds are *unseen*: they come after the last seen one, in no order among
 //! themselves. A key never read but appended to once has that append for its order, as in Elle. Of two
 //! different longest reads of equal length the first in the history counts (Elle leaves it to hash order).
 
-use crate::checker::transactional::columns::{Columns, MicroOp, NONE, Outcome, Touch};
-use crate::op::{Key, Mop, Op, Value};
+use super::touches::{Touch, Touches};
+use crate::columns::{NONE, Outcome};
+use crate::op::Value;
 use std::borrow::Cow;
-use std::ops::Range;
-
-impl MicroOp for Mop {
-    fn all(op: &Op) -> &[Mop] {
-        op.mops()
-    }
-
-    fn key(&self) -> Key {
-        Mop::key(self)
-    }
-}
 
 /// An append.
 #[derive(Clone, Copy, Debug)]
@@ -45,185 +35,105 @@ pub(super) enum Seen {
 
 /// One key.
 #[derive(Debug)]
-pub(super) struct KeyVersions<'h> {
+pub(super) struct Versions<'c> {
+    pub row: usize,
+    /// Its touches.
+    pub touches: &'c [Touch],
     /// The longest read, empty if there is none.
-    pub longest: &'h [Value],
+    pub longest: &'c [Value],
     /// The touch that read it.
     pub witness: Option<usize>,
     /// The elements in the order of their appends, each once.
-    pub order: Cow<'h, [Value]>,
+    pub order: Cow<'c, [Value]>,
     /// Position of the second of two equal elements in the longest read.
     pub repeats_at: Option<usize>,
     /// Whether every read is a prefix of the longest.
     pub agreed: bool,
-    appends: Range<usize>,
-    /// For each element of the order its append in [`Versions::appends`], or [`NONE`].
-    pub writers: Vec<u32>,
-}
-
-/// All keys.
-#[derive(Debug)]
-pub(super) struct Versions<'h> {
-    /// By row of the columns.
-    pub keys: Vec<KeyVersions<'h>>,
-    /// By row, then by value, then by transaction.
+    /// By value, then by transaction.
     pub appends: Vec<Append>,
+    /// For each element of the order its append, or [`NONE`].
+    pub writers: Vec<u32>,
     /// For each touch what it shows.
     pub seen: Vec<Seen>,
 }
 
-impl<'h> Versions<'h> {
-    /// Orders the versions of every key. The error is what makes it impossible, in one sentence.
-    pub fn new(columns: &Columns<'h, Mop>) -> Result<Versions<'h>, String> {
-        let mut versions = Versions {
-            keys: Vec::with_capacity(columns.keys.len()),
-            appends: Vec::with_capacity(columns.touches.len()),
-            seen: vec![Seen::Nothing; columns.touches.len()],
+impl<'c> Versions<'c> {
+    /// Orders the versions of a key. The error is what makes it impossible, in one sentence.
+    pub fn new(all: &'c Touches<'_>, row: usize) -> Result<Versions<'c>, String> {
+        let touches = all.of(row);
+        let appends = appends(all, row);
+        refuse_double_appends(all, row, &appends)?;
+        let (witness, longest) = longest_read(all, row);
+        let repeats_at = first_repeat(longest);
+        let order: Cow<[Value]> = match repeats_at {
+            None if longest.is_empty() => Cow::Owned(only_append(all, &appends)),
+            None => Cow::Borrowed(longest),
+            Some(_) => Cow::Owned(distinct(longest)),
         };
-        for row in 0..columns.keys.len() {
-            let appends = versions.collect_appends(columns, row);
-            versions.refuse_double_appends(columns, row, appends.clone())?;
-            let key = versions.order(columns, row, appends);
-            versions.keys.push(key);
-        }
+        let (seen, agreed) = compare_reads(all, row, longest);
+        let writers = Vec::with_capacity(order.len());
+        let mut versions = Versions {
+            row,
+            touches,
+            longest,
+            witness,
+            order,
+            repeats_at,
+            agreed,
+            appends,
+            writers,
+            seen,
+        };
+        versions.place(all);
         Ok(versions)
     }
 
-    /// The appends of a row, by value.
-    pub fn appends_of(&self, row: usize) -> &[Append] {
-        &self.appends[self.keys[row].appends.clone()]
+    /// The append of a value: of several (only bare completions can have them) the last that did not fail.
+    pub fn append_of(&self, all: &Touches, value: Value) -> Option<&Append> {
+        self.find(all, value).map(|i| &self.appends[i])
     }
 
-    /// The append of a value to a row: of several (only bare completions can have them) the last that did
-    /// not fail.
-    pub fn append_of(&self, columns: &Columns<Mop>, row: usize, value: Value) -> Option<&Append> {
-        self.find(columns, self.keys[row].appends.clone(), value).map(|i| &self.appends[i])
+    /// The transaction that appended an element of the order, by position.
+    pub fn writer(&self, position: usize) -> Option<u32> {
+        let writer = *self.writers.get(position)?;
+        (writer != NONE).then(|| self.appends[writer as usize].txn)
     }
 
     /// The position in the version order of the last element that a touch shows: `None` if that is not in
     /// the order, `Some(None)` for the initial state.
-    pub fn last_seen(&self, row: usize, touch: &Touch<Mop>, seen: Seen) -> Option<Option<usize>> {
-        let key = &self.keys[row];
-        match seen {
+    pub fn last_seen(&self, all: &Touches, touch: usize) -> Option<Option<usize>> {
+        match self.seen[touch] {
             Seen::Nothing => None,
             Seen::Initial => Some(None),
-            Seen::Prefix(length) if key.repeats_at.is_none() => Some(Some(length as usize - 1)),
+            Seen::Prefix(length) if self.repeats_at.is_none() => Some(Some(length as usize - 1)),
             Seen::Prefix(_) | Seen::Off => {
-                let last = read_values(touch.mop)?.last()?;
-                key.order.iter().position(|value| value == last).map(Some)
+                let last = all.values(self.row, self.touches[touch])?.last()?;
+                self.order.iter().position(|value| value == last).map(Some)
             }
         }
     }
 
-    fn collect_appends(&mut self, columns: &Columns<Mop>, row: usize) -> Range<usize> {
-        let from = self.appends.len();
-        for touch in &columns.touches[columns.touches_of(row)] {
-            if let Mop::Append { value, .. } = touch.mop {
-                let (txn, index) = (touch.txn, touch.index);
-                self.appends.push(Append { value: *value, txn, index, position: NONE });
-            }
-        }
-        self.appends[from..]
-            .sort_unstable_by_key(|append| (append.value, append.txn, append.index));
-        from..self.appends.len()
-    }
-
-    fn refuse_double_appends(
-        &self,
-        columns: &Columns<Mop>,
-        row: usize,
-        appends: Range<usize>,
-    ) -> Result<(), String> {
-        for pair in self.appends[appends].windows(2) {
-            let invoked = |append: &Append| columns.txns[append.txn as usize].invoked;
-            if pair[0].value != pair[1].value {
-                continue;
-            }
-            if let (Some(first), Some(second)) = (invoked(&pair[0]), invoked(&pair[1])) {
-                return Err(format!(
-                    "value {} is appended to key {} by events {first} and {second}: \
-                     an element must be unique within its key",
-                    pair[0].value, columns.keys[row]
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn find(&self, columns: &Columns<Mop>, range: Range<usize>, value: Value) -> Option<usize> {
-        let appends = &self.appends[range.clone()];
-        let from = appends.partition_point(|append| append.value < value);
-        let same = appends[from..].iter().take_while(|append| append.value == value).count();
-        let failed = |i: &usize| columns.txns[appends[*i].txn as usize].outcome == Outcome::Fail;
+    fn find(&self, all: &Touches, value: Value) -> Option<usize> {
+        let from = self.appends.partition_point(|append| append.value < value);
+        let same = self.appends[from..].iter().take_while(|append| append.value == value).count();
+        let failed = |i: &usize| outcome(all, &self.appends[*i]) == Outcome::Fail;
         let equal = from..from + same;
-        let best = equal.clone().rev().find(|i| !failed(i)).or(equal.last());
-        best.map(|i| range.start + i)
+        equal.clone().rev().find(|i| !failed(i)).or(equal.last())
     }
 
-    fn order(
-        &mut self,
-        columns: &Columns<'h, Mop>,
-        row: usize,
-        appends: Range<usize>,
-    ) -> KeyVersions<'h> {
-        let (witness, longest) = longest_read(columns, row);
-        let agreed = self.compare_reads(columns, row, longest);
-        let repeats_at = first_repeat(longest);
-        let order: Cow<'h, [Value]> = match repeats_at {
-            None if longest.is_empty() => Cow::Owned(self.only_append(columns, appends.clone())),
-            None => Cow::Borrowed(longest),
-            Some(_) => Cow::Owned(distinct(longest)),
-        };
-        let mut writers = Vec::with_capacity(order.len());
-        for (position, value) in order.iter().enumerate() {
-            let writer = self.find(columns, appends.clone(), *value);
-            writers.push(writer.map_or(NONE, |i| i as u32));
+    /// Notes who appended each element of the order, and where each append stands.
+    fn place(&mut self, all: &Touches) {
+        for position in 0..self.order.len() {
+            let value = self.order[position];
+            let writer = self.find(all, value);
+            self.writers.push(writer.map_or(NONE, |i| i as u32));
             let Some(writer) = writer else { continue };
             // Equal values (of bare completions) stand at one position.
-            let equal = self.appends[appends.start..=writer].iter_mut().rev();
-            for append in equal.take_while(|append| append.value == *value) {
+            let equal = self.appends[..=writer].iter_mut().rev();
+            for append in equal.take_while(|append| append.value == value) {
                 append.position = position as u32;
             }
         }
-        KeyVersions { longest, witness, order, repeats_at, agreed, appends, writers }
-    }
-
-    /// Notes what every read shows, and whether all agree.
-    fn compare_reads(&mut self, columns: &Columns<Mop>, row: usize, longest: &[Value]) -> bool {
-        let mut agreed = true;
-        for i in columns.touches_of(row) {
-            let touch = &columns.touches[i];
-            let outcome = columns.txn(touch).outcome;
-            let Mop::Read { values, .. } = touch.mop else { continue };
-            self.seen[i] = match values.as_deref() {
-                _ if outcome == Outcome::Open => Seen::Nothing,
-                None if outcome != Outcome::Ok => Seen::Nothing,
-                None | Some([]) => Seen::Initial,
-                Some(values) if longest.starts_with(values) => Seen::Prefix(values.len() as u32),
-                Some(_) => Seen::Off,
-            };
-            agreed &= self.seen[i] != Seen::Off || outcome == Outcome::Fail;
-        }
-        agreed
-    }
-
-    /// What a key that nobody read holds: its only append, if there is one that may have happened.
-    fn only_append(&self, columns: &Columns<Mop>, appends: Range<usize>) -> Vec<Value> {
-        let outcome = |append: &&Append| columns.txns[append.txn as usize].outcome;
-        let mut possible =
-            self.appends[appends].iter().filter(|append| outcome(append) != Outcome::Fail);
-        match (possible.next(), possible.next()) {
-            (Some(only), None) if counts(outcome(&only)) => vec![only.value],
-            _ => Vec::new(),
-        }
-    }
-}
-
-/// The list that a micro-operation read.
-pub(super) fn read_values(mop: &Mop) -> Option<&[Value]> {
-    match mop {
-        Mop::Read { values, .. } => values.as_deref(),
-        Mop::Append { .. } => None,
     }
 }
 
@@ -232,15 +142,73 @@ pub(super) fn counts(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Ok | Outcome::Info)
 }
 
-fn longest_read<'h>(columns: &Columns<'h, Mop>, row: usize) -> (Option<usize>, &'h [Value]) {
+fn outcome(all: &Touches, append: &Append) -> Outcome {
+    all.columns.outcome(append.txn as usize)
+}
+
+fn appends(all: &Touches, row: usize) -> Vec<Append> {
+    let mut appends = Vec::new();
+    for touch in all.of(row) {
+        if let Some(value) = all.appended(*touch) {
+            let (txn, index) = (touch.txn, touch.index() as u32);
+            appends.push(Append { value, txn, index, position: NONE });
+        }
+    }
+    appends.sort_unstable_by_key(|append| (append.value, append.txn, append.index));
+    appends
+}
+
+fn refuse_double_appends(all: &Touches, row: usize, appends: &[Append]) -> Result<(), String> {
+    for pair in appends.windows(2).filter(|pair| pair[0].value == pair[1].value) {
+        let [first, second] = [0, 1].map(|i| all.columns.invoked(pair[i].txn as usize));
+        if first != NONE && second != NONE {
+            return Err(format!(
+                "value {} is appended to key {} by events {first} and {second}: \
+                 an element must be unique within its key",
+                pair[0].value,
+                all.key(row)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What every read shows, and whether all agree.
+fn compare_reads(all: &Touches, row: usize, longest: &[Value]) -> (Vec<Seen>, bool) {
+    let mut agreed = true;
+    let mut seen = Vec::with_capacity(all.of(row).len());
+    for touch in all.of(row) {
+        let outcome = touch.outcome();
+        let shows = match all.values(row, *touch) {
+            _ if touch.appends() || outcome == Outcome::Open => Seen::Nothing,
+            None if outcome != Outcome::Ok => Seen::Nothing,
+            None | Some([]) => Seen::Initial,
+            Some(values) if longest.starts_with(values) => Seen::Prefix(values.len() as u32),
+            Some(_) => Seen::Off,
+        };
+        agreed &= shows != Seen::Off || outcome == Outcome::Fail;
+        seen.push(shows);
+    }
+    (seen, agreed)
+}
+
+/// What a key that nobody read holds: its only append, if there is one that may have happened.
+fn only_append(all: &Touches, appends: &[Append]) -> Vec<Value> {
+    let mut possible = appends.iter().filter(|append| outcome(all, append) != Outcome::Fail);
+    match (possible.next(), possible.next()) {
+        (Some(only), None) if counts(outcome(all, only)) => vec![only.value],
+        _ => Vec::new(),
+    }
+}
+
+fn longest_read<'c>(all: &'c Touches<'_>, row: usize) -> (Option<usize>, &'c [Value]) {
     let mut found = (None, &[][..]);
-    for i in columns.touches_of(row) {
-        let touch = columns.touches[i];
-        if let Mop::Read { values: Some(values), .. } = touch.mop
+    for (i, touch) in all.of(row).iter().enumerate() {
+        if let Some(values) = all.values(row, *touch)
             && values.len() > found.1.len()
-            && counts(columns.txn(&touch).outcome)
+            && counts(touch.outcome())
         {
-            found = (Some(i), values.as_slice());
+            found = (Some(i), values);
         }
     }
     found

@@ -53,7 +53,7 @@ impl RegisterWords<'_, '_> {
     pub fn order(self, precedes: &Precedes) -> Because {
         let [before, after] = precedes.shown_by;
         let (first, second) = (self.version(precedes.from), self.version(precedes.to));
-        let name = |txn: u32| self.name(&self.columns.txns[txn as usize]);
+        let name = |txn: u32| self.name(txn);
         let (text, mut events) = match precedes.rule {
             Rule::InitialState => ("nil is the initial state".to_string(), Vec::new()),
             Rule::WfrKeys => (
@@ -86,16 +86,15 @@ impl RegisterWords<'_, '_> {
     }
 
     fn real_time(self, before: u32, after: u32, first: &str, second: &str) -> (String, Vec<usize>) {
-        let (before, after) =
-            (&self.columns.txns[before as usize], &self.columns.txns[after as usize]);
-        let invoked = after.invoked.unwrap_or(after.event);
-        let time = seconds(self.columns.history.events[invoked].time);
+        let (before, after) = (self.shown(before), self.shown(after));
+        let (invoked, time) = after.invoked.unwrap_or(after.ended);
+        let time = seconds(time);
         let text = format!(
             "{} had left it at {first} (event {}) before {}, invoked at {time} (event {invoked}), touched \
              it at {second} (linearizable-keys)",
-            self.name(before),
-            before.event,
-            self.name(after)
+            before.name(),
+            before.ended.0,
+            after.name()
         );
         (text, vec![invoked])
     }

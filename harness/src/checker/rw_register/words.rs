@@ -7,7 +7,7 @@ use crate::checker::transactional::AnomalyType;
 use crate::checker::transactional::columns::{Columns, Touch};
 use crate::checker::transactional::evidence::{Because, unexplained};
 use crate::checker::transactional::graph::Edge;
-use crate::checker::transactional::words::{Told, Words, each_once};
+use crate::checker::transactional::words::{Shown, Told, Words, each_once};
 use crate::op::{RegisterMop, Value};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,16 +22,17 @@ pub(super) struct RegisterWords<'a, 'h> {
     pub orders: &'a Orders,
 }
 
-impl<'h> Words<'h> for RegisterWords<'_, 'h> {
-    type Mop = RegisterMop;
+impl Words for RegisterWords<'_, '_> {
     type Finding = Finding;
 
-    fn columns(&self) -> &Columns<'h, RegisterMop> {
-        self.columns
+    fn shown(&self, txn: u32) -> Shown {
+        self.columns.shown(txn)
     }
 
-    fn mop(&self, mop: &RegisterMop, _: &[Value]) -> String {
-        mop.to_string()
+    fn mops(&self, txn: u32, _: &[Value]) -> String {
+        let mops = self.columns.txns[txn as usize].mops.iter();
+        let mops: Vec<String> = mops.map(ToString::to_string).collect();
+        format!("[{}]", mops.join(" "))
     }
 
     fn because(&self, (from, edge, to): (u32, Edge, u32), a: &str, b: &str) -> Because {
@@ -57,33 +58,33 @@ impl<'h> Words<'h> for RegisterWords<'_, 'h> {
                 format!(
                     "garbage read: {}, read by {}, was written by nobody",
                     read.mop,
-                    self.who(read)
+                    self.name(read.txn)
                 )
             }
             (AnomalyType::G1a, [read, write, ..]) => format!(
                 "aborted read: {}, read by {}, was written by {}, which failed",
                 read.mop,
-                self.who(read),
-                self.who(write)
+                self.name(read.txn),
+                self.name(write.txn)
             ),
             (AnomalyType::G1b, [read, write, ..]) => format!(
                 "intermediate read: {}, read by {}, was written by {}, which then wrote to it again: {}",
                 read.mop,
-                self.who(read),
-                self.who(write),
-                self.mops(self.columns.txn(write), &[])
+                self.name(read.txn),
+                self.name(write.txn),
+                self.mops(write.txn, &[])
             ),
             (AnomalyType::FutureRead, [read, ..]) => format!(
                 "future read: {} read {} before it wrote that itself: {}",
-                self.who(read),
+                self.name(read.txn),
                 read.mop,
-                self.mops(self.columns.txn(read), &[])
+                self.mops(read.txn, &[])
             ),
             (_, [read, ..]) => format!(
                 "internal contradiction: {} read {}, which is not what it had read or written before: {}",
-                self.who(read),
+                self.name(read.txn),
                 read.mop,
-                self.mops(self.columns.txn(read), &[])
+                self.mops(read.txn, &[])
             ),
             (_, []) => anomaly.to_string(),
         };
@@ -93,14 +94,14 @@ impl<'h> Words<'h> for RegisterWords<'_, 'h> {
 
 impl RegisterWords<'_, '_> {
     fn lost_update(self, touches: &[&Touch<RegisterMop>]) -> String {
-        let names: Vec<String> = touches.iter().take(4).map(|touch| self.who(touch)).collect();
+        let names: Vec<String> = touches.iter().take(4).map(|touch| self.name(touch.txn)).collect();
         let more = touches.len().saturating_sub(names.len());
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         format!(
             "lost update: {} was read by {}{more}, and each of them then wrote to it, the first as {}",
             touches[0].mop,
             names.join(" and "),
-            self.mops(self.columns.txn(touches[0]), &[])
+            self.mops(touches[0].txn, &[])
         )
     }
 

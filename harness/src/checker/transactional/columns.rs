@@ -4,10 +4,14 @@
 //! an operation that never completed is kept as [`Outcome::Open`]. Nothing is copied out of the history:
 //! micro-operations are borrowed. Operations of another alphabet count as transactions that touch nothing.
 
+use super::dependencies::{Moment, Timeline};
+use super::words::Shown;
 use crate::history::{History, Kind, Process};
 use crate::op::{Key, Op};
 use std::collections::BTreeMap;
 use std::ops::Range;
+
+pub use crate::columns::Outcome;
 
 /// A micro-operation of one alphabet.
 pub trait MicroOp: Sized {
@@ -15,16 +19,6 @@ pub trait MicroOp: Sized {
     fn all(op: &Op) -> &[Self];
     /// What it touches.
     fn key(&self) -> Key;
-}
-
-/// How a transaction ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Ok,
-    Info,
-    Fail,
-    /// The history ends before it does: nobody knows, and nobody said so.
-    Open,
 }
 
 /// One transaction.
@@ -73,6 +67,31 @@ pub struct Columns<'h, M> {
 /// No transaction, no write, no position.
 pub const NONE: u32 = u32::MAX;
 
+impl<M> Timeline for Columns<'_, M> {
+    fn count(&self) -> usize {
+        self.txns.len()
+    }
+
+    fn outcome(&self, txn: u32) -> Outcome {
+        self.txns[txn as usize].outcome
+    }
+
+    fn process(&self, txn: u32) -> Process {
+        self.history.events[self.txns[txn as usize].event].process
+    }
+
+    fn each_moment(&self, mut act: impl FnMut(u32, Moment)) {
+        for (index, event) in self.history.client_events() {
+            let moment = match event.kind {
+                Kind::Invoke => Moment::Invoked,
+                Kind::Ok => Moment::Succeeded,
+                Kind::Fail | Kind::Info => continue,
+            };
+            act(self.txn_of_event[index], moment);
+        }
+    }
+}
+
 impl<'h, M: MicroOp> Columns<'h, M> {
     /// Reads the history once. The error is what makes it impossible to check, in one sentence.
     pub fn new(history: &'h History) -> Result<Columns<'h, M>, String> {
@@ -112,6 +131,20 @@ impl<'h, M: MicroOp> Columns<'h, M> {
     /// The transaction that a touch belongs to.
     pub fn txn(&self, touch: &Touch<M>) -> &Txn<'h, M> {
         &self.txns[touch.txn as usize]
+    }
+
+    /// A transaction as words need it.
+    pub fn shown(&self, txn: u32) -> Shown {
+        let txn = &self.txns[txn as usize];
+        let event = &self.history.events[txn.event];
+        let at = |index: usize| (index, self.history.events[index].time);
+        Shown {
+            process: event.process,
+            outcome: txn.outcome,
+            node: event.node,
+            ended: at(txn.event),
+            invoked: txn.invoked.map(at),
+        }
     }
 
     fn group_by_key(&mut self, count: usize) {

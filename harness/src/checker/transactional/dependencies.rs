@@ -7,10 +7,27 @@
 //! left out. Where many read a version and many overwrote it, relays carry their anti-dependencies, again with
 //! a linear number of edges.
 
-use super::columns::{Columns, MicroOp, Outcome};
 use super::graph::{Edge, Graph, PackedEdge};
-use crate::history::{Kind, Process};
+use crate::columns::Outcome;
+use crate::history::Process;
 use std::collections::BTreeMap;
+
+/// What an event does for the order of its transaction with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    Invoked,
+    Succeeded,
+}
+
+/// Who did what when.
+pub trait Timeline {
+    /// How many transactions there are, in the order of their completions.
+    fn count(&self) -> usize;
+    fn outcome(&self, txn: u32) -> Outcome;
+    fn process(&self, txn: u32) -> Process;
+    /// Every invocation and every success, in order.
+    fn each_moment(&self, act: impl FnMut(u32, Moment));
+}
 
 /// Which order outside the data counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +49,8 @@ pub struct Dependencies {
 }
 
 /// Collects edges.
-pub struct Builder<'a, 'h, M> {
-    columns: &'a Columns<'h, M>,
+pub struct Builder<'a, T> {
+    timeline: &'a T,
     /// The transactions that something may come after.
     followed: Vec<bool>,
     edges: Vec<PackedEdge>,
@@ -41,16 +58,11 @@ pub struct Builder<'a, 'h, M> {
     nodes: u32,
 }
 
-impl<'a, 'h, M: MicroOp> Builder<'a, 'h, M> {
-    /// Edges into transactions that are not `followed` are left out.
-    pub fn new(columns: &'a Columns<'h, M>, followed: Vec<bool>) -> Builder<'a, 'h, M> {
-        Builder {
-            columns,
-            followed,
-            edges: Vec::with_capacity(columns.touches.len() * 2 + columns.txns.len() * 2),
-            is_empty: true,
-            nodes: columns.txns.len() as u32,
-        }
+impl<'a, T: Timeline> Builder<'a, T> {
+    /// Edges into and out of transactions that are not `followed` are left out: they lie on no cycle.
+    pub fn new(timeline: &'a T, followed: Vec<bool>) -> Builder<'a, T> {
+        let nodes = timeline.count() as u32;
+        Builder { timeline, followed, edges: Vec::new(), is_empty: true, nodes }
     }
 
     /// Adds an order outside the data and closes the graph.
@@ -64,6 +76,11 @@ impl<'a, 'h, M: MicroOp> Builder<'a, 'h, M> {
         Dependencies { graph, is_empty: self.is_empty }
     }
 
+    /// Whether there was no edge so far, counting those that were left out.
+    pub fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
     /// One transaction comes before another, unless one of them failed or they are the same.
     pub fn edge(&mut self, from: u32, to: u32, edge: Edge) {
         let (before, after) = (self.outcome(from), self.outcome(to));
@@ -71,7 +88,7 @@ impl<'a, 'h, M: MicroOp> Builder<'a, 'h, M> {
             return;
         }
         self.is_empty &= before == Outcome::Open || after == Outcome::Open;
-        if self.followed[to as usize] {
+        if self.followed[from as usize] && self.followed[to as usize] {
             self.edges.push(PackedEdge::new(from, to, edge));
         }
     }
@@ -97,54 +114,52 @@ impl<'a, 'h, M: MicroOp> Builder<'a, 'h, M> {
         // More than four of each: one of them is another's.
         self.is_empty &= writers.iter().all(|writer| self.outcome(*writer) == Outcome::Open);
         writers.retain(|writer| self.followed[*writer as usize]);
+        readers.retain(|reader| self.followed[*reader as usize]);
         relay(&readers, &writers, &mut self.nodes, &mut self.edges);
     }
 
     fn outcome(&self, txn: u32) -> Outcome {
-        self.columns.txns[txn as usize].outcome
+        self.timeline.outcome(txn)
     }
 
     fn processes(&mut self) {
         let mut last: BTreeMap<Process, u32> = BTreeMap::new();
-        for (index, event) in self.columns.history.client_events() {
-            if event.kind == Kind::Ok {
-                let txn = self.columns.txn_of_event[index];
-                if let Some(before) = last.insert(event.process, txn) {
-                    self.edge(before, txn, Edge::Process);
-                }
+        self.timeline.each_moment(|txn, moment| {
+            if moment == Moment::Succeeded
+                && let Some(before) = last.insert(self.timeline.process(txn), txn)
+            {
+                self.edge(before, txn, Edge::Process);
             }
-        }
+        });
     }
 
     fn realtime(&mut self) {
         let mut barrier: Option<u32> = None;
         let mut invoked_since = true;
-        for (index, event) in self.columns.history.client_events() {
-            let txn = self.columns.txn_of_event[index];
-            match (event.kind, barrier) {
-                (Kind::Ok, _) => {
-                    if std::mem::take(&mut invoked_since) {
-                        let fresh = self.nodes;
-                        self.nodes += 1;
-                        if let Some(earlier) = barrier.replace(fresh) {
-                            self.edges.push(PackedEdge::new(earlier, fresh, Edge::Realtime));
-                        }
+        self.timeline.each_moment(|txn, moment| match (moment, barrier) {
+            (Moment::Succeeded, _) => {
+                if std::mem::take(&mut invoked_since) {
+                    let fresh = self.nodes;
+                    self.nodes += 1;
+                    if let Some(earlier) = barrier.replace(fresh) {
+                        self.edges.push(PackedEdge::new(earlier, fresh, Edge::Realtime));
                     }
+                }
+                if self.followed[txn as usize] {
                     let to = self.nodes - 1;
                     self.edges.push(PackedEdge::new(txn, to, Edge::Realtime));
                 }
-                (Kind::Invoke, Some(barrier)) => {
-                    invoked_since = true;
-                    let outcome = self.outcome(txn);
-                    self.is_empty &= outcome == Outcome::Open;
-                    if self.followed[txn as usize] && outcome != Outcome::Fail {
-                        self.edges.push(PackedEdge::new(barrier, txn, Edge::Realtime));
-                    }
-                }
-                (Kind::Invoke, None) => invoked_since = true,
-                (Kind::Fail | Kind::Info, _) => {}
             }
-        }
+            (Moment::Invoked, Some(barrier)) => {
+                invoked_since = true;
+                let outcome = self.outcome(txn);
+                self.is_empty &= outcome == Outcome::Open;
+                if self.followed[txn as usize] && outcome != Outcome::Fail {
+                    self.edges.push(PackedEdge::new(barrier, txn, Edge::Realtime));
+                }
+            }
+            (Moment::Invoked, None) => invoked_since = true,
+        });
     }
 }
 

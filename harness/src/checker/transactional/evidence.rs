@@ -1,10 +1,9 @@
 //! Why a cycle is one: its transactions, and for each of its edges a sentence. What an edge between reads and
 //! writes was inferred from, the checker says; the order of processes and of real time is told here.
 
-use super::columns::Txn;
 use super::cycles::{Cycle, STEPS_MAX};
 use super::graph::Edge;
-use super::words::{Told, Words, each_once, seconds};
+use super::words::{Shown, Told, Words, each_once, seconds};
 use crate::op::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -23,7 +22,7 @@ pub struct Because {
 
 /// A cycle: its transactions, then its edges, the last as the contradiction. Of a long one the middle is
 /// left out.
-pub fn cycle<'h, W: Words<'h>>(words: &W, cycle: &Cycle) -> Told {
+pub fn cycle<W: Words>(words: &W, cycle: &Cycle) -> Told {
     let steps = rotated(&cycle.steps);
     let mut numbers: BTreeMap<u32, usize> = BTreeMap::new();
     for (from, ..) in &steps {
@@ -60,7 +59,7 @@ pub fn cycle<'h, W: Words<'h>>(words: &W, cycle: &Cycle) -> Told {
     Told { text, events: events(words, &txns, reasons) }
 }
 
-fn introduce<'h, W: Words<'h>>(
+fn introduce<W: Words>(
     words: &W,
     text: &mut String,
     txns: &BTreeMap<usize, u32>,
@@ -69,64 +68,45 @@ fn introduce<'h, W: Words<'h>>(
     let values: Vec<Value> = reasons.iter().flat_map(|b| b.values.iter().copied()).collect();
     text.push_str("Let:\n");
     for (number, txn) in txns {
-        let line = words.line(&words.columns().txns[*txn as usize], &values);
+        let line = words.line(*txn, &values);
         let _ = writeln!(text, "  T{number} = {line}");
     }
     text.push_str("Then:\n");
 }
 
 /// What the text names: the transactions, and what their order was inferred from.
-fn events<'h, W: Words<'h>>(
-    words: &W,
-    txns: &BTreeMap<usize, u32>,
-    reasons: Vec<Because>,
-) -> Vec<usize> {
-    let txns = txns.values().map(|txn| words.columns().txns[*txn as usize].event);
+fn events<W: Words>(words: &W, txns: &BTreeMap<usize, u32>, reasons: Vec<Because>) -> Vec<usize> {
+    let txns = txns.values().map(|txn| words.shown(*txn).ended.0);
     each_once(txns.chain(reasons.into_iter().flat_map(|because| because.events)).collect())
 }
 
-fn reason<'h, W: Words<'h>>(words: &W, step: (u32, Edge, u32), a: &str, b: &str) -> Because {
-    let txn = |number: u32| &words.columns().txns[number as usize];
+fn reason<W: Words>(words: &W, step: (u32, Edge, u32), a: &str, b: &str) -> Because {
+    let (before, after) = (words.shown(step.0), words.shown(step.2));
     match step.1 {
         Edge::Ww | Edge::Wr | Edge::Rw => words.because(step, a, b),
-        Edge::Process => same_process(words, txn(step.0), txn(step.2), a, b),
-        Edge::Realtime => earlier(words, txn(step.0), txn(step.2), a, b),
+        Edge::Process => same_process(&before, &after, a, b),
+        Edge::Realtime => earlier(&before, &after, a, b),
         Edge::Relay => unexplained(a, b),
     }
 }
 
-fn same_process<'h, W: Words<'h>>(
-    words: &W,
-    before: &Txn<W::Mop>,
-    after: &Txn<W::Mop>,
-    a: &str,
-    b: &str,
-) -> Because {
-    let events = &words.columns().history.events;
-    let (event, later) = (&events[before.event], &events[after.event]);
+fn same_process(before: &Shown, after: &Shown, a: &str, b: &str) -> Because {
     let text = format!(
         "{} completed {a} at {} before it completed {b} at {}",
-        event.process,
-        seconds(event.time),
-        seconds(later.time)
+        before.process,
+        seconds(before.ended.1),
+        seconds(after.ended.1)
     );
     Because { text, events: Vec::new(), values: Vec::new() }
 }
 
-fn earlier<'h, W: Words<'h>>(
-    words: &W,
-    before: &Txn<W::Mop>,
-    after: &Txn<W::Mop>,
-    a: &str,
-    b: &str,
-) -> Because {
-    let Some(invoked) = after.invoked else { return unexplained(a, b) };
-    let time = |event: usize| seconds(words.columns().history.events[event].time);
+fn earlier(before: &Shown, after: &Shown, a: &str, b: &str) -> Because {
+    let Some((invoked, invoked_at)) = after.invoked else { return unexplained(a, b) };
     let text = format!(
         "{a} completed at {} (event {}), before {b}'s invocation at {} (event {invoked})",
-        time(before.event),
-        before.event,
-        time(invoked),
+        seconds(before.ended.1),
+        before.ended.0,
+        seconds(invoked_at),
     );
     Because { text, events: vec![invoked], values: Vec::new() }
 }

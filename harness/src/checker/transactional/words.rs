@@ -1,9 +1,11 @@
 //! Transactions in words: who, when, on which node, with which micro-operations.
 
 use super::Finding;
-use super::columns::{Columns, MicroOp, Outcome, Touch, Txn};
 use super::evidence::Because;
 use super::graph::Edge;
+use crate::cluster::NodeId;
+use crate::columns::Outcome;
+use crate::history::Process;
 use crate::op::Value;
 use std::time::Duration;
 
@@ -14,17 +16,34 @@ pub struct Told {
     pub events: Vec<usize>,
 }
 
+/// A transaction but for what it did.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    pub process: Process,
+    pub outcome: Outcome,
+    pub node: Option<NodeId>,
+    /// The event that stands for it, and its time: its completion, or its invocation while open.
+    pub ended: (usize, Duration),
+    /// Its invocation, where the history has one.
+    pub invoked: Option<(usize, Duration)>,
+}
+
+impl Shown {
+    /// `p4 at 18.204 s`.
+    pub fn name(&self) -> String {
+        format!("{} at {}", self.process, seconds(self.ended.1))
+    }
+}
+
 /// What a checker can say of its histories.
-pub trait Words<'h> {
-    /// Its alphabet.
-    type Mop: MicroOp + 'h;
+pub trait Words {
     /// What it finds without a cycle.
     type Finding: Finding;
 
-    /// The history.
-    fn columns(&self) -> &Columns<'h, Self::Mop>;
-    /// A micro-operation, of a long one only what is near some values.
-    fn mop(&self, mop: &Self::Mop, around: &[Value]) -> String;
+    /// A transaction.
+    fn shown(&self, txn: u32) -> Shown;
+    /// What it did, of long micro-operations only what is near some values: `[[:append 7 113] [:r 8 [1 2]]]`.
+    fn mops(&self, txn: u32, around: &[Value]) -> String;
     /// A finding without a cycle.
     fn finding(&self, finding: &Self::Finding) -> Told;
     /// Why one transaction comes before another by the data: an edge from write to write, from write to read
@@ -32,34 +51,22 @@ pub trait Words<'h> {
     fn because(&self, step: (u32, Edge, u32), a: &str, b: &str) -> Because;
 
     /// `p4 at 18.204 s`.
-    fn name(&self, txn: &Txn<Self::Mop>) -> String {
-        let event = &self.columns().history.events[txn.event];
-        format!("{} at {}", event.process, seconds(event.time))
-    }
-
-    /// The transaction of a touch, by name.
-    fn who(&self, touch: &Touch<Self::Mop>) -> String {
-        self.name(self.columns().txn(touch))
+    fn name(&self, txn: u32) -> String {
+        self.shown(txn).name()
     }
 
     /// `p4 ok at 18.204 s on n2: [[:append 7 113]]`.
-    fn line(&self, txn: &Txn<Self::Mop>, around: &[Value]) -> String {
-        let event = &self.columns().history.events[txn.event];
-        let outcome = match txn.outcome {
+    fn line(&self, txn: u32, around: &[Value]) -> String {
+        let Shown { process, outcome, node, ended, .. } = self.shown(txn);
+        let outcome = match outcome {
             Outcome::Ok => "ok",
             Outcome::Info => "info",
             Outcome::Fail => "fail",
             Outcome::Open => "still open, invoked",
         };
-        let node = event.node.map_or(String::new(), |node| format!(" on {node}"));
-        let (process, time) = (event.process, seconds(event.time));
+        let node = node.map_or(String::new(), |node| format!(" on {node}"));
+        let time = seconds(ended.1);
         format!("{process} {outcome} at {time}{node}: {}", self.mops(txn, around))
-    }
-
-    /// `[[:append 7 113] [:r 8 [1 2]]]`.
-    fn mops(&self, txn: &Txn<Self::Mop>, around: &[Value]) -> String {
-        let mops: Vec<String> = txn.mops.iter().map(|mop| self.mop(mop, around)).collect();
-        format!("[{}]", mops.join(" "))
     }
 }
 

@@ -1,0 +1,101 @@
+//! What each key shows by itself, by several threads if asked: each has neighbouring keys, and what they find is put together
+//! in the order of the keys.
+
+use super::direct::Findings;
+use super::plain::{self, Plain, Scratch};
+use super::slots::{Shares, Slots};
+use super::touches::Touches;
+use super::versions::Versions;
+use crate::columns::{NONE, Outcome};
+use std::ops::Range;
+use std::thread;
+
+/// What some keys show.
+#[derive(Debug)]
+pub(super) struct Looked {
+    pub findings: Findings,
+    pub appends: Plain,
+    /// Whether nothing is to be said of any of them: then their micro-operations have their places.
+    pub all_plain: bool,
+}
+
+/// Looks at every key. The error is what makes it impossible to order its versions: that of the first key.
+pub(super) fn look(
+    all: &Touches,
+    slots: Option<&mut Slots>,
+    jobs: usize,
+) -> Result<Looked, String> {
+    let Some(slots) = slots else { return look_at(all, 0..all.rows(), None) };
+    let parts = parts(all, slots.shares(), jobs);
+    let looked: Vec<Result<Looked, String>> = if parts.len() == 1 {
+        parts.into_iter().map(|(rows, shares)| look_at(all, rows, Some(shares))).collect()
+    } else {
+        thread::scope(|scope| {
+            let looking = |(rows, shares)| scope.spawn(|| look_at(all, rows, Some(shares)));
+            let threads: Vec<_> = parts.into_iter().map(looking).collect();
+            let done = threads.into_iter().map(|thread| thread.join());
+            done.map(|looked| looked.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        })
+    };
+    let mut looked = looked.into_iter();
+    let first =
+        looked.next().expect("there is a part for every thread, and one thread at least")?;
+    looked.try_fold(first, |sum, part| Ok(sum.and(part?)))
+}
+
+/// Neighbouring keys with about as many touches each.
+fn parts<'s>(all: &Touches, shares: Shares<'s>, jobs: usize) -> Vec<(Range<usize>, Shares<'s>)> {
+    let (mut parts, mut rest, mut from) = (Vec::new(), shares, 0);
+    for part in 1..jobs {
+        let goal = all.all.len() / jobs * part;
+        let mut to = from;
+        while to < all.rows() && all.range(to).end <= goal {
+            to += 1;
+        }
+        let (shares, later) = rest.split(all.slots(to).start);
+        parts.push((from..to, shares));
+        (rest, from) = (later, to);
+    }
+    parts.push((from..all.rows(), rest));
+    parts
+}
+
+impl Looked {
+    fn and(mut self, later: Looked) -> Looked {
+        self.findings.extend(later.findings);
+        self.appends.written += later.appends.written;
+        self.appends.observed += later.appends.observed;
+        self.all_plain &= later.all_plain;
+        self
+    }
+}
+
+fn look_at(
+    all: &Touches,
+    rows: Range<usize>,
+    mut shares: Option<Shares>,
+) -> Result<Looked, String> {
+    let mut looked =
+        Looked { findings: Findings::default(), appends: Plain::default(), all_plain: true };
+    let mut scratch = Scratch::default();
+    for row in rows {
+        let plain = shares
+            .as_mut()
+            .and_then(|shares| plain::look(all, row, &mut scratch, &mut shares.of(all.slots(row))));
+        if let Some(Plain { written, observed }) = plain {
+            looked.appends.written += written;
+            looked.appends.observed += observed;
+            continue;
+        }
+        looked.all_plain = false;
+        let versions = Versions::new(all, row)?;
+        looked.findings.add(all, &versions);
+        for append in &versions.appends {
+            let happened = all.columns.outcome(append.txn as usize) != Outcome::Fail;
+            looked.appends.written += usize::from(happened);
+            looked.appends.observed += usize::from(happened && append.position != NONE);
+        }
+    }
+    Ok(looked)
+}
