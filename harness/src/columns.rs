@@ -8,6 +8,7 @@
 //! reasons of failures, micro-operations that were asked but for a completion that does not repeat them, operations of other
 //! alphabets but for their being there, and what is beyond 584 years of a time.
 
+pub mod file;
 mod history;
 mod keys;
 
@@ -410,6 +411,10 @@ impl Columns {
             list.extend_from_slice(&values[both..]);
             return Cell::new(row, What::ReadPrefix, values.len());
         }
+        self.keep_other(row, values)
+    }
+
+    fn keep_other(&mut self, row: usize, values: &[Value]) -> Cell {
         self.others.extend_from_slice(values);
         self.other_start.push(self.others.len());
         Cell::new(row, What::ReadOther, self.other_start.len() - 2)

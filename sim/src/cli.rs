@@ -8,9 +8,11 @@ use std::process::ExitCode;
 mod case;
 mod check;
 mod confirm;
+mod convert;
 mod drafts;
 mod hands;
 mod list;
+mod lists;
 mod merge;
 mod planned;
 mod program;
@@ -29,7 +31,7 @@ mod worker;
 
 const PROGRAM: Program = Program {
     name: "cargo sim",
-    commands: "list, run, sweep, replay, show, shrink, remember, seeds, check or raft-scripts",
+    commands: "list, run, sweep, replay, show, shrink, remember, seeds, check, convert or raft-scripts",
 };
 
 /// Runs tests of a replicated store in a simulated world: seeded network, clock, disk and faults.
@@ -63,6 +65,7 @@ enum Command {
     Remember(remember::Remember),
     Seeds(seeds::Seeds),
     Check(check::Check),
+    Convert(convert::Convert),
     RaftScripts(raft_scripts::RaftScripts),
     #[command(hide = true)]
     Worker(worker::Worker),
@@ -84,6 +87,7 @@ fn act(cli: Cli) -> anyhow::Result<u8> {
         Command::Remember(remember) => remember.act(),
         Command::Seeds(seeds) => seeds.act(),
         Command::Check(check) => check.act(),
+        Command::Convert(convert) => convert.act(),
         Command::RaftScripts(scripts) => scripts.act(),
         Command::Worker(worker) => worker.act(),
     }

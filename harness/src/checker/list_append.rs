@@ -56,8 +56,22 @@ impl Checker for ListAppend {
 
 /// Checks a history against a model.
 pub fn analyse(history: &History, model: Model) -> Report {
+    analyse_by(history, model, 1)
+}
+
+/// Checks a history against a model by so many threads. What is found does not depend on their number; where there are
+/// several, no simulated run may be going on in this thread.
+pub fn analyse_by(history: &History, model: Model, jobs: usize) -> Report {
+    match (prohibited(model, NAME), Columns::of(history)) {
+        (Ok(prohibited), Ok(columns)) => judged(&columns, prohibited, jobs),
+        (Err(reason), _) | (_, Err(reason)) => Report::unknown(reason),
+    }
+}
+
+/// Checks a history that is kept as columns, as [`analyse_by`] does one that is kept as events.
+pub fn analyse_columns(columns: &Columns, model: Model, jobs: usize) -> Report {
     match prohibited(model, NAME) {
-        Ok(prohibited) => analyse_prohibiting(history, prohibited),
+        Ok(prohibited) => judged(columns, prohibited, jobs),
         Err(reason) => Report::unknown(reason),
     }
 }
@@ -66,15 +80,13 @@ pub fn analyse(history: &History, model: Model) -> Report {
 /// `-realtime` type; else the order within processes, if one is a `-process` type.
 pub fn analyse_prohibiting(history: &History, prohibited: AnomalySet) -> Report {
     match Columns::of(history) {
-        Ok(columns) => analyse_columns(&columns, prohibited, 1),
+        Ok(columns) => judged(&columns, prohibited, 1),
         Err(reason) => Report::unknown(reason),
     }
 }
 
-/// The same for a history that is kept as columns, by so many threads. What is found does not depend on their number; a
-/// simulated run must not be going on in this thread if there are several.
-pub fn analyse_columns(columns: &Columns, prohibited: AnomalySet, jobs: usize) -> Report {
-    judge(columns, prohibited, jobs).unwrap_or_else(Report::unknown)
+fn judged(columns: &Columns, prohibited: AnomalySet, jobs: usize) -> Report {
+    judge(columns, prohibited, jobs.max(1)).unwrap_or_else(Report::unknown)
 }
 
 fn judge(columns: &Columns, prohibited: AnomalySet, jobs: usize) -> Result<Report, String> {

@@ -1,5 +1,6 @@
 //! `check`: a checker on a history from elsewhere.
 
+use super::lists::{self, Lists};
 use anyhow::{Context, bail};
 use harness::checker::list_append;
 use harness::checker::rw_register::{self, Inference};
@@ -19,7 +20,8 @@ mod properties;
 /// Checks a history that was kept in a file
 #[derive(clap::Args)]
 #[command(after_help = "\
-The file holds Jepsen's op maps, as EDN or as JSON lines; of a register also the log of Jepsen's etcd tests.
+The file holds Jepsen's op maps, as EDN or as JSON lines; for list-append also columns as `cargo sim convert` writes them;
+of a register also the log of Jepsen's etcd tests.
 list-append ([:append k v] and [:r k [..]]) and rw-register ([:w k v] and [:r k v]) check transactions against a model, the others
 calls of single objects for linearizability: :value is [key value], or the value alone where there is one object. Checkers of one
 property are set-final, set-full, total-queue, unique-ids, counter-bounds, monotonic, causal-reverse, bank, long-fork,
@@ -52,6 +54,9 @@ pub struct Check {
     /// cas-register: what a cas says that failed: dropped (nothing) or observed (it held something else) [default: dropped]
     #[arg(long)]
     failed_cas: Option<String>,
+    /// list-append: so many threads; what is found does not depend on their number [default: 1]
+    #[arg(long)]
+    jobs: Option<usize>,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -70,6 +75,11 @@ struct Rules {
     #[arg(long)]
     wfr_keys: bool,
 }
+
+/// Threads at most.
+const JOBS_MAX: usize = 256;
+/// What the kernel counts a process's CPU time in.
+const MS_PER_TICK: f64 = 10.0;
 
 /// A checker with all that it wants to know.
 enum Chosen {
@@ -107,25 +117,11 @@ impl Chosen {
         Ok((checker == list_append::NAME).then_some(Chosen::ListAppend))
     }
 
-    fn alphabet(&self) -> Alphabet {
-        match self {
-            Chosen::ListAppend => Alphabet::Lists,
-            Chosen::RwRegister(_) => Alphabet::Registers,
-        }
-    }
-
     /// What becomes of a value that is written, and what such writes are.
     fn writing(&self) -> Writing {
         match self {
             Chosen::ListAppend => Writing { done: "appended", many: "appends" },
             Chosen::RwRegister(_) => Writing { done: "written", many: "writes" },
-        }
-    }
-
-    fn analyse(&self, history: &harness::history::History, model: Model) -> Report {
-        match self {
-            Chosen::ListAppend => list_append::analyse(history, model),
-            Chosen::RwRegister(inference) => rw_register::analyse(history, model, *inference),
         }
     }
 }
@@ -159,18 +155,39 @@ impl Check {
         let model: Model = named.parse()?;
         let format: Option<Format> =
             self.format.as_deref().map(str::parse).transpose().map_err(anyhow::Error::msg)?;
-        let (name, bytes) = bytes(&self.file)?;
-        let before = sim::execute::thread_cpu_ms();
-        let imported =
-            interchange::read(&bytes, format, chosen.alphabet()).with_context(|| name)?;
-        let report = chosen.analyse(&imported.history, model);
-        let cpu_ms = sim::execute::thread_cpu_ms() - before;
+        let jobs = self.jobs.unwrap_or(1);
+        if jobs == 0 || jobs > JOBS_MAX {
+            bail!("`{jobs}` does not fit --jobs: from 1 to {JOBS_MAX}");
+        }
+        let cpu_ms = if jobs > 1 { process_cpu_ms } else { sim::execute::thread_cpu_ms };
+        let before = cpu_ms();
+        let (report, key_names) = match chosen {
+            Chosen::RwRegister(inference) => {
+                if self.jobs.is_some() {
+                    bail!("--jobs is of list-append: rw-register is judged by one thread");
+                }
+                let (name, bytes) = bytes(&self.file)?;
+                let imported = interchange::read(&bytes, format, Alphabet::Registers);
+                let imported = imported.with_context(|| name)?;
+                let report = rw_register::analyse(&imported.history, model, *inference);
+                (report, imported.key_names)
+            }
+            Chosen::ListAppend => match lists::read(&self.file, format)? {
+                Lists::Columns(kept) => {
+                    (list_append::analyse_columns(&kept.columns, model, jobs), kept.key_names)
+                }
+                Lists::Events(imported) => {
+                    (list_append::analyse_by(&imported.history, model, jobs), imported.key_names)
+                }
+            },
+        };
+        let cpu_ms = cpu_ms() - before;
         let mut out = Output::default();
         if self.json {
             out.object(&object(&report, named, chosen.writing().done, cpu_ms))?;
         } else {
             out.text(words(&report, named, chosen.writing().many))?;
-            for (key, name) in &imported.key_names {
+            for (key, name) in &key_names {
                 out.text(format_args!("  key {key} is {name} in the file\n"))?;
             }
         }
@@ -180,15 +197,20 @@ impl Check {
 
 /// The history's bytes, and what to call where they came from.
 fn bytes(file: &Path) -> anyhow::Result<(String, Vec<u8>)> {
-    if file == Path::new("-") {
-        let mut bytes = Vec::new();
-        let name = "standard input".to_owned();
-        std::io::stdin().read_to_end(&mut bytes).with_context(|| name.clone())?;
-        return Ok((name, bytes));
-    }
-    let name = file.display().to_string();
-    let bytes = std::fs::read(file).with_context(|| name.clone())?;
+    let (name, mut input) = lists::open(file)?;
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes).with_context(|| name.clone())?;
     Ok((name, bytes))
+}
+
+/// CPU time of all threads of this process so far, those that ended included; 0 where the system does not say.
+fn process_cpu_ms() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the program, which may hold anything, ends with the last parenthesis.
+    let after = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    ticks as f64 * MS_PER_TICK
 }
 
 fn ending(report: &Report) -> Ending {

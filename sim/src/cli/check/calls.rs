@@ -11,6 +11,9 @@ use harness::report;
 use serde_json::{Value, json};
 
 pub(super) fn act(check: &Check, object: Object) -> anyhow::Result<u8> {
+    if check.jobs.is_some() {
+        bail!("--jobs is of list-append: a {object} is judged by one thread");
+    }
     if check.model.is_some() {
         bail!("--model is of list-append: a {object} is checked for linearizability");
     }

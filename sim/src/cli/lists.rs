@@ -1,0 +1,39 @@
+//! Histories of transactions over lists, from wherever they are kept: op maps in words, or columns.
+
+use anyhow::Context;
+use harness::columns::file::{self, Kept, MAGIC};
+use harness::interchange::{self, Alphabet, Format, Imported};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+/// A history as it was found.
+pub enum Lists {
+    /// As columns.
+    Columns(Box<Kept>),
+    /// In words.
+    Events(Imported),
+}
+
+/// Reads a history; without a format, in the one that its first bytes show. Errors name the file.
+pub fn read(path: &Path, format: Option<Format>) -> anyhow::Result<Lists> {
+    let (name, mut input) = open(path)?;
+    let begins = input.fill_buf().with_context(|| name.clone())?;
+    if format.is_none() && begins.starts_with(&MAGIC) {
+        return Ok(Lists::Columns(Box::new(file::read(input).with_context(|| name)?)));
+    }
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes).with_context(|| name.clone())?;
+    let imported = interchange::read(&bytes, format, Alphabet::Lists).with_context(|| name)?;
+    Ok(Lists::Events(imported))
+}
+
+/// A history's bytes, and what to call where they came from; - is what is piped in.
+pub fn open(path: &Path) -> anyhow::Result<(String, Box<dyn BufRead>)> {
+    if path == Path::new("-") {
+        return Ok(("standard input".to_owned(), Box::new(std::io::stdin().lock())));
+    }
+    let name = path.display().to_string();
+    let file = File::open(path).with_context(|| name.clone())?;
+    Ok((name, Box::new(BufReader::with_capacity(1 << 16, file))))
+}
