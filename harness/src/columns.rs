@@ -420,3 +420,6 @@ impl Columns {
         Cell::new(row, What::ReadOther, self.other_start.len() - 2)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

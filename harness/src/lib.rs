@@ -16,7 +16,8 @@
 //! injects *faults*; the *history* is all of that in order; a *checker* judges it.
 //!
 //! Architecture Invariant: this crate knows no madsim, no tokio runtime and no inside of Elastickv. It
-//! reads no clock, starts no thread and asks the operating system for no entropy.
+//! reads no clock and asks the operating system for no entropy. It starts no thread, but for a check of columns that is
+//! asked for by several jobs, outside of any run.
 
 pub mod catalog;
 pub mod checker;

@@ -73,7 +73,7 @@ fn a_wrong_word_is_refused_with_one_sentence() {
     let room = room("wrong_words");
     let all: &[(&[&str], &str, &str)] = &[
         (&[], "a command is missing", "sweep"),
-        (&["frobnicate"], "`frobnicate`", "remember, seeds, check or raft-scripts"),
+        (&["frobnicate"], "`frobnicate`", "check, convert or raft-scripts"),
         (&["run"], "<TEST>", "--help"),
         (&["run", "no-such-test"], "`no-such-test`", "redis-append"),
         (&["sweep", "no-such-test"], "`no-such-test`", "redis-append"),
@@ -128,6 +128,10 @@ fn a_wrong_word_is_refused_with_one_sentence() {
             "serializable",
         ),
         (&["check", "list-append", "x", "--format", "xml"], "`xml`", "edn"),
+        (&["check", "list-append", "x", "--jobs", "0"], "`0`", "from 1 to 256"),
+        (&["check", "rw-register", "x", "--jobs", "2"], "--jobs", "list-append"),
+        (&["check", "set", "x", "--jobs", "2"], "--jobs", "list-append"),
+        (&["convert", "nowhere.edn", "x"], "nowhere.edn", "No such file"),
         (&["check", "elle", "history.edn"], "`elle`", "rw-register"),
         (&["check", "list-append", "x", "--wfr-keys"], "`--wfr-keys`", "rw-register"),
         (&["check", "rw-register", "x", "--lin-keys"], "'--lin-keys'", "--help"),
@@ -157,9 +161,9 @@ fn help_and_version_are_no_errors() {
         let said = say(&room, words);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{words:?}");
     }
-    for command in
-        ["list", "run", "sweep", "replay", "show", "shrink", "remember", "seeds", "check"]
-    {
+    for command in [
+        "list", "run", "sweep", "replay", "show", "shrink", "remember", "seeds", "check", "convert",
+    ] {
         let said = say(&room, &[command, "--help"]);
         assert_eq!(said.code, 0);
         assert!(said.out.contains("Examples:"), "{command} --help has no examples");
@@ -246,6 +250,43 @@ fn check_judges_one_property_and_says_how_much_there_was() {
     let other = say(&room, &["check", "log-patterns", "n1.log", "--pattern", "corrupt"]);
     assert_eq!(other.code, 0, "{}", other.out);
     refused(&room, &["check", "bank", "n1.log"], "n1.log", "line 1");
+}
+
+/// Two appends in the wrong order, seen by a third transaction.
+const REORDERED: &str = "\
+{:type :invoke, :process 0, :value [[:append :x 1] [:append :x 2]], :time 1}
+{:type :ok, :process 0, :value [[:append :x 1] [:append :x 2]], :time 2}
+{:type :invoke, :process 1, :value [[:r :x nil]], :time 3}
+{:type :ok, :process 1, :value [[:r :x [2 1]]], :time 4}
+";
+
+#[test]
+fn columns_are_judged_as_the_history_that_they_were_made_of() {
+    let room = room("columns");
+    fs::write(room.join("reordered.edn"), REORDERED).expect("the room is ours");
+    let converted = say(&room, &["convert", "reordered.edn", "reordered.columns"]);
+    assert_eq!(converted.code, 0, "{}", converted.err);
+    assert_eq!(converted.out, "2 transactions   reordered.columns\n");
+    let words = say(&room, &["check", "list-append", "reordered.edn"]);
+    assert_eq!(words.code, 1, "{}", words.err);
+    assert!(
+        words.out.contains("reordered appends") && words.out.contains("is :x"),
+        "{}",
+        words.out
+    );
+    for jobs in ["1", "2"] {
+        let columns = say(&room, &["check", "list-append", "reordered.columns", "--jobs", jobs]);
+        assert_eq!((columns.code, &columns.out), (1, &words.out), "{}", columns.err);
+    }
+    refused(
+        &room,
+        &["convert", "reordered.edn", "reordered.columns"],
+        "reordered.columns",
+        "exists",
+    );
+    let whole = fs::read(room.join("reordered.columns")).expect("it was written");
+    fs::write(room.join("cut.columns"), &whole[..whole.len() - 3]).expect("the room is ours");
+    refused(&room, &["check", "list-append", "cut.columns"], "cut.columns", "expected");
 }
 
 #[test]

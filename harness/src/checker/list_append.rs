@@ -20,6 +20,7 @@ mod evidence;
 mod keys;
 mod plain;
 mod replay;
+mod rewind;
 mod slots;
 mod touches;
 mod versions;
@@ -90,7 +91,7 @@ fn judged(columns: &Columns, prohibited: AnomalySet, jobs: usize) -> Report {
 }
 
 fn judge(columns: &Columns, prohibited: AnomalySet, jobs: usize) -> Result<Report, String> {
-    let all = Touches::new(columns);
+    let all = Touches::new(columns, jobs);
     let outcomes = (0..columns.len()).map(|txn| columns.outcome(txn));
     let mut coverage = coverage(all.rows(), outcomes);
     let mut slots = Slots::new(&all);
@@ -99,7 +100,7 @@ fn judge(columns: &Columns, prohibited: AnomalySet, jobs: usize) -> Result<Repor
     coverage.observed = looked.appends.observed;
     let order = order(prohibited);
     let slots = slots.filter(|_| looked.all_plain);
-    let taken = slots.map(|mut slots| replay::take(&all, &mut slots, order));
+    let taken = slots.map(|slots| replay::take(&all, &slots, order, jobs));
     let (cycles, is_empty) = match taken {
         Some(Taken { complete: true, .. }) => (Vec::new(), dependencies::is_empty(&all, order)?),
         incomplete => {
@@ -112,3 +113,6 @@ fn judge(columns: &Columns, prohibited: AnomalySet, jobs: usize) -> Result<Repor
     let found = Found { direct, cycles, is_empty, coverage, notes: Vec::new(), doubt: None };
     Ok(found.report(NAME, prohibited, &ListWords::new(&all)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,22 +26,18 @@ pub(super) fn look(
     jobs: usize,
 ) -> Result<Looked, String> {
     let Some(slots) = slots else { return look_at(all, 0..all.rows(), None) };
-    let parts = parts(all, slots.shares(), jobs);
-    let looked: Vec<Result<Looked, String>> = if parts.len() == 1 {
-        parts.into_iter().map(|(rows, shares)| look_at(all, rows, Some(shares))).collect()
-    } else {
-        thread::scope(|scope| {
-            let looking = |(rows, shares)| scope.spawn(|| look_at(all, rows, Some(shares)));
-            let threads: Vec<_> = parts.into_iter().map(looking).collect();
-            let done = threads.into_iter().map(|thread| thread.join());
-            done.map(|looked| looked.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect()
-        })
-    };
-    let mut looked = looked.into_iter();
-    let first =
-        looked.next().expect("there is a part for every thread, and one thread at least")?;
-    looked.try_fold(first, |sum, part| Ok(sum.and(part?)))
+    let mut parts = parts(all, slots.shares(), jobs).into_iter();
+    let first = parts.next().expect("there is a part for every thread, and one thread at least");
+    let looked: Vec<Result<Looked, String>> = thread::scope(|scope| {
+        let looking = |(rows, shares)| scope.spawn(|| look_at(all, rows, Some(shares)));
+        let threads: Vec<_> = parts.map(looking).collect();
+        let first = look_at(all, first.0, Some(first.1));
+        let done = threads.into_iter().map(|thread| thread.join());
+        let later =
+            done.map(|looked| looked.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        std::iter::once(first).chain(later).collect()
+    });
+    looked.into_iter().reduce(|sum, part| Ok(sum?.and(part?))).expect("there is a first part")
 }
 
 /// Neighbouring keys with about as many touches each.

@@ -201,6 +201,8 @@ impl Key<'_, '_> {
             if touch.appends() {
                 plain.written += 1;
                 plain.observed += usize::from(*position != NONE);
+                let nobody_saw = *position == NONE && outcome == Outcome::Ok;
+                share.unseen[length as usize] += u32::from(nobody_saw);
                 share.put(cell, Place::Append((*position).min(length)));
             } else if let Some(version) = touch.prefix().or((outcome == Outcome::Ok).then_some(0)) {
                 share.readers[version as usize] += 1;

@@ -3,18 +3,22 @@
 //!
 //! The dependencies are not written down: that a version is overwritten after it was read, and read after it was appended,
 //! shows in the [slots](super::slots). Takes part who may be followed, as in [`dependencies`](super::dependencies); what
-//! was taken lies on no cycle, so the graph need not hold it.
+//! was taken lies on no cycle, so the graph need not hold it. By two threads, one takes from the end what nothing left comes
+//! [after](super::rewind), and what neither could take is looked at last.
 
+use super::rewind;
 use super::slots::Slots;
 use super::touches::Touches;
 use crate::checker::transactional::dependencies::Order;
 use crate::columns::{Columns, NONE, Outcome};
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::thread;
 
 /// Of many readers that an append waits for, only these last ones wake it.
-const WAKING_READERS: u32 = 4;
+pub(super) const WAKING_READERS: u32 = 4;
 /// Looks at transactions, for each one: who needs more is left to the graph.
-const LOOKS_MAX: usize = 16;
+pub(super) const LOOKS_MAX: usize = 16;
 
 /// What was taken.
 #[derive(Debug)]
@@ -25,37 +29,24 @@ pub(super) struct Taken {
     pub complete: bool,
 }
 
-/// Takes what can be taken. Counts the readers of the slots down.
-pub(super) fn take(all: &Touches, slots: &mut Slots, order: Order) -> Taken {
+/// Takes what can be taken.
+pub(super) fn take(all: &Touches, slots: &Slots, order: Order, jobs: usize) -> Taken {
     let count = all.columns.len();
-    let mut replay = Replay {
-        columns: all.columns,
-        realtime: order == Order::Realtime,
-        before: if order == Order::Process { same_process(all.columns) } else { Vec::new() },
-        taken: vec![false; count],
-        earliest: 0,
-        behind_txn: vec![NONE; count],
-        behind_slot: vec![NONE; slots.writers.len()],
-        next: vec![NONE; count],
-        awake: Vec::new(),
-        slots,
-    };
-    let (mut left, mut looks) = (0, 0);
-    for txn in 0..count {
-        if !replay.takes_part(txn) {
-            continue;
-        }
-        left += 1;
-        replay.awake.push(txn as u32);
-        while let Some(txn) = replay.awake.pop() {
-            looks += 1;
-            left -= usize::from(replay.look(txn));
-        }
-        if looks > LOOKS_MAX * (count + 64) {
-            break;
-        }
+    let mut replay = Replay::new(all.columns, slots, order);
+    if jobs == 1 {
+        replay.over(0..count);
+    } else {
+        let half = count / 2;
+        let later = thread::scope(|scope| {
+            let later = scope.spawn(|| rewind::take(all.columns, slots, order, half));
+            replay.over(0..half);
+            later.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        replay.taken[half..].copy_from_slice(&later);
+        replay.advance();
+        replay.over(half..count);
     }
-    Taken { taken: replay.taken, complete: left == 0 && looks <= LOOKS_MAX * (count + 64) }
+    Taken { complete: replay.left == 0, taken: replay.taken }
 }
 
 /// For each transaction that succeeded the one before it of the same process.
@@ -76,7 +67,9 @@ enum Obstacle {
 
 struct Replay<'a> {
     columns: &'a Columns,
-    slots: &'a mut Slots,
+    slots: &'a Slots,
+    /// By slot how many reads of it were not taken.
+    readers: Vec<u32>,
     realtime: bool,
     /// By transaction the one that must come before it, if the order of processes counts.
     before: Vec<u32>,
@@ -89,22 +82,49 @@ struct Replay<'a> {
     /// The one that waits for the same.
     next: Vec<u32>,
     awake: Vec<u32>,
+    /// How many were looked at and not taken.
+    left: usize,
 }
 
-impl Replay<'_> {
-    /// Whether anything may come after it.
-    fn takes_part(&self, txn: usize) -> bool {
-        match self.columns.outcome(txn) {
-            Outcome::Ok => true,
-            Outcome::Fail => false,
-            Outcome::Info | Outcome::Open => self
-                .slots_of(txn)
-                .any(|(slot, appends)| !appends || self.slots.writers[slot] == txn as u32),
-        }
+impl<'a> Replay<'a> {
+    fn new(columns: &'a Columns, slots: &'a Slots, order: Order) -> Replay<'a> {
+        let count = columns.len();
+        let mut replay = Replay {
+            columns,
+            slots,
+            readers: slots.readers.clone(),
+            realtime: order == Order::Realtime,
+            before: if order == Order::Process { same_process(columns) } else { Vec::new() },
+            taken: vec![false; count],
+            earliest: 0,
+            behind_txn: vec![NONE; count],
+            behind_slot: vec![NONE; slots.writers.len()],
+            next: vec![NONE; count],
+            awake: Vec::new(),
+            left: 0,
+        };
+        replay.advance();
+        replay
     }
 
-    fn slots_of(&self, txn: usize) -> impl Iterator<Item = (usize, bool)> {
-        self.slots.of_cells(self.columns.first_cell(txn)..self.columns.first_cell(txn + 1))
+    /// Takes what can be taken of these, and of those before that wait for them.
+    fn over(&mut self, txns: Range<usize>) {
+        let looks_max = LOOKS_MAX * (txns.len() + 64);
+        let mut looks = 0;
+        for txn in txns {
+            if self.taken[txn] || !takes_part(self.columns, self.slots, txn) {
+                continue;
+            }
+            self.left += 1;
+            if looks > looks_max {
+                continue;
+            }
+            self.awake.push(txn as u32);
+            while let Some(txn) = self.awake.pop() {
+                looks += 1;
+                self.left -= usize::from(self.look(txn));
+            }
+        }
     }
 
     /// Takes a transaction, or lets it wait.
@@ -134,18 +154,20 @@ impl Replay<'_> {
         {
             return Some(Obstacle::Txn(*before));
         }
-        self.slots_of(number).find_map(|(slot, appends)| {
+        slots_of(self.columns, self.slots, number).find_map(|(slot, appends)| {
             if let Some(writer) = self.slots.writer_before(slot)
                 && writer != txn
                 && !self.taken[writer as usize]
             {
                 return Some(Obstacle::Txn(writer));
             }
-            let readers = self.slots.readers[slot];
+            let readers = self.readers[slot];
             if !appends || readers == 0 {
                 return None;
             }
-            let own = self.slots_of(number).filter(|own| *own == (slot, false)).count();
+            let own =
+                slots_of(self.columns, self.slots, number).filter(|own| *own == (slot, false));
+            let own = own.count();
             (readers as usize > own).then_some(Obstacle::Readers(slot))
         })
     }
@@ -153,22 +175,25 @@ impl Replay<'_> {
     fn take(&mut self, txn: u32) {
         let number = txn as usize;
         self.taken[number] = true;
-        while self.earliest < self.columns.closed()
-            && (self.taken[self.earliest] || self.columns.outcome(self.earliest) != Outcome::Ok)
-        {
-            self.earliest += 1;
-        }
-        let cells = self.columns.first_cell(number)..self.columns.first_cell(number + 1);
-        for cell in cells {
-            let Some((slot, false)) = self.slots.of_cells(cell..cell + 1).next() else { continue };
-            self.slots.readers[slot] -= 1;
-            if self.slots.readers[slot] <= WAKING_READERS {
+        self.advance();
+        let (columns, slots) = (self.columns, self.slots);
+        for (slot, _) in slots_of(columns, slots, number).filter(|(_, appends)| !appends) {
+            self.readers[slot] -= 1;
+            if self.readers[slot] <= WAKING_READERS {
                 let last = std::mem::replace(&mut self.behind_slot[slot], NONE);
                 self.wake(last);
             }
         }
         let last = std::mem::replace(&mut self.behind_txn[number], NONE);
         self.wake(last);
+    }
+
+    fn advance(&mut self) {
+        while self.earliest < self.columns.closed()
+            && (self.taken[self.earliest] || self.columns.outcome(self.earliest) != Outcome::Ok)
+        {
+            self.earliest += 1;
+        }
     }
 
     /// Those that wait for the same; the first of them is looked at first.
@@ -178,4 +203,23 @@ impl Replay<'_> {
             last = self.next[last as usize];
         }
     }
+}
+
+/// Whether anything may come after a transaction.
+pub(super) fn takes_part(columns: &Columns, slots: &Slots, txn: usize) -> bool {
+    let shows = |(slot, appends): (usize, bool)| !appends || slots.writers[slot] == txn as u32;
+    match columns.outcome(txn) {
+        Outcome::Ok => true,
+        Outcome::Fail => false,
+        Outcome::Info | Outcome::Open => slots_of(columns, slots, txn).any(shows),
+    }
+}
+
+/// The slots of a transaction's micro-operations, and whether each is an append.
+pub(super) fn slots_of<'s>(
+    columns: &Columns,
+    slots: &'s Slots,
+    txn: usize,
+) -> impl Iterator<Item = (usize, bool)> + use<'s> {
+    slots.of_cells(columns.first_cell(txn)..columns.first_cell(txn + 1))
 }

@@ -22,12 +22,15 @@ pub(super) struct Slots {
     pub writers: Vec<u32>,
     /// For each slot how many reads show that version.
     pub readers: Vec<u32>,
+    /// For each slot how many appends stand there that succeeded and that nobody saw.
+    pub unseen: Vec<u32>,
 }
 
 /// The slots of one key.
 pub(super) struct Share<'s> {
     pub writers: &'s mut [u32],
     pub readers: &'s mut [u32],
+    pub unseen: &'s mut [u32],
     cells: &'s [AtomicU32],
     first: u32,
 }
@@ -47,6 +50,7 @@ impl Share<'_> {
 pub(super) struct Shares<'s> {
     writers: &'s mut [u32],
     readers: &'s mut [u32],
+    unseen: &'s mut [u32],
     cells: &'s [AtomicU32],
     first: u32,
 }
@@ -57,7 +61,8 @@ impl<'s> Shares<'s> {
         let range = slots.start - self.first as usize..slots.end - self.first as usize;
         Share {
             writers: &mut self.writers[range.clone()],
-            readers: &mut self.readers[range],
+            readers: &mut self.readers[range.clone()],
+            unseen: &mut self.unseen[range],
             cells: self.cells,
             first: slots.start as u32,
         }
@@ -65,13 +70,19 @@ impl<'s> Shares<'s> {
 
     /// Those before a slot, and the others.
     pub fn split(self, at: usize) -> (Shares<'s>, Shares<'s>) {
-        let (writers, later_writers) = self.writers.split_at_mut(at - self.first as usize);
-        let (readers, later_readers) = self.readers.split_at_mut(at - self.first as usize);
-        let Shares { cells, first, .. } = self;
-        (
-            Shares { writers, readers, cells, first },
-            Shares { writers: later_writers, readers: later_readers, cells, first: at as u32 },
-        )
+        let Shares { writers, readers, unseen, cells, first } = self;
+        let at = at - first as usize;
+        let (writers, later_writers) = writers.split_at_mut(at);
+        let (readers, later_readers) = readers.split_at_mut(at);
+        let (unseen, later_unseen) = unseen.split_at_mut(at);
+        let later = Shares {
+            writers: later_writers,
+            readers: later_readers,
+            unseen: later_unseen,
+            cells,
+            first: first + at as u32,
+        };
+        (Shares { writers, readers, unseen, cells, first }, later)
     }
 }
 
@@ -84,13 +95,14 @@ impl Slots {
         }
         let cells = all.columns.cells().len();
         let cells = std::iter::repeat_with(|| AtomicU32::new(NONE)).take(cells).collect();
-        Some(Slots { cells, writers: vec![NONE; count], readers: vec![0; count] })
+        let (writers, readers, unseen) = (vec![NONE; count], vec![0; count], vec![0; count]);
+        Some(Slots { cells, writers, readers, unseen })
     }
 
     /// All of them, to be filled.
     pub fn shares(&mut self) -> Shares<'_> {
-        let Slots { cells, writers, readers } = self;
-        Shares { writers, readers, cells, first: 0 }
+        let Slots { cells, writers, readers, unseen } = self;
+        Shares { writers, readers, unseen, cells, first: 0 }
     }
 
     /// The slots of some micro-operations that take part, and whether each is an append.

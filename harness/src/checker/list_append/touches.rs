@@ -7,6 +7,7 @@ use crate::columns::{Cell, Columns, NONE, Outcome, Txn, What};
 use crate::history::Process;
 use crate::op::{Key, Value};
 use std::ops::Range;
+use std::thread;
 use std::time::Duration;
 
 /// One micro-operation, from its key's point of view.
@@ -83,7 +84,7 @@ pub(super) struct Touches<'c> {
 
 impl<'c> Touches<'c> {
     /// A counting sort by key.
-    pub fn new(columns: &'c Columns) -> Touches<'c> {
+    pub fn new(columns: &'c Columns, jobs: usize) -> Touches<'c> {
         let mut outer: Vec<u32> = (0..columns.keys().len() as u32).collect();
         outer.sort_by_key(|row| columns.keys()[*row as usize]);
         let mut rows = vec![0u32; outer.len()];
@@ -102,7 +103,7 @@ impl<'c> Touches<'c> {
             first_slot[row + 1] += first_slot[row] + 1;
         }
         first_slot[outer.len() + 1] = first_slot[outer.len()];
-        let all = by_row(columns, &rows, &first);
+        let all = by_row(columns, &rows, &first, jobs);
         let keys = outer.iter().map(|row| columns.keys()[*row as usize]).collect();
         Touches { columns, all, keys, outer, first, first_slot }
     }
@@ -172,19 +173,40 @@ impl<'c> Touches<'c> {
     }
 }
 
-fn by_row(columns: &Columns, rows: &[u32], first: &[u32]) -> Vec<Touch> {
-    let mut free = first.to_vec();
+/// Each thread fills in the touches of neighbouring rows.
+fn by_row(columns: &Columns, rows: &[u32], first: &[u32], jobs: usize) -> Vec<Touch> {
     let none = Touch { txn: NONE, packed: 0, argument: 0 };
     let mut touches = vec![none; columns.cells().len()];
+    let count = first.len() - 1;
+    thread::scope(|scope| {
+        let (mut rest, mut from) = (&mut touches[..], 0);
+        for job in 1..jobs {
+            let goal = columns.cells().len() / jobs * job;
+            let to = from + first[from..count].partition_point(|first| (*first as usize) < goal);
+            let (part, later) = rest.split_at_mut((first[to] - first[from]) as usize);
+            scope.spawn(move || fill(columns, rows, &first[from..=to], from as u32, part));
+            (rest, from) = (later, to);
+        }
+        fill(columns, rows, &first[from..], from as u32, rest);
+    });
+    touches
+}
+
+/// Fills in the touches of rows, the first of which is `from`.
+fn fill(columns: &Columns, rows: &[u32], first: &[u32], from: u32, touches: &mut [Touch]) {
+    let mut free: Vec<u32> = first.iter().map(|slot| slot - first[0]).collect();
+    let count = free.len() as u32 - 1;
     for txn in 0..columns.len() {
         let outcome = columns.outcome(txn);
         for (index, cell) in columns.cells_of(txn).iter().enumerate() {
-            let slot = &mut free[rows[cell.row()] as usize];
-            touches[*slot as usize] = Touch::new(txn, index, outcome, *cell);
-            *slot += 1;
+            let row = rows[cell.row()].wrapping_sub(from);
+            if row < count {
+                let slot = &mut free[row as usize];
+                touches[*slot as usize] = Touch::new(txn, index, outcome, *cell);
+                *slot += 1;
+            }
         }
     }
-    touches
 }
 
 impl Timeline for Touches<'_> {

@@ -1,0 +1,73 @@
+use super::touches::Touches;
+use super::words::ListWords;
+use super::*;
+use crate::checker::transactional::Validity;
+use crate::checker::transactional::dependencies::Order;
+use crate::columns::tests::history;
+
+/// The slow way: every key looked at element by element, every dependency written down.
+fn carefully(columns: &Columns, prohibited: AnomalySet) -> Result<Report, String> {
+    let all = Touches::new(columns, 1);
+    let outcomes = (0..columns.len()).map(|txn| columns.outcome(txn));
+    let mut coverage = coverage(all.rows(), outcomes);
+    let looked = keys::look(&all, None, 1)?;
+    (coverage.written, coverage.observed) = (looked.appends.written, looked.appends.observed);
+    let dependencies = dependencies::infer(&all, &[], order(prohibited))?;
+    let found = Found {
+        direct: looked.findings.sorted(&all),
+        cycles: cycles::find(&dependencies.graph, columns.len()),
+        is_empty: dependencies.is_empty,
+        coverage,
+        notes: Vec::new(),
+        doubt: None,
+    };
+    Ok(found.report(NAME, prohibited, &ListWords::new(&all)))
+}
+
+#[test]
+fn the_quick_way_and_any_number_of_threads_find_what_the_slow_way_finds() {
+    let models = ["strict-serializable", "strong-session-serializable", "serializable"];
+    let models = models.map(|model| model.parse::<Model>().expect("it is one"));
+    let mut valid = [0; 3];
+    let mut invalid = [0; 3];
+    for seed in 0..2_500 {
+        let Ok(columns) = Columns::of(&history(seed)) else { panic!("no process asks twice") };
+        for (i, model) in models.into_iter().enumerate() {
+            let slow = carefully(&columns, model.prohibits()).unwrap_or_else(Report::unknown);
+            for jobs in 1..4 {
+                let quick = analyse_columns(&columns, model, jobs);
+                assert_eq!(quick, slow, "seed {seed}, {model}, {jobs} jobs");
+            }
+            valid[i] += usize::from(slow.valid == Validity::True);
+            invalid[i] += usize::from(slow.valid == Validity::False);
+        }
+    }
+    assert!(valid.iter().chain(&invalid).all(|count| *count > 250), "{valid:?} {invalid:?}");
+}
+
+#[test]
+fn a_serial_order_is_found_from_both_ends_for_every_valid_history() {
+    let (mut orders, mut rewound) = (0, 0);
+    for seed in 0..1_500 {
+        let Ok(columns) = Columns::of(&history(seed)) else { panic!("no process asks twice") };
+        let all = Touches::new(&columns, 1);
+        let Some(mut slots) = Slots::new(&all) else { panic!("there are few of them") };
+        let looked = keys::look(&all, Some(&mut slots), 1);
+        if !looked.is_ok_and(|looked| looked.all_plain) {
+            continue;
+        }
+        for order in [Order::Data, Order::Process, Order::Realtime] {
+            let Ok(dependencies) = dependencies::infer(&all, &[], order) else { continue };
+            let acyclic = dependencies.graph.is_acyclic();
+            for jobs in [1, 2] {
+                let taken = replay::take(&all, &slots, order, jobs);
+                assert_eq!(taken.complete, acyclic, "seed {seed}, {order:?}, {jobs} jobs");
+            }
+            orders += usize::from(acyclic);
+            let half = columns.len() / 2;
+            let later = rewind::take(&columns, &slots, order, half);
+            rewound += usize::from(acyclic && later.len() > 5 && later.iter().any(|taken| *taken));
+        }
+    }
+    assert!(orders > 300 && rewound > 100, "{orders} orders, {rewound} from the end");
+}
