@@ -1,0 +1,105 @@
+//! What reading histories costs, in bytes a second of CPU: `cargo bench -p harness --bench interchange`.
+//!
+//! Elle's histories of 100,000 transactions, unpacked before anything is counted, as EDN and as JSON lines; the last line of each
+//! is what `check` does with such a file, from bytes to verdict. They stand outside the repository (`GOLDEN_DIR`, or
+//! `../shared/golden` beside it); without them there is nothing to say. CPU seconds are the kernel's
+//! (`/proc/self/schedstat`), the least of several rounds, since a wall clock says little on a busy machine.
+//! `cargo bench -p harness --bench interchange -- la-clean-100k edn` does one of them only, for a profiler.
+
+use flate2::read::GzDecoder;
+use harness::checker::transactional::{Model, Report};
+use harness::checker::{list_append, rw_register};
+use harness::history::History;
+use harness::interchange::{self, Alphabet, Format};
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Rounds of which the least counts.
+const ROUNDS: usize = 5;
+
+fn main() {
+    let chosen: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |word: &str| chosen.is_empty() || chosen.iter().any(|other| other == word);
+    let cases = [("la-clean-100k", Alphabet::Lists), ("rw-clean-100k", Alphabet::Registers)];
+    for (name, alphabet) in cases.into_iter().filter(|(name, _)| chosen.len() < 2 || wanted(name)) {
+        let Some(edn) = unpacked(name) else {
+            println!("SKIP {name}: there are no golden data (GOLDEN_DIR)");
+            continue;
+        };
+        for (word, format) in [("edn", Format::Edn), ("json-lines", Format::JsonLines)] {
+            if chosen.len() < 2 || wanted(word) {
+                told(name, &written(&edn, format, alphabet), format, alphabet);
+            }
+        }
+    }
+}
+
+fn unpacked(name: &str) -> Option<Vec<u8>> {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/golden");
+    let golden = std::env::var("GOLDEN_DIR").unwrap_or(beside.to_string());
+    let path = PathBuf::from(golden).join(format!("elle/perf/{name}.edn.gz"));
+    let mut bytes = Vec::new();
+    GzDecoder::new(std::fs::File::open(path).ok()?).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn written(edn: &[u8], format: Format, alphabet: Alphabet) -> Vec<u8> {
+    match format {
+        Format::Edn => edn.to_vec(),
+        Format::JsonLines => {
+            let imported = interchange::read(edn, Some(Format::Edn), alphabet).expect("it is EDN");
+            interchange::write(&imported, format).into_bytes()
+        }
+    }
+}
+
+fn told(name: &str, bytes: &[u8], format: Format, alphabet: Alphabet) {
+    let read = || interchange::read(bytes, None, alphabet).expect("it is a history").history;
+    let megabytes = bytes.len() as f64 / 1e6;
+    let (history, seconds) = least(read);
+    let (events, rate) = (history.events.len(), megabytes / seconds);
+    println!(
+        "{name} {format:?}, {megabytes:.1} MB, {events} events: read in {seconds:.3} s, {rate:.0} MB a second"
+    );
+    drop(history);
+    let (report, seconds) = least(|| judged(&read(), alphabet));
+    println!(
+        "{name} {format:?}: read and judged in {seconds:.3} s ({} ok, {:?})",
+        report.coverage.ok, report.valid
+    );
+}
+
+fn judged(history: &History, alphabet: Alphabet) -> Report {
+    let model = Model::default();
+    match alphabet {
+        Alphabet::Lists => list_append::analyse(history, model),
+        Alphabet::Registers => rw_register::analyse(history, model, Default::default()),
+        Alphabet::Bank => unreachable!("no history here is of a bank"),
+    }
+}
+
+/// Seconds of CPU that this process has used.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let nanoseconds = stat.split_whitespace().next().and_then(|first| first.parse::<u64>().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or_default()).as_secs_f64()
+}
+
+/// What was done, and what it cost in the best of several rounds.
+fn least<T>(work: impl Fn() -> T) -> (T, f64) {
+    let round = || {
+        let before = cpu_seconds();
+        let done = work();
+        (done, cpu_seconds() - before)
+    };
+    let mut best = round();
+    for _ in 1..ROUNDS {
+        let next = round();
+        if next.1 < best.1 {
+            best = next;
+        }
+    }
+    best
+}
