@@ -22,6 +22,7 @@ mod edn;
 mod etcd_log;
 mod json_lines;
 mod op_map;
+mod plain;
 
 pub(crate) use op_map::register_parts;
 

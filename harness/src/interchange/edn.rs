@@ -3,7 +3,8 @@
 
 use super::bank;
 use super::call::{Told, told};
-use super::op_map::{Datum, Reader, kind_word, register_parts};
+use super::op_map::{Datum, Reader, brief_text, kind_word, register_parts};
+use super::plain;
 use super::{ImportError, Imported, KeyName, without_mark};
 use crate::history::{Event, Kind, Process};
 use crate::op::{Key, Mop, Op, RegisterMop};
@@ -12,6 +13,9 @@ use std::fmt::Write;
 
 /// Deeper nesting than any history needs, and less than any stack bears.
 const DEPTH_MAX: usize = 100;
+
+/// What newer versions of Jepsen write before an op map.
+const OP_TAG: &str = "#jepsen.history.Op";
 
 /// Reads op maps, or vectors of them, until the input ends.
 pub(super) fn read(bytes: &[u8], mut reader: Reader) -> Result<Imported, ImportError> {
@@ -32,7 +36,7 @@ pub(super) fn datum(text: &str) -> Result<Datum<'_>, String> {
     let datum = datum.map_err(|wrong| wrong.message)?;
     match parser.at == text.len() {
         true => Ok(datum),
-        false => Err(format!("`{}` stands after the end of a value", &text[parser.at..])),
+        false => Err(format!("{} stands after the end of a value", brief_text(&text[parser.at..]))),
     }
 }
 
@@ -69,6 +73,10 @@ impl<'a> Parser<'a> {
                 (Some(b'('), None) => enclosing = Some((at, b')')),
                 (Some(byte), Some((_, close))) if byte == close => enclosing = None,
                 _ => {
+                    if let Some(after) = self.plain(reader) {
+                        self.at = after;
+                        continue;
+                    }
                     let datum = self.form()?;
                     reader.add(datum).map_err(|message| Wrong { at, message })?;
                     continue;
@@ -76,6 +84,13 @@ impl<'a> Parser<'a> {
             }
             self.at += 1;
         }
+    }
+
+    /// The end of a plain op map, which is read then.
+    fn plain(&self, reader: &mut Reader) -> Option<usize> {
+        let is_tagged = self.text[self.at..].starts_with(OP_TAG);
+        let tag = if is_tagged { OP_TAG.len() } else { 0 };
+        reader.add_plain::<plain::Edn>(self.text.as_bytes(), self.at + tag)
     }
 
     fn form(&mut self) -> Result<Datum<'a>, Wrong> {
@@ -139,7 +154,8 @@ impl<'a> Parser<'a> {
         let mut pairs = Vec::with_capacity(items.len() / 2);
         while let Some(key) = items.next() {
             let Some(value) = items.next() else {
-                return wrong(open, format!("key `{key}` of this map has no value"));
+                let key = brief_text(&key.to_string());
+                return wrong(open, format!("key {key} of this map has no value"));
             };
             pairs.push((key, value));
         }
@@ -173,7 +189,7 @@ impl<'a> Parser<'a> {
         if digits.starts_with(|first: char| first.is_ascii_digit()) {
             return match number(word) {
                 Some(number) => Ok(number),
-                None => wrong(at, format!("`{word}` is not a number")),
+                None => wrong(at, format!("{} is not a number", brief_text(word))),
             };
         }
         match word {

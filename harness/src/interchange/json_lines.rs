@@ -3,7 +3,7 @@
 use super::bank;
 use super::call::{Told, told};
 use super::op_map::{Datum, Reader, kind_word, register_parts};
-use super::{ImportError, Imported, without_mark};
+use super::{ImportError, Imported, plain, without_mark};
 use crate::history::{Event, Kind, Process};
 use crate::op::{Bank, Call, Key, Mop, Op, RegisterMop};
 use serde_json::{Value as Json, json};
@@ -15,42 +15,90 @@ pub(super) fn read(bytes: &[u8], mut reader: Reader) -> Result<Imported, ImportE
     if bytes.trim_ascii_start().starts_with(b"[") {
         array(bytes, &mut reader)?;
     } else {
-        for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-            if !line.trim_ascii().is_empty() {
-                op_map(line, index + 1, &mut reader)?;
-            }
-        }
+        lines(bytes, &mut reader)?;
     }
     Ok(reader.finish())
+}
+
+fn lines(bytes: &[u8], reader: &mut Reader) -> Result<(), ImportError> {
+    let (mut at, mut number) = (0, 1);
+    while at < bytes.len() {
+        match reader.add_plain::<plain::Json>(bytes, at) {
+            Some(after) => at = after,
+            None => {
+                let rest = &bytes[at..];
+                let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+                if !rest[..length].trim_ascii().is_empty() {
+                    op_map(&rest[..length], number, reader)?;
+                }
+                at += length + 1;
+            }
+        }
+        number += 1;
+    }
+    Ok(())
 }
 
 fn op_map(line: &[u8], number: usize, reader: &mut Reader) -> Result<(), ImportError> {
     let json = serde_json::from_slice(line).map_err(|error| ImportError {
         line: number,
         column: Some(error.column()),
-        message: format!("{}: a line holds one op map as a JSON object", plain(&error)),
+        message: format!("{}: a line holds one op map as a JSON object", plain_words(&error)),
     })?;
     let wrong = |message| ImportError { line: number, column: None, message };
     reader.add(datum(json)).map_err(wrong)
 }
 
+/// An array is read item by item: as a whole it would take many times its bytes.
 fn array(bytes: &[u8], reader: &mut Reader) -> Result<(), ImportError> {
-    let maps: Vec<Json> = serde_json::from_slice(bytes).map_err(|error| ImportError {
-        line: error.line().max(1),
-        column: Some(error.column()),
-        message: format!("{}: an array of op maps should stand here", plain(&error)),
-    })?;
-    for (index, json) in maps.into_iter().enumerate() {
-        reader.add(datum(json)).map_err(|message| {
-            let message = format!("op map {} of the array: {message}", index + 1);
-            ImportError { line: 1, column: None, message }
-        })?;
+    let skip = |at: usize| at + bytes[at..].iter().take_while(|b| b.is_ascii_whitespace()).count();
+    let wrong = |at: usize, message: String| {
+        let (line, column) = place(&bytes[..at]);
+        Err(ImportError { line, column: Some(column), message })
+    };
+    let open = skip(0);
+    let mut at = skip(open + 1);
+    let mut number = 0;
+    while bytes.get(at) != Some(&b']') || number > 0 {
+        number += 1;
+        let mut items = serde_json::Deserializer::from_slice(&bytes[at..]).into_iter::<Json>();
+        match items.next() {
+            None => return wrong(open, "this array has no end".to_owned()),
+            Some(Err(error)) => {
+                let (line, column) = place(&bytes[..at]);
+                let before = if error.line() == 1 { column - 1 } else { 0 };
+                let message = format!("{}: an array holds op maps", plain_words(&error));
+                let (line, column) = (line + error.line() - 1, Some(before + error.column()));
+                return Err(ImportError { line, column, message });
+            }
+            Some(Ok(json)) => {
+                let told = |message| wrong(at, format!("op map {number} of the array: {message}"));
+                reader.add(datum(json)).or_else(told)?;
+            }
+        }
+        at = skip(at + items.byte_offset());
+        match bytes.get(at) {
+            Some(b',') => at = skip(at + 1),
+            Some(b']') => break,
+            None => return wrong(open, "this array has no end".to_owned()),
+            Some(_) => return wrong(at, "`,` or `]` should stand here".to_owned()),
+        }
     }
-    Ok(())
+    match skip(at + 1) {
+        end if end == bytes.len() => Ok(()),
+        end => wrong(end, "something stands after the end of the array".to_owned()),
+    }
+}
+
+/// Line and column after all this.
+fn place(before: &[u8]) -> (usize, usize) {
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    (line, before.len() - start + 1)
 }
 
 /// The parser's words without its own line number.
-fn plain(error: &serde_json::Error) -> String {
+fn plain_words(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_string()
 }

@@ -3,6 +3,7 @@
 use super::bank;
 use super::call::{self, Calls};
 use super::drain::{self, Drains};
+use super::plain::{Cursor, Notation, Scratch};
 use super::{Alphabet, Imported, KeyName};
 use crate::cluster::NodeId;
 use crate::history::{Event, History, Kind, Process};
@@ -68,15 +69,25 @@ impl fmt::Display for Datum<'_> {
 
 /// A datum in a sentence: its beginning will do.
 pub(super) fn brief(datum: &Datum) -> String {
-    let text = datum.to_string();
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("`{}…`", &text[..end]),
-        None => format!("`{text}`"),
-    }
+    brief_text(&datum.to_string())
+}
+
+/// The same of a text as it stands.
+pub(super) fn brief_text(text: &str) -> String {
+    let (shown, rest) = match text.char_indices().nth(40) {
+        Some((end, _)) => (&text[..end], "…"),
+        None => (text, ""),
+    };
+    // What moves the cursor of a terminal must not reach one.
+    let shown: String = shown
+        .chars()
+        .map(|letter| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter })
+        .collect();
+    format!("`{shown}{rest}`")
 }
 
 /// Keys without a number of their own are numbered from here until the end of the input is known.
-const PROVISIONAL: Key = 1 << 63;
+pub(super) const PROVISIONAL: Key = 1 << 63;
 
 /// Collects events: transactions of one alphabet, or calls of a kind of object.
 pub(super) struct Reader {
@@ -86,13 +97,24 @@ pub(super) struct Reader {
     history: History,
     numbers: BTreeMap<KeyName, Key>,
     next_number: Key,
+    scratch: Scratch,
+    /// Plain op maps are read like all others.
+    is_slow: bool,
 }
 
 impl Reader {
     /// For histories of one alphabet.
     pub fn new(alphabet: Alphabet) -> Reader {
-        let (history, numbers) = (History::default(), BTreeMap::new());
-        Reader { alphabet, calls: None, drains: None, history, numbers, next_number: 0 }
+        Reader {
+            alphabet,
+            calls: None,
+            drains: None,
+            history: History::default(),
+            numbers: BTreeMap::new(),
+            next_number: 0,
+            scratch: Scratch::default(),
+            is_slow: false,
+        }
     }
 
     /// Of calls.
@@ -103,6 +125,24 @@ impl Reader {
     /// Of calls of queues, drains among them.
     pub fn of_drained_queues() -> Reader {
         Reader { drains: Some(Drains::default()), ..Reader::of_calls(Object::Queue) }
+    }
+
+    /// Reads everything as it reads what is not plain.
+    #[cfg(test)]
+    pub fn slowly(self) -> Reader {
+        Reader { is_slow: true, ..self }
+    }
+
+    /// Adds the event of the op map that begins here, if it is a plain one: then the place after it is told.
+    pub fn add_plain<N: Notation>(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
+        if self.is_slow || self.calls.is_some() || self.drains.is_some() {
+            return None;
+        }
+        let mut cursor = Cursor::new(bytes, at);
+        let event = self.scratch.event::<N>(&mut cursor, self.alphabet)?;
+        self.next_number = self.next_number.max(self.scratch.next_key);
+        self.history.push(event);
+        Some(cursor.at)
     }
 
     /// Adds the event of an op map, if it is a client's.
@@ -346,14 +386,21 @@ pub(super) fn element(datum: &Datum, what: &str) -> Result<Value, String> {
     number.ok_or_else(|| format!("{} is not {what}: a number from 0 to 2^64 - 1 is", brief(datum)))
 }
 
-/// `None` for whoever is no client.
+/// `None` for whoever is no client: a word, or nobody.
 fn process(datum: Option<Datum>) -> Result<Option<Process>, String> {
-    match datum {
-        Some(Datum::Int(number)) => match u32::try_from(number) {
-            Ok(number) => Ok(Some(Process::Client(number))),
-            Err(_) => Err(format!("process {number} is not a number from 0 to 2^32 - 1")),
-        },
-        _ => Ok(None),
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = match &datum {
+        None | Some(Datum::Nil | Datum::Keyword(_) | Datum::Symbol(_)) => return Ok(None),
+        Some(Datum::Text(text)) if !is_digits(text) => return Ok(None),
+        Some(Datum::Int(number)) => u32::try_from(*number).ok(),
+        Some(_) => None,
+    };
+    match (number, datum) {
+        (Some(number), _) => Ok(Some(Process::Client(number))),
+        (None, datum) => {
+            let found = datum.as_ref().map_or_else(String::new, Datum::to_string);
+            Err(format!("process {} is not a number from 0 to 2^32 - 1", brief_text(&found)))
+        }
     }
 }
 
@@ -378,8 +425,10 @@ fn time(datum: Option<Datum>) -> Result<Duration, String> {
             Ok(nanoseconds) => Ok(Duration::from_nanos(nanoseconds)),
             Err(_) => Err(format!("time {nanoseconds} is not a number of nanoseconds below 2^64")),
         },
-        // `as` saturates: no float is out of range.
-        Some(Datum::Float(nanoseconds)) => Ok(Duration::from_nanos(nanoseconds as u64)),
+        // 2^64 itself is the first that is too much; what is no number is not less than it.
+        Some(Datum::Float(nanoseconds)) if nanoseconds < 18_446_744_073_709_551_616.0 => {
+            Ok(Duration::from_nanos(nanoseconds as u64))
+        }
         Some(other) => Err(format!("time {} is not a number of nanoseconds", brief(&other))),
     }
 }

@@ -1,3 +1,5 @@
+mod plain_agrees;
+
 use super::*;
 use crate::cluster::NodeId;
 use crate::history::{Event, Kind, Process};
@@ -73,7 +75,7 @@ fn errors_name_the_place_and_what_would_be_right() {
             "line 1, column 30: the input ends before the `]`",
         ),
         ("[{:type :ok :process 1}", "line 1, column 1: this vector has no end"),
-        ("{:type :ok :process -1}", "line 1, column 1: process -1 is not a number from 0"),
+        ("{:type :ok :process -1}", "line 1, column 1: process `-1` is not a number from 0"),
         (
             "{:type :ok :process 1 :value [[:append 1 -2]]}",
             "line 1, column 1: `-2` is not an element",
