@@ -300,6 +300,15 @@ fn a_malformed_history_is_refused_with_its_place() {
         ("truncated.jsonl", &json[..30], "line 1"),
         ("second_line.jsonl", &format!("{json}\n{{\"type\":\"maybe\",\"process\":0}}\n"), "line 2"),
         ("noise.edn", "\u{0}\u{1}\u{2}", "line 1"),
+        ("unasked.edn", &whole.replace(":invoke", ":ok"), "line 1, column 1: p0 completes"),
+        ("busy.edn", &format!("{whole}{{:type :invoke, :process 0}}"), "asked on line 1 is open"),
+        (
+            "twice.edn",
+            &format!("{whole}{}", whole.replace("process 0", "process 1")),
+            "on line 1: an",
+        ),
+        ("deep.edn", &"[".repeat(100_000), "line 1"),
+        ("range.edn", &whole.replace("1 1]", "1 18446744073709551616]"), "from 0 to 2^64 - 1"),
     ] {
         fs::write(room.join(name), text).expect("the room is ours");
         refused(&room, &["check", "list-append", name], name, place);

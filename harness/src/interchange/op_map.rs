@@ -100,6 +100,8 @@ pub(super) struct Reader {
     scratch: Scratch,
     /// Plain op maps are read like all others.
     is_slow: bool,
+    /// An event, and why it is none.
+    refused: Option<(usize, String)>,
 }
 
 impl Reader {
@@ -114,6 +116,7 @@ impl Reader {
             next_number: 0,
             scratch: Scratch::default(),
             is_slow: false,
+            refused: None,
         }
     }
 
@@ -127,6 +130,11 @@ impl Reader {
         Reader { drains: Some(Drains::default()), ..Reader::of_calls(Object::Queue) }
     }
 
+    /// Takes an event for an error.
+    pub fn refusing(self, event: usize, why: &str) -> Reader {
+        Reader { refused: Some((event, why.to_owned())), ..self }
+    }
+
     /// Reads everything as it reads what is not plain.
     #[cfg(test)]
     pub fn slowly(self) -> Reader {
@@ -136,6 +144,10 @@ impl Reader {
     /// Adds the event of the op map that begins here, if it is a plain one: then the place after it is told.
     pub fn add_plain<N: Notation>(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
         if self.is_slow || self.calls.is_some() || self.drains.is_some() {
+            return None;
+        }
+        let is_refused = |(event, _): &(usize, String)| *event == self.history.events.len();
+        if self.refused.as_ref().is_some_and(is_refused) {
             return None;
         }
         let mut cursor = Cursor::new(bytes, at);
@@ -194,6 +206,10 @@ impl Reader {
             node: fields.node.as_ref().and_then(node),
             error: fields.error.and_then(error),
         };
+        match &self.refused {
+            Some((event, why)) if *event == self.history.events.len() => return Err(why.clone()),
+            _ => {}
+        }
         self.history.push(event);
         Ok(())
     }

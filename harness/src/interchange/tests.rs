@@ -1,3 +1,4 @@
+mod bad_input;
 mod plain_agrees;
 
 use super::*;

@@ -11,7 +11,6 @@ use harness::op::Object;
 use harness::report;
 use serde_json::{Value, json};
 use sim::record::Ending;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 mod calls;
@@ -167,7 +166,7 @@ impl Check {
                     bail!("--jobs is of list-append: rw-register is judged by one thread");
                 }
                 let (name, bytes) = bytes(&self.file)?;
-                let imported = interchange::read(&bytes, format, Alphabet::Registers);
+                let imported = interchange::read_strictly(&bytes, format, Alphabet::Registers);
                 let imported = imported.with_context(|| name)?;
                 let report = rw_register::analyse(&imported.history, model, *inference);
                 (report, imported.key_names)
@@ -197,9 +196,8 @@ impl Check {
 
 /// The history's bytes, and what to call where they came from.
 fn bytes(file: &Path) -> anyhow::Result<(String, Vec<u8>)> {
-    let (name, mut input) = lists::open(file)?;
-    let mut bytes = Vec::new();
-    input.read_to_end(&mut bytes).with_context(|| name.clone())?;
+    let (name, input) = lists::open(file)?;
+    let bytes = interchange::input(input).with_context(|| name.clone())?;
     Ok((name, bytes))
 }
 

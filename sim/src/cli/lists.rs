@@ -4,7 +4,7 @@ use anyhow::Context;
 use harness::columns::file::{self, Kept, MAGIC};
 use harness::interchange::{self, Alphabet, Format, Imported};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 /// A history as it was found.
@@ -22,9 +22,9 @@ pub fn read(path: &Path, format: Option<Format>) -> anyhow::Result<Lists> {
     if format.is_none() && begins.starts_with(&MAGIC) {
         return Ok(Lists::Columns(Box::new(file::read(input).with_context(|| name)?)));
     }
-    let mut bytes = Vec::new();
-    input.read_to_end(&mut bytes).with_context(|| name.clone())?;
-    let imported = interchange::read(&bytes, format, Alphabet::Lists).with_context(|| name)?;
+    let bytes = interchange::input(input).with_context(|| name.clone())?;
+    let imported = interchange::read_strictly(&bytes, format, Alphabet::Lists);
+    let imported = imported.with_context(|| name)?;
     Ok(Lists::Events(imported))
 }
 

@@ -27,7 +27,8 @@ pub(super) fn act(check: &Check, object: Object) -> anyhow::Result<u8> {
     let failed_cas = failed_cas.unwrap_or_default();
     let (name, bytes) = bytes(&check.file)?;
     let before = sim::execute::thread_cpu_ms();
-    let imported = interchange::read_calls(&bytes, format, object).with_context(|| name)?;
+    let imported =
+        interchange::read_calls_strictly(&bytes, format, object).with_context(|| name)?;
     let checker = Linearizable { failed_cas, ..Linearizable::of(object) };
     let report = checker.analyse(&imported.history);
     let cpu_ms = sim::execute::thread_cpu_ms() - before;
