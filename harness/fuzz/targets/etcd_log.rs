@@ -1,0 +1,8 @@
+//! Logs of etcd tests of any bytes: see `readers::etcd_log`.
+#![no_main]
+
+#[expect(dead_code, reason = "a target is one of the readers")]
+#[path = "../readers.rs"]
+mod readers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| readers::etcd_log(bytes));

@@ -1,0 +1,8 @@
+//! JSON lines of any bytes: see `readers::json_lines`.
+#![no_main]
+
+#[expect(dead_code, reason = "a target is one of the readers")]
+#[path = "../readers.rs"]
+mod readers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| readers::json_lines(bytes));

@@ -1,0 +1,8 @@
+//! Runs as the store keeps them, from any bytes: see `readers::run`.
+#![no_main]
+
+#[expect(dead_code, reason = "a target is one of the readers")]
+#[path = "../readers.rs"]
+mod readers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| readers::run(bytes));
