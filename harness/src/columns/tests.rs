@@ -79,7 +79,7 @@ impl Making {
 
 fn push(history: &mut History, process: u32, kind: Kind, mops: Vec<Mop>) {
     let time = Duration::from_micros(history.events.len() as u64 * 1_003);
-    let node = (process % 3 > 0).then(|| NodeId(process as u16 % 3));
+    let node = Some(NodeId(process as u16 % 3)).filter(|node| node.0 > 0);
     let process = Process::Client(process);
     history.push(Event { time, process, kind, op: Op::Txn(mops), node, error: None });
 }
