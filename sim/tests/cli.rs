@@ -140,7 +140,7 @@ fn a_wrong_word_is_refused_with_one_sentence() {
         (&["check", "bank", "x", "--linearizable"], "`--linearizable`", "set-full"),
         (&["check", "bank", "x", "--model", "serializable"], "--model", "bank"),
         (&["check", "durability", "x", "--of", "lists"], "`lists`", "list-append"),
-        (&["check", "log-patterns", "x"], "log-patterns", "--pattern panicked"),
+        (&["check", "log-patterns", "x"], "log-patterns", "--pattern 'data corruption'"),
         (&["check", "bank", "nowhere.edn"], "nowhere.edn", "No such file"),
         (
             &["check", "log-patterns", "nowhere.log", "--pattern", "x"],

@@ -6,10 +6,9 @@
 //! was done to them and what reads show of them must have an order that explains every answer. A search looks for it
 //! (`linearizable`), over one or two scores, where all members at once would be too many.
 //!
-//! Differs from upstream: exact for one member and for two, answers of ZADD and DEL included, so that it sees all that
-//! upstream's model does and more; a change of unknown outcome may take effect at any later time, where upstream takes it to be
-//! over when it was given up; what hits a cap is `unknown`. Cannot see: contradictions that need three members; `zset`, which
-//! searches all of a key at once, does.
+//! Differs from upstream: exact for one member and for two, answers of ZADD and DEL included; a change of unknown outcome may
+//! take effect at any later time, where upstream takes it to be over when it was given up; what hits a cap is `unknown`. Cannot
+//! see: contradictions that need three members; `zset`, which searches all of a key at once, does.
 
 mod projection;
 

@@ -184,7 +184,7 @@ fn logs(check: &Check) -> anyhow::Result<u8> {
     check.properties.nothing_said(&check.checker, &["--pattern"])?;
     let patterns = LogPatterns { patterns: check.properties.patterns.clone() };
     if patterns.patterns.iter().all(String::is_empty) {
-        bail!("log-patterns wants a --pattern to look for, like --pattern panicked");
+        bail!("log-patterns wants a --pattern to look for: --pattern 'data corruption' is one");
     }
     let before = sim::execute::thread_cpu_ms();
     let mut looked = patterns.begin();
