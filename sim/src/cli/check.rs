@@ -35,8 +35,8 @@ Examples:
   cargo sim check log-patterns n1.log --pattern panicked
   zcat history.edn.gz | cargo sim check set -")]
 pub struct Check {
-    /// Which checker: list-append, rw-register, an object (register, cas-register, counter, set, queue, list, map or zset) or a
-    /// property
+    /// Which checker: list-append, rw-register, an object (register, cas-register, counter, set, queue, list, map, zset,
+    /// stream, ttl-register or mixed) or a property
     checker: String,
     /// The history; - reads what is piped in
     file: PathBuf,
