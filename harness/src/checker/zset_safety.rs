@@ -183,7 +183,10 @@ impl Search<'_, '_, '_> {
                 let what = projected[stuck.operation].what;
                 let (name, sentence) = words(&named, members.len(), &what, &stuck);
                 let stuck_at = [stuck.operation].into_iter();
-                let around = stuck_at.chain(stuck.open).chain(stuck.unknown).chain(stuck.order);
+                // What an order ends with comes first, and what reads saw is in the state.
+                let changes = stuck.order.into_iter().rev();
+                let changes = changes.filter(|place| !projected[*place].what.is_read());
+                let around = stuck_at.chain(changes).chain(stuck.open).chain(stuck.unknown);
                 let mut shown_by: Vec<&Operation> = Vec::new();
                 for operation in around.map(|place| sources[place]).take(8) {
                     if shown_by.iter().all(|known| known.invoked != operation.invoked) {

@@ -29,6 +29,11 @@ pub(super) enum Projected {
 }
 
 impl Projected {
+    /// Whether it is a read of the whole set or of a range.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Projected::Shows(_) | Projected::Within(..))
+    }
+
     /// Whether it is a read that shows none of the members.
     pub fn misses_all(&self) -> bool {
         matches!(self, Projected::Shows([None, None]) | Projected::Within(_, _, [None, None]))
