@@ -133,6 +133,7 @@ impl<'a> Component<'a> {
         let mut cycles = Vec::new();
         let has = |kind: Edge| self.graph.edges().any(|(_, edge, _)| edge == kind);
         let (process, realtime, rw) = (has(Process), has(Realtime), has(Rw));
+        let mut looked_over = LookedOver::default();
         for spec in &SPECS {
             let possible = match spec.beyond {
                 Some(Process) => process,
@@ -140,7 +141,10 @@ impl<'a> Component<'a> {
                 _ => true,
             };
             let possible = possible && (rw || matches!(spec.shape, Through(Ww | Wr)));
-            if !possible || found.implied().contains(spec.anomaly) {
+            if !possible
+                || found.implied().contains(spec.anomaly)
+                || looked_over.is_acyclic(&self.graph, spec.allowed)
+            {
                 continue;
             }
             if let Some((steps, capped)) = self.search(spec) {
@@ -182,6 +186,27 @@ impl<'a> Component<'a> {
         let stops: Vec<_> = walk.filter(|(node, _)| *node < self.barriers).collect();
         let txn = |i: usize| self.nodes[stops[i % stops.len()].0 as usize];
         (0..stops.len()).map(|i| (txn(i), stops[i].1, txn(i + 1))).collect()
+    }
+}
+
+/// Which kinds of edges make no cycle: many types look for one in the same few.
+#[derive(Default)]
+struct LookedOver {
+    acyclic: Vec<Edges>,
+    cyclic: Vec<Edges>,
+}
+
+impl LookedOver {
+    fn is_acyclic(&mut self, graph: &Graph, allowed: Edges) -> bool {
+        if self.acyclic.iter().any(|wider| allowed.are_among(*wider)) {
+            return true;
+        }
+        if self.cyclic.iter().any(|narrower| narrower.are_among(allowed)) {
+            return false;
+        }
+        let acyclic = graph.is_acyclic_over(allowed);
+        if acyclic { &mut self.acyclic } else { &mut self.cyclic }.push(allowed);
+        acyclic
     }
 }
 

@@ -38,6 +38,11 @@ impl Edges {
         Edges(self.0 & !(1 << edge as u8))
     }
 
+    /// Whether all of these are among some others.
+    pub fn are_among(self, others: Edges) -> bool {
+        self.0 & !others.0 == 0
+    }
+
     pub fn contains(self, edge: Edge) -> bool {
         self.0 & (1 << edge as u8) != 0
     }
@@ -124,18 +129,25 @@ impl Graph {
             .flat_map(|from| self.out(from).map(move |(edge, to)| (from, edge, to)))
     }
 
-    /// Whether nothing is left once nodes without predecessors are taken away, again and again (Kahn).
+    /// Whether there is no cycle.
     pub fn is_acyclic(&self) -> bool {
+        self.is_acyclic_over(Edges(u8::MAX))
+    }
+
+    /// Whether there is no cycle of these edges: nothing is left once nodes without predecessors are taken away, again and
+    /// again (Kahn).
+    pub fn is_acyclic_over(&self, allowed: Edges) -> bool {
         let mut predecessors = vec![0u32; self.nodes()];
         for packed in &self.packed {
-            predecessors[(packed >> KIND_BITS) as usize] += 1;
+            let (edge, to) = unpack(*packed);
+            predecessors[to as usize] += u32::from(allowed.contains(edge));
         }
         let mut free: Vec<u32> = Vec::with_capacity(self.nodes());
         free.extend((0..self.nodes() as u32).filter(|node| predecessors[*node as usize] == 0));
         let mut done = 0;
         while let Some(&node) = free.get(done) {
             done += 1;
-            for (_, to) in self.out(node) {
+            for (_, to) in self.out(node).filter(|(edge, _)| allowed.contains(*edge)) {
                 predecessors[to as usize] -= 1;
                 if predecessors[to as usize] == 0 {
                     free.push(to);
