@@ -103,7 +103,8 @@ pub fn catalog() -> Vec<Test> {
         },
         Test {
             dial: |connection, classify| redis::dial(Objects(Object::List), connection, classify),
-            checkers: || vec![Box::new(Linearizable::of(Object::List)), Box::new(Durability)],
+            checkers: || linearizable(Object::List),
+            defaults: queue(),
             ..redis_object("redis-queue", "RPUSH, LPOP, LRANGE, DEL", Object::List)
         },
         Test {
@@ -174,6 +175,11 @@ fn redis_object(name: &'static str, about: &'static str, object: Object) -> Test
 /// The six standard kinds of fault.
 fn standard(shape: Shape) -> Options {
     Options { faults: FaultKind::STANDARD.to_vec(), shape, ..Options::default() }
+}
+
+/// Of two LPOPs that nobody knows the end of, each may have taken what came next: so there are many keys, and few changes of each.
+fn queue() -> Options {
+    standard(Shape { keys: 32, appends_per_key: 12, ..Shape::default() })
 }
 
 /// Every key is written once, and in the end each is read through every node: few writes, many looks.

@@ -14,12 +14,19 @@ sim::catalog_tests!(
     redis_append,
     redis_append_calm,
     redis_append_contended,
+    redis_rw_register,
+    redis_long_fork,
+    redis_bank,
     redis_register,
     redis_cas_register,
     redis_counter,
     redis_set,
     redis_hash,
     redis_zset,
+    redis_queue,
+    redis_stream,
+    redis_ttl,
+    redis_mixed,
 );
 
 #[test]

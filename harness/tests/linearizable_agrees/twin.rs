@@ -138,6 +138,7 @@ impl Twin {
             (Function::Read, Some(Answer::Scores(said))) => {
                 let known = self.ids.iter().zip(said);
                 let same = known.into_iter().all(|(id, (_, said))| id.is_none_or(|id| id == *said));
+                self.ids = said.iter().map(|(_, id)| Some(*id)).collect();
                 same && said.windows(2).all(|pair| pair[0].1 < pair[1].1)
             }
             _ => true,
@@ -189,6 +190,8 @@ fn nilable(value: Option<Value>) -> Answer {
 /// Whether what was said can be said of what is.
 fn agree(object: Object, said: Option<&Answer>, is: &Answer) -> bool {
     match (said, is) {
+        // What was refused did not happen.
+        (Some(Answer::Done), Answer::WrongType) => false,
         (None | Some(Answer::Done), _) => true,
         (Some(Answer::Values(said)), Answer::Values(is)) if object == Object::Set => {
             let mut said = said.clone();

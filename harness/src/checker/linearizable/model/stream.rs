@@ -1,7 +1,7 @@
 //! A stream: entries in the order in which they were added, each with an id that is higher than all before it.
 //!
-//! An entry whose adding nobody knows the end of has the id that a reading shows beside its value, if that value was asked to be
-//! added once: without it such entries could stand anywhere.
+//! An entry that was added without an answer has the id that a reading shows beside its value. Where a value was asked to be added
+//! once, that is known before the search begins: otherwise such entries could stand anywhere until they are read.
 
 use super::{Asked, Model};
 use crate::op::{Answer, Function, Value};
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub struct Stream {
     /// The ids that readings show of values that were asked to be added once.
     seen: BTreeMap<Value, i64>,
+    /// Some value was asked to be added again.
+    repeats: bool,
 }
 
 impl Stream {
@@ -23,6 +25,7 @@ impl Stream {
                 *added.entry(*value).or_default() += 1;
             }
         }
+        let repeats = added.values().any(|count| *count > 1);
         let mut seen = BTreeMap::new();
         for asked in asked {
             if let Some(Answer::Scores(entries)) = asked.answer {
@@ -30,7 +33,7 @@ impl Stream {
                 seen.extend(once.copied());
             }
         }
-        Stream { seen }
+        Stream { seen, repeats }
     }
 }
 
@@ -48,7 +51,8 @@ impl Model<Asked<'_>> for Stream {
     fn step(&self, state: &Vec<Entry>, asked: &Asked) -> Option<Vec<Entry>> {
         match asked.function {
             Function::Read => match asked.answer {
-                Some(Answer::Scores(seen)) => shows(state, seen).then(|| state.clone()),
+                Some(Answer::Scores(seen)) => shows(state, seen)
+                    .then(|| seen.iter().map(|(value, id)| (*value, Some(*id))).collect()),
                 _ => Some(state.clone()),
             },
             Function::Append(value) => {
@@ -66,7 +70,9 @@ impl Model<Asked<'_>> for Stream {
     }
 
     fn is_pure(&self, asked: &Asked) -> bool {
-        asked.changes_nothing()
+        // A reading tells the ids of what was added without an answer.
+        let tells = self.repeats && *asked.function == Function::Read;
+        asked.changes_nothing() && !tells
     }
 
     fn words(&self, state: &Vec<Entry>) -> String {
