@@ -91,6 +91,11 @@ impl fmt::Display for KeyName {
     }
 }
 
+/// A key's name for a terminal, on which no control character of it may act.
+pub fn shown(name: &KeyName) -> String {
+    op_map::shown(&name.to_string())
+}
+
 /// A history and what its keys were called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
@@ -175,7 +180,7 @@ pub fn read_strictly(
     format: Option<Format>,
     alphabet: Alphabet,
 ) -> Result<Imported, ImportError> {
-    strictly(|reader| op_maps(bytes, format, reader), || Reader::new(alphabet))
+    strictly(|reader| op_maps(bytes, format, reader), || Reader::new(alphabet).strict())
 }
 
 /// As [`read_calls`], and refuses what [`read_strictly`] does.
@@ -184,7 +189,7 @@ pub fn read_calls_strictly(
     format: Option<CallFormat>,
     object: Object,
 ) -> Result<Imported, ImportError> {
-    strictly(|reader| calls(bytes, format, reader), || Reader::of_calls(object))
+    strictly(|reader| calls(bytes, format, reader), || Reader::of_calls(object).strict())
 }
 
 /// Where an event stands in the input is known only while that is read: so it is read again, up to there.

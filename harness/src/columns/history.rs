@@ -6,7 +6,12 @@
 use super::{Columns, Moment, MopRef, Outcome, Txn};
 use crate::history::{Event, History, Kind, Process};
 use crate::op::Mop;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+fn appends(mops: &[Mop]) -> Vec<Mop> {
+    mops.iter().filter(|mop| matches!(mop, Mop::Append { .. })).cloned().collect()
+}
 
 impl Columns {
     /// The columns of a history. The error is what makes that impossible, in one sentence.
@@ -31,9 +36,13 @@ impl Columns {
             };
             let invoked = running.remove(&event.process);
             let asked = invoked.map_or(&[][..], |invoked| history.events[invoked].op.mops());
-            // A completion need not repeat what was asked.
-            let mops = Some(event.op.mops()).filter(|mops| !mops.is_empty()).unwrap_or(asked);
-            columns.add(history, outcome, index, invoked, mops)?;
+            // A completion need not repeat what was asked; then it does not say what was read.
+            let mops = match event.op.mops() {
+                [] if outcome == Outcome::Ok => Cow::Owned(appends(asked)),
+                [] => Cow::Borrowed(asked),
+                told => Cow::Borrowed(told),
+            };
+            columns.add(history, outcome, index, invoked, &mops)?;
         }
         let mut open: Vec<usize> = running.into_values().collect();
         open.sort_unstable();

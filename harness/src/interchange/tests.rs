@@ -463,3 +463,26 @@ fn words_of_other_tests_are_read_as_what_they_mean() {
     let function = Function::Insert(7);
     assert_eq!(imported.history.events[0].op, Op::Call(Call { key: 0, function, answer: None }));
 }
+
+#[test]
+fn an_op_map_that_names_nobody_is_refused_where_that_matters() {
+    let ok = |process: &str| format!("{{:type :ok {process} :value [[:append 1 1]]}}");
+    for process in [":process :nemesis", ":process nil"] {
+        assert_eq!(read_edn(&ok(process)).expect("nobody's").history.events.len(), 0);
+    }
+    let nobodys = ok(":proces 2");
+    assert_eq!(read_edn(&nobodys).expect("as Elle's tests write").history.events.len(), 0);
+    let strictly = read_strictly(nobodys.as_bytes(), None, Alphabet::Lists);
+    let sentence = strictly.unwrap_err().to_string();
+    assert!(sentence.contains("line 1") && sentence.contains("without a process"), "{sentence}");
+    let sentence = read(br#"{"type":"ok","process":"p1","value":[]}"#, None).unwrap_err();
+    assert!(sentence.to_string().contains("is not a number"), "{sentence}");
+    let nemesis = read(br#"{"type":"info","process":"nemesis","value":[]}"#, None);
+    assert_eq!(nemesis.expect("it is the nemesis's").history.events.len(), 0);
+}
+
+#[test]
+fn a_name_moves_no_cursor() {
+    let name = KeyName::Keyword("a\u{1b}[2Jvalid".to_owned());
+    assert_eq!(shown(&name), ":a\u{fffd}[2Jvalid");
+}

@@ -187,7 +187,10 @@ impl Check {
         } else {
             out.text(words(&report, named, chosen.writing().many))?;
             for (key, name) in &key_names {
-                out.text(format_args!("  key {key} is {name} in the file\n"))?;
+                out.text(format_args!(
+                    "  key {key} is {} in the file\n",
+                    interchange::shown(name)
+                ))?;
             }
         }
         Ok(ending(&report).exit_code())

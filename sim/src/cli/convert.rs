@@ -6,7 +6,7 @@ use harness::cli::output::Output;
 use harness::columns::Columns;
 use harness::columns::file::{Kept, Writer};
 use harness::interchange::Format;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::PathBuf;
 
@@ -29,6 +29,12 @@ pub struct Convert {
     format: Option<String>,
 }
 
+fn write(file: File, kept: &Kept) -> anyhow::Result<()> {
+    let written = Writer::new(BufWriter::new(file))?.finish(kept)?;
+    let file = written.into_inner().map_err(|error| error.into_error())?;
+    Ok(file.sync_all()?)
+}
+
 impl Convert {
     pub fn act(self) -> anyhow::Result<u8> {
         let format: Option<Format> =
@@ -43,9 +49,11 @@ impl Convert {
         };
         let name = || self.to.display().to_string();
         let file = File::create_new(&self.to).with_context(name)?;
-        let written = Writer::new(BufWriter::new(file)).and_then(|writer| writer.finish(&kept));
-        let file = written.with_context(name)?.into_inner().map_err(|error| error.into_error());
-        file.and_then(|file| file.sync_all()).with_context(name)?;
+        if let Err(error) = write(file, &kept) {
+            // Half a file is of no use, and would be in the way of the next attempt.
+            let _ = fs::remove_file(&self.to);
+            return Err(error).with_context(name);
+        }
         let (count, to) = (kept.columns.len(), self.to.display());
         Output::default().text(format_args!("{count} transactions   {to}\n"))?;
         Ok(0)

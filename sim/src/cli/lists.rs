@@ -4,7 +4,7 @@ use anyhow::Context;
 use harness::columns::file::{self, Kept, MAGIC};
 use harness::interchange::{self, Alphabet, Format, Imported};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 /// A history as it was found.
@@ -18,8 +18,13 @@ pub enum Lists {
 /// Reads a history; without a format, in the one that its first bytes show. Errors name the file.
 pub fn read(path: &Path, format: Option<Format>) -> anyhow::Result<Lists> {
     let (name, mut input) = open(path)?;
-    let begins = input.fill_buf().with_context(|| name.clone())?;
-    if format.is_none() && begins.starts_with(&MAGIC) {
+    // A pipe may give less at first.
+    let mut begins = Vec::new();
+    let head = input.by_ref().take(MAGIC.len() as u64).read_to_end(&mut begins);
+    head.with_context(|| name.clone())?;
+    let is_columns = format.is_none() && begins == MAGIC;
+    let input = Cursor::new(begins).chain(input);
+    if is_columns {
         return Ok(Lists::Columns(Box::new(file::read(input).with_context(|| name)?)));
     }
     let bytes = interchange::input(input).with_context(|| name.clone())?;

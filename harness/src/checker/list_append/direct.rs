@@ -9,6 +9,7 @@ use super::versions::{Seen, Versions, counts, distinct, first_repeat};
 use crate::checker::transactional::{self, AnomalyType};
 use crate::columns::{NONE, Outcome};
 use crate::op::Value;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// One instance of an anomaly, not yet in words.
@@ -129,7 +130,7 @@ impl<'a> Scan<'a, '_> {
     }
 
     fn reads(&mut self, suspects: &Suspects, intermediate: &[(Value, u32)]) {
-        let mut garbage: Vec<Value> = Vec::new();
+        let mut garbage = BTreeSet::new();
         for (i, touch) in self.versions.touches.iter().enumerate() {
             let values = self.values(i).filter(|values| !values.is_empty());
             let Some(values) = values.filter(|_| counts(touch.outcome())) else { continue };
@@ -154,7 +155,7 @@ impl<'a> Scan<'a, '_> {
         touch: usize,
         length: usize,
         suspects: &Suspects,
-        garbage: &mut Vec<Value>,
+        garbage: &mut BTreeSet<Value>,
     ) {
         let order = &self.versions.order;
         for position in suspects.garbage.iter().take_while(|position| **position < length) {
@@ -167,7 +168,7 @@ impl<'a> Scan<'a, '_> {
         }
     }
 
-    fn read_of_anything(&mut self, touch: usize, values: &[Value], garbage: &mut Vec<Value>) {
+    fn read_of_anything(&mut self, touch: usize, values: &[Value], garbage: &mut BTreeSet<Value>) {
         if let Some(repeat) = first_repeat(values) {
             self.report(AnomalyType::DuplicateElements, &[touch], &[values[repeat]]);
         }
@@ -184,9 +185,8 @@ impl<'a> Scan<'a, '_> {
     }
 
     /// Once for each element: its first reader.
-    fn garbage_read(&mut self, touch: usize, value: Value, known: &mut Vec<Value>) {
-        if !known.contains(&value) {
-            known.push(value);
+    fn garbage_read(&mut self, touch: usize, value: Value, known: &mut BTreeSet<Value>) {
+        if known.insert(value) {
             self.report(AnomalyType::GarbageRead, &[touch], &[value]);
         }
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::checker::transactional::Validity;
 use crate::checker::transactional::dependencies::Order;
 use crate::columns::tests::history;
+use crate::interchange;
 
 /// The slow way: every key looked at element by element, every dependency written down.
 fn carefully(columns: &Columns, prohibited: AnomalySet) -> Result<Report, String> {
@@ -70,4 +71,19 @@ fn a_serial_order_is_found_from_both_ends_for_every_valid_history() {
         }
     }
     assert!(orders > 300 && rewound > 100, "{orders} orders, {rewound} from the end");
+}
+
+/// A completion that repeats nothing says that the appends took effect, and nothing of what was read.
+#[test]
+fn what_an_empty_completion_read_is_not_known() {
+    let text = "
+        {:type :invoke :process 0 :value [[:append 1 1]]}
+        {:type :ok     :process 0}
+        {:type :invoke :process 1 :value [[:r 1 nil]]}
+        {:type :ok     :process 1}
+        {:type :invoke :process 2 :value [[:r 1 nil]]}
+        {:type :ok     :process 2 :value [[:r 1 [1]]]}";
+    let imported = interchange::read(text.as_bytes(), None, interchange::Alphabet::Lists);
+    let history = imported.expect("it is a history").history;
+    assert_eq!(analyse(&history, Model::default()).verdict(), Verdict::Valid);
 }

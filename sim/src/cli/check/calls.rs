@@ -38,7 +38,7 @@ pub(super) fn act(check: &Check, object: Object) -> anyhow::Result<u8> {
     } else {
         out.text(words(&report, object))?;
         for (key, name) in &imported.key_names {
-            out.text(format_args!("  key {key} is {name} in the file\n"))?;
+            out.text(format_args!("  key {key} is {} in the file\n", interchange::shown(name)))?;
         }
     }
     Ok(report.verdict.exit_code())

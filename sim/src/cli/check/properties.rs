@@ -83,6 +83,9 @@ pub(super) fn act(check: &Check) -> anyhow::Result<Option<u8>> {
         let checker = &check.checker;
         bail!("--model, --failed-cas and the rules of rw-register say nothing to {checker}");
     }
+    if check.jobs.is_some() {
+        bail!("--jobs is of list-append: {} is judged by one thread", check.checker);
+    }
     if check.checker == log_patterns::NAME {
         return logs(check).map(Some);
     }
@@ -212,7 +215,7 @@ fn tell(
     } else {
         out.text(words(&check.checker, findings, &verdict))?;
         for (key, name) in &imported.key_names {
-            out.text(format_args!("  key {key} is {name} in the file\n"))?;
+            out.text(format_args!("  key {key} is {} in the file\n", interchange::shown(name)))?;
         }
     }
     Ok(verdict.exit_code())
