@@ -190,7 +190,7 @@ fn long_fork() -> Options {
 
 /// Every account begins with nothing, and may fall below it.
 fn bank() -> BankTotal {
-    let accounts = Some((1..=ACCOUNTS).collect());
+    let accounts = Some((0..ACCOUNTS).collect());
     BankTotal { accounts, total: Some(0), negative_balances: true }
 }
 

@@ -109,7 +109,11 @@ pub fn both_ways(history: &History) -> (bool, bool) {
     let called = |wanted: fn(&Call) -> bool| {
         ok().any(|(_, event)| matches!(&event.op, Op::Call(call) if wanted(call)))
     };
-    let tells = |call: &Call| call.answer.as_ref().is_some_and(Answer::tells);
+    // That a key is of another type tells little of it.
+    let tells = |call: &Call| {
+        let answer = call.answer.as_ref().filter(|answer| **answer != Answer::WrongType);
+        answer.is_some_and(Answer::tells)
+    };
     let bank = |reads: bool| {
         ok().any(|(_, event)| {
             matches!(&event.op, Op::Bank(bank) if matches!(bank, Bank::Read { .. }) == reads)
@@ -117,7 +121,7 @@ pub fn both_ways(history: &History) -> (bool, bool) {
     };
     (
         has(|m| matches!(m, Mop::Append { .. }), |m| matches!(m, RegisterMop::Write { .. }))
-            || called(|call| !call.function.reads())
+            || called(|call| !call.function.reads() && call.answer != Some(Answer::WrongType))
             || bank(false),
         has(|m| matches!(m, Mop::Read { .. }), |m| matches!(m, RegisterMop::Read { .. }))
             || called(tells)

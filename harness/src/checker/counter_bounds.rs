@@ -90,10 +90,13 @@ fn judged(history: &History, operations: &[Operation]) -> Result<Findings, Strin
     }
     let mut findings = Findings::new(NAME);
     let (mut seen, mut wrong) = (0, 0);
+    let added = |operation: &Operation| by(operation).is_some() && operation.end == End::Ok;
+    let mut moved = operations.iter().any(added);
     for (key, operations) in by_key {
         let counter = Counter::new(key, &operations);
         seen += counter.seen.len();
         for (operation, value) in &counter.seen {
+            moved |= *value != 0;
             wrong += usize::from(counter.judge(history, operation, *value, &mut findings));
         }
     }
@@ -101,6 +104,9 @@ fn judged(history: &History, operations: &[Operation]) -> Result<Findings, Strin
     findings.number("out of bounds", wrong);
     if seen == 0 {
         findings.reason("nobody was answered what a counter held".to_owned());
+    }
+    if !moved {
+        findings.reason("nothing was added as far as anybody knows".to_owned());
     }
     Ok(findings)
 }

@@ -2,9 +2,9 @@
 //! it; every one of them, through whatever node, must show what was acknowledged: of a list or a set each element, of a
 //! register a value that no acknowledged write came after.
 //!
-//! It goes over transactions of lists and of registers and over calls of lists, sets and registers. Elle's list-append does
-//! not see this: an append that no read shows has no place in its orders. Differs from `set-final` in judging every final
-//! read, not the last. A key with acknowledged changes and without a final read makes the verdict `unknown`.
+//! It goes over transactions of lists and of registers and over calls of lists, sets and registers. Where real time does not
+//! count, list-append does not see this: an append that no read shows has no place in its orders. Differs from `set-final` in
+//! judging every final read, not the last. A key with acknowledged changes and without a final read makes the verdict `unknown`.
 //!
 //! Cannot see: what may have been taken away again (elements that may have been removed, keys that were emptied or
 //! cleared are left out, and counted); counters, maps and sorted sets, which their models judge.

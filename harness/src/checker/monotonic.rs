@@ -67,7 +67,7 @@ fn seen<'o, 'h>(
 
 fn judged(history: &History, seen: &BTreeMap<(Key, Option<Process>), Seen>) -> Findings {
     let mut findings = Findings::new(NAME);
-    let (mut compared, mut shrunk) = (0, 0);
+    let (mut compared, mut grown, mut shrunk) = (0, 0, 0);
     for ((key, _), seen) in seen {
         // By when they ended, the largest of all that had ended so far.
         let mut ended: Vec<(usize, i64, &Operation)> =
@@ -83,6 +83,7 @@ fn judged(history: &History, seen: &BTreeMap<(Key, Option<Process>), Seen>) -> F
             let Some(last) = before.checked_sub(1) else { continue };
             let (_, most, earlier) = ended[last];
             compared += 1;
+            grown += usize::from(*value > most);
             if *value < most {
                 shrunk += 1;
                 let sentence = format!("key {key}, {value} was seen after {most} had been");
@@ -95,6 +96,8 @@ fn judged(history: &History, seen: &BTreeMap<(Key, Option<Process>), Seen>) -> F
     findings.number("shrunk", shrunk);
     if compared == 0 {
         findings.reason("nobody saw a counter after another had: nothing was compared".to_owned());
+    } else if grown + shrunk == 0 {
+        findings.reason("no counter was seen to change".to_owned());
     }
     findings
 }

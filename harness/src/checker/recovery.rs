@@ -86,7 +86,11 @@ impl Recovery {
         let failed =
             asked.iter().find(|operation| match (operation.returned(), operation.completed) {
                 (Some(returned), _) => {
-                    time(returned).saturating_sub(time(operation.invoked)) > self.within
+                    // Whoever was asked later, and answered after another was, says nothing of that time.
+                    let speaks =
+                        since(operation.invoked) <= self.within || served == Some(returned);
+                    let took = time(returned).saturating_sub(time(operation.invoked));
+                    speaks && took > self.within
                 }
                 (None, Some(ended)) => {
                     since(ended) >= self.within && served.is_none_or(|served| ended < served)

@@ -39,7 +39,7 @@ impl Tongue for Accounts {
                 vec![moves(from, -amount), moves(to, *amount)]
             }
             Op::Bank(Bank::Read { .. }) => {
-                let keys = (1..=ACCOUNTS).map(|account| account.to_string().into());
+                let keys = (0..ACCOUNTS).map(|account| account.to_string().into());
                 let words = ["EVAL".into(), LOOK.into(), ACCOUNTS.to_string().into()];
                 vec![words.into_iter().chain(keys).chain([BALANCE.into()]).collect()]
             }
@@ -60,7 +60,7 @@ impl Tongue for Accounts {
             (Op::Bank(Bank::Read { .. }), [Reply::Array(items)])
                 if items.len() as Account == ACCOUNTS =>
             {
-                let seen = (1..).zip(items).map(|(account, item)| Some((account, balance(item)?)));
+                let seen = (0..).zip(items).map(|(account, item)| Some((account, balance(item)?)));
                 let balances = seen.collect::<Option<Vec<_>>>();
                 let wrong = || format!("malformed reply: the script gave {}", replies[0]);
                 let balances = Some(balances.ok_or_else(wrong)?);
@@ -95,9 +95,9 @@ mod tests {
         let look = Op::Bank(Bank::Read { balances: None });
         let said = Accounts.commands(&look);
         assert_eq!(said[0].len() as Account, 3 + ACCOUNTS + 1);
-        let items: Vec<Reply> = (1..=ACCOUNTS).map(|_| bulk("0")).collect();
+        let items: Vec<Reply> = (0..ACCOUNTS).map(|_| bulk("0")).collect();
         let few = Reply::Array(items[1..].to_vec());
-        let balances = (1..=ACCOUNTS).map(|account| (account, 0)).collect();
+        let balances = (0..ACCOUNTS).map(|account| (account, 0)).collect();
         let seen = Accounts.seen(&look, &[Reply::Array(items)])?;
         assert_eq!(seen, Op::Bank(Bank::Read { balances: Some(balances) }));
         for odd in [few, Reply::Null, bulk("0")] {

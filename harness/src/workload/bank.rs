@@ -7,7 +7,7 @@ use crate::op::{Account, Bank, Op};
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
 
-/// How many there are, numbered from 1.
+/// How many there are, numbered from 0.
 pub const ACCOUNTS: Account = 8;
 
 /// The most that moves at once.
@@ -32,7 +32,7 @@ impl Transfers {
         let other = rng.range(1, ACCOUNTS);
         let to = (from + other) % ACCOUNTS;
         let amount = rng.range(1, AMOUNT_MAX + 1) as i64;
-        Bank::Transfer { from: from + 1, to: to + 1, amount }
+        Bank::Transfer { from, to, amount }
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
         let mut moved = 0;
         for _ in 0..2000 {
             if let Bank::Transfer { from, to, amount } = transfers.bank(&mut rng) {
-                let there = 1..=ACCOUNTS;
+                let there = 0..ACCOUNTS;
                 assert!(from != to && there.contains(&from) && there.contains(&to) && amount > 0);
                 moved += 1;
             }

@@ -4,7 +4,8 @@
 //! without gaps, and one that was changed as often as a key may be retires, with a fresh one in its place. Members,
 //! fields and what a compare-and-set asks for come from few values, so that calls meet.
 //!
-//! A queue is called as a list: RPUSH, LPOP and, to see all of it, LRANGE.
+//! A queue is called as a list: RPUSH, LPOP and, to see all of it, LRANGE. A key of any type has no read of all that it holds: its last
+//! look is that of a string, and what a list lost at the end is seen only by who pops it.
 //!
 //! The mix of a sorted set is that of Elastickv's own suite (`redis_zset_safety_workload.clj`): of changes 35 ZADD to 20 ZINCRBY to 10
 //! ZREM, of reads 25 ZRANGE to 10 ZRANGEBYSCORE; what it has not is that a key is deleted now and then.
