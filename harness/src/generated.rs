@@ -21,6 +21,8 @@ pub struct Generated {
     pub operations: u64,
     /// Those that only read.
     pub only_reads: u64,
+    /// Those that read and write.
+    pub mixed: u64,
     /// Micro-operations; a call is one.
     pub steps: u64,
     /// Those that read.
@@ -78,6 +80,7 @@ impl Generated {
         self.only_reads += u64::from(read_only(op));
         self.steps += op.length() as u64;
         self.reads += reads(op);
+        self.mixed += u64::from(!read_only(op) && reads(op) > 0);
         *self.lengths.entry(op.length()).or_default() += 1;
     }
 
@@ -86,9 +89,12 @@ impl Generated {
         if self.lasted.is_zero() { 0.0 } else { self.operations as f64 / self.lasted.as_secs_f64() }
     }
 
-    /// Of a hundred micro-operations, how many read.
+    /// Of a hundred micro-operations, how many read; of operations, where none both reads and writes: then it was drawn of the whole.
     pub fn reads_percent(&self) -> f64 {
-        percent(self.reads, self.steps)
+        match self.mixed {
+            0 => percent(self.only_reads, self.operations),
+            _ => percent(self.reads, self.steps),
+        }
     }
 }
 
@@ -126,5 +132,36 @@ impl fmt::Display for Generated {
             write!(f, "; {least} to {most} a client")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::NodeId;
+    use crate::generator::{Context, Next, Thread};
+    use crate::seed::{Seed, Stream};
+    use crate::workload::Workload;
+    use crate::workload::shape::Shape;
+    use crate::workload::transactions::Alphabet;
+
+    #[test]
+    fn the_share_of_reads_is_told_of_what_it_was_drawn_of() {
+        let thread = Thread { id: 0, process: 0, node: NodeId(1), free: true };
+        let context = Context { now: Duration::ZERO, threads: vec![thread] };
+        let workloads =
+            [Workload::LongFork, Workload::Bank, Workload::Transactions(Alphabet::Registers)];
+        for workload in workloads {
+            let shape = Shape { read_percent: 75, ..Shape::default() };
+            let mut generator = workload.generator(&shape);
+            let (mut generated, mut rng) = (Generated::default(), Seed(7).stream(Stream::Workload));
+            for _ in 0..5000 {
+                let next = generator.next(&context, &mut rng);
+                let Next::Invoke { op, .. } = next else { panic!("a thread is free") };
+                generated.count(&op);
+            }
+            let percent = generated.reads_percent();
+            assert!((percent - 75.0).abs() < 2.0, "{workload:?}: {percent}");
+        }
     }
 }

@@ -42,16 +42,13 @@ impl Analyse for BankTotal {
         NAME
     }
 
-    fn analyse(&self, history: &History) -> Findings {
-        let operations = match operations(history) {
-            Ok(operations) => operations,
-            Err(reason) => return Findings::unknown(NAME, reason),
-        };
+    fn find(&self, history: &History) -> Result<Findings, String> {
+        let operations = operations(history)?;
         if let Some(other) = operations.iter().find(|o| !matches!(o.op, Op::Bank(_))) {
             let reason = format!("event {} is nothing that is asked of a bank", other.invoked);
-            return Findings::unknown(NAME, reason);
+            return Err(reason);
         }
-        self.judged(history, &operations)
+        Ok(self.judged(history, &operations))
     }
 }
 

@@ -27,15 +27,9 @@ impl Analyse for CausalReverse {
         NAME
     }
 
-    fn analyse(&self, history: &History) -> Findings {
-        let operations = match operations(history) {
-            Ok(operations) => operations,
-            Err(reason) => return Findings::unknown(NAME, reason),
-        };
-        let collections = match collections(&operations) {
-            Ok(collections) => collections,
-            Err(reason) => return Findings::unknown(NAME, reason),
-        };
+    fn find(&self, history: &History) -> Result<Findings, String> {
+        let operations = operations(history)?;
+        let collections = collections(&operations)?;
         let mut findings = Findings::new(NAME);
         let (mut reads, mut expected, mut reversed) = (0, 0, 0);
         for (key, collection) in &collections {
@@ -61,7 +55,7 @@ impl Analyse for CausalReverse {
                 "none of {reads} reads saw a write that came after an acknowledged one"
             ));
         }
-        findings
+        Ok(findings)
     }
 }
 

@@ -40,30 +40,19 @@ impl Analyse for Durability {
         NAME
     }
 
-    fn analyse(&self, history: &History) -> Findings {
-        let operations = match operations(history) {
-            Ok(operations) => operations,
-            Err(reason) => return Findings::unknown(NAME, reason),
-        };
+    fn find(&self, history: &History) -> Result<Findings, String> {
+        let operations = operations(history)?;
         let mut findings = Findings::new(NAME);
         let mut tally = Tally::default();
         if operations.iter().any(is_of_registers) {
-            match registers::registers(&operations) {
-                Ok(registers) => {
-                    for (key, register) in &registers {
-                        register.judge(history, *key, &mut tally, &mut findings);
-                    }
-                }
-                Err(reason) => return Findings::unknown(NAME, reason),
+            for (key, register) in &registers::registers(&operations)? {
+                register.judge(history, *key, &mut tally, &mut findings);
             }
         } else {
-            match collections(&operations) {
-                Ok(collections) => elements(history, &collections, &mut tally, &mut findings),
-                Err(reason) => return Findings::unknown(NAME, reason),
-            }
+            elements(history, &collections(&operations)?, &mut tally, &mut findings);
         }
         tally.tell(&mut findings);
-        findings
+        Ok(findings)
     }
 }
 

@@ -99,8 +99,12 @@ impl Findings {
 pub trait Analyse {
     /// The name that anomalies carry in `found_by`, and by which the command line knows it.
     fn name(&self) -> &'static str;
+    /// What is in the history; the error is why it cannot be checked, in one sentence.
+    fn find(&self, history: &History) -> Result<Findings, String>;
     /// What is in the history. Pure: the same history, the same findings.
-    fn analyse(&self, history: &History) -> Findings;
+    fn analyse(&self, history: &History) -> Findings {
+        self.find(history).unwrap_or_else(|reason| Findings::unknown(Analyse::name(self), reason))
+    }
 }
 
 impl<T: Analyse> Checker for T {

@@ -23,7 +23,7 @@ impl Analyse for FunctionStats {
         NAME
     }
 
-    fn analyse(&self, history: &History) -> Findings {
+    fn find(&self, history: &History) -> Result<Findings, String> {
         let mut counts: BTreeMap<&'static str, Counts> = BTreeMap::new();
         for (_, event) in history.client_events() {
             let counts = counts.entry(word(&event.op)).or_default();
@@ -43,7 +43,7 @@ impl Analyse for FunctionStats {
         if counts.is_empty() {
             findings.reason("nothing was asked".to_owned());
         }
-        findings
+        Ok(findings)
     }
 }
 

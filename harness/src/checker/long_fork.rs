@@ -37,12 +37,9 @@ impl Analyse for LongFork {
         NAME
     }
 
-    fn analyse(&self, history: &History) -> Findings {
-        let judged = operations(history).and_then(|operations| {
-            let writes = writes(&operations)?;
-            Ok(judged(history, &operations, &writes))
-        });
-        judged.unwrap_or_else(|reason| Findings::unknown(NAME, reason))
+    fn find(&self, history: &History) -> Result<Findings, String> {
+        let operations = operations(history)?;
+        Ok(judged(history, &operations, &writes(&operations)?))
     }
 }
 

@@ -28,12 +28,8 @@ impl Analyse for Monotonic {
         NAME
     }
 
-    fn analyse(&self, history: &History) -> Findings {
-        let judged = operations(history).and_then(|operations| {
-            let seen = seen(&operations, self.per_process)?;
-            Ok(judged(history, &seen))
-        });
-        judged.unwrap_or_else(|reason| Findings::unknown(NAME, reason))
+    fn find(&self, history: &History) -> Result<Findings, String> {
+        Ok(judged(history, &seen(&operations(history)?, self.per_process)?))
     }
 }
 

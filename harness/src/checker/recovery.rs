@@ -31,14 +31,11 @@ impl Analyse for Recovery {
         NAME
     }
 
-    fn analyse(&self, history: &History) -> Findings {
-        let operations = match operations(history) {
-            Ok(operations) => operations,
-            Err(reason) => return Findings::unknown(NAME, reason),
-        };
+    fn find(&self, history: &History) -> Result<Findings, String> {
+        let operations = operations(history)?;
         let last = history.events.iter().rposition(|event| event.process == Process::Nemesis);
         let Some(mended) = last else {
-            return Findings::unknown(NAME, "nothing was broken: nobody had to recover".to_owned());
+            return Err("nothing was broken: nobody had to recover".to_owned());
         };
         let mut asked: BTreeMap<NodeId, Vec<&Operation>> = BTreeMap::new();
         for operation in &operations {
@@ -56,7 +53,7 @@ impl Analyse for Recovery {
         for (node, asked) in asked {
             self.judge(history, node, mended, &asked, &mut findings);
         }
-        findings
+        Ok(findings)
     }
 }
 

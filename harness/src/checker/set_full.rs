@@ -58,15 +58,9 @@ impl Analyse for SetFull {
         NAME
     }
 
-    fn analyse(&self, history: &History) -> Findings {
-        let operations = match operations(history) {
-            Ok(operations) => operations,
-            Err(reason) => return Findings::unknown(NAME, reason),
-        };
-        let collections = match collections(&operations) {
-            Ok(collections) => collections,
-            Err(reason) => return Findings::unknown(NAME, reason),
-        };
+    fn find(&self, history: &History) -> Result<Findings, String> {
+        let operations = operations(history)?;
+        let collections = collections(&operations)?;
         let mut findings = Findings::new(NAME);
         let mut tally = Tally::default();
         for (key, collection) in &collections {
@@ -75,7 +69,7 @@ impl Analyse for SetFull {
             judge.reads(&mut tally, &mut findings);
         }
         tally.tell(&mut findings);
-        findings
+        Ok(findings)
     }
 }
 

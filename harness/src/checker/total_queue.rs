@@ -55,15 +55,9 @@ impl Analyse for TotalQueue {
         NAME
     }
 
-    fn analyse(&self, history: &History) -> Findings {
-        let operations = match operations(history) {
-            Ok(operations) => operations,
-            Err(reason) => return Findings::unknown(NAME, reason),
-        };
-        let queues = match queues(&operations) {
-            Ok(queues) => queues,
-            Err(reason) => return Findings::unknown(NAME, reason),
-        };
+    fn find(&self, history: &History) -> Result<Findings, String> {
+        let operations = operations(history)?;
+        let queues = queues(&operations)?;
         let mut findings = Findings::new(NAME);
         let mut tally = Tally::default();
         for (key, queue) in &queues {
@@ -71,7 +65,7 @@ impl Analyse for TotalQueue {
             queue.went_missing(history, *key, &mut tally, &mut findings);
         }
         tally.tell(&mut findings);
-        findings
+        Ok(findings)
     }
 }
 

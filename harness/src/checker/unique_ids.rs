@@ -21,11 +21,8 @@ impl Analyse for UniqueIds {
         NAME
     }
 
-    fn analyse(&self, history: &History) -> Findings {
-        match operations(history).and_then(|operations| judged(history, &operations)) {
-            Ok(findings) => findings,
-            Err(reason) => Findings::unknown(NAME, reason),
-        }
+    fn find(&self, history: &History) -> Result<Findings, String> {
+        judged(history, &operations(history)?)
     }
 }
 

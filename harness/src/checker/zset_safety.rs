@@ -43,11 +43,8 @@ impl Analyse for ZsetSafety {
         NAME
     }
 
-    fn analyse(&self, history: &History) -> Findings {
-        match operations(history).and_then(|operations| self.judged(history, &operations)) {
-            Ok(findings) => findings,
-            Err(reason) => Findings::unknown(NAME, reason),
-        }
+    fn find(&self, history: &History) -> Result<Findings, String> {
+        self.judged(history, &operations(history)?)
     }
 }
 

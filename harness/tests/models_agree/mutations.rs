@@ -429,6 +429,8 @@ fn a_node_recovers_in_time_or_is_told() {
     assert_eq!(verdict(&[(1_100, 1_499, Kind::Ok)]), Verdict::Valid);
     assert_eq!(verdict(&[(1_100, 1_101, Kind::Fail), (1_400, 1_500, Kind::Ok)]), Verdict::Valid);
     assert_eq!(verdict(&[(3_000, 3_001, Kind::Ok)]), Verdict::Valid, "nobody asked before");
+    let slow_later = [(3_000, 3_001, Kind::Ok), (5_000, 5_600, Kind::Ok)];
+    assert_eq!(verdict(&slow_later), Verdict::Valid, "nor was it slow in that time");
     for late in [
         &[(1_100, 1_601, Kind::Ok)][..],
         &[(1_100, 1_101, Kind::Fail), (1_499, 1_500, Kind::Fail), (1_501, 1_502, Kind::Ok)],

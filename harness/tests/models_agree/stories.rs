@@ -3,6 +3,7 @@
 
 use harness::checker::causal_reverse::CausalReverse;
 use harness::checker::counter_bounds::CounterBounds;
+use harness::checker::durability::Durability;
 use harness::checker::long_fork::LongFork;
 use harness::checker::monotonic::Monotonic;
 use harness::checker::set_full::SetFull;
@@ -101,6 +102,25 @@ fn one_process_may_see_less_than_another_did_but_not_than_itself() {
     }
     let shrinks = calls(Object::Counter, &format!("{lines}4\n 0 :invoke :add -1\n 0 :ok :add -1"));
     assert_eq!(word(&Monotonic::default().analyse(&shrinks)), "unknown");
+    let still =
+        calls(Object::Counter, "0 :invoke :read\n 0 :ok :read 5\n 1 :invoke :read\n 1 :ok :read 5");
+    assert_eq!(word(&Monotonic::default().analyse(&still)), "unknown");
+}
+
+/// A compare-and-set of which nobody says whether it wrote is no acknowledged write.
+#[test]
+fn what_may_not_have_been_written_is_not_lost() {
+    let cas = |answer: &str| {
+        let history = format!(
+            "{{:process 0, :type :invoke, :f :write, :value 1}} {{:process 0, :type :ok, :f :write, :value 1}}
+             {{:process 0, :type :invoke, :f :cas, :value [1 2]}} {{:process 0, :type :ok, :f :cas, :value [1 2], :answer {answer}}}
+             {{:process 1, :type :invoke, :f :read, :value nil}} {{:process 1, :type :ok, :f :read, :value 1}}"
+        );
+        let imported = interchange::read_calls(history.as_bytes(), None, Object::CasRegister);
+        word(&Durability.analyse(&imported.expect("it is a history").history)).to_owned()
+    };
+    assert_eq!(cas("true"), "invalid");
+    assert_ne!(cas(":unknown"), "invalid");
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl<'o, 'h> Register<'o, 'h> {
         match (&call.function, &call.answer) {
             (Function::Write(value), _) => self.wrote(operation, *value),
             (Function::Cas { .. }, Some(Answer::Flag(false))) => {}
-            // Whether it wrote, nobody said.
+            // Whether it wrote, nobody said: like what was cleared, the key may hold what was there before.
             (Function::Cas { .. }, None) if operation.end == End::Ok => self.cleared = true,
             (Function::Cas { to, .. }, _) => self.wrote(operation, *to),
             (Function::Clear, _) => self.cleared |= operation.end != End::Fail,
