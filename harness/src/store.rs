@@ -1,19 +1,21 @@
 //! The run folder: `<store>/<test>/<seed>[-n]/`.
 //!
-//! | file            | what                                                                    |
-//! |-----------------|-------------------------------------------------------------------------|
-//! | `history.jsonl` | one event a line, Jepsen's op map: for people and other tools            |
-//! | `history.bin`   | the whole [`Run`], through [`crate::codec`]: for this program            |
-//! | `params.json`   | test, seed, options, what the world drew                                 |
-//! | `run.plan`      | its decisions, a [`Plan`]: what a replay needs                           |
-//! | `verdict.json`  | the [`Judgement`]                                                        |
-//! | `report.txt`    | the words                                                                |
+//! | file              | what                                                                            |
+//! |-------------------|---------------------------------------------------------------------------------|
+//! | `history.jsonl`   | one event a line, Jepsen's op map: for people and other tools                   |
+//! | `history.columns` | its transactions over lists, if it has any, as [`crate::columns`]: for checkers |
+//! | `history.bin`     | the whole [`Run`], through [`crate::codec`]: for this program                   |
+//! | `params.json`     | test, seed, options, what the world drew                                        |
+//! | `run.plan`        | its decisions, a [`Plan`]: what a replay needs                                  |
+//! | `verdict.json`    | the [`Judgement`]                                                               |
+//! | `report.txt`      | the words                                                                       |
 //!
 //! Promises: an existing folder is never replaced: a second run of the same seed gets `-2`, a third `-3`. [`save`] makes a
 //! folder whole or not at all. A real run's folder grows while the run goes on ([`log`]); until it is over it
 //! has a `history.log` in place of `history.bin`, and no verdict.
 
 use crate::codec::{self, CodecError};
+use crate::columns::{self, Columns};
 use crate::history::{Event, History, Kind, Process};
 use crate::interchange::{bank_json, call_json, register_parts};
 use crate::judge::Judgement;
@@ -72,6 +74,10 @@ pub enum StoreError {
     },
 }
 
+/// The history of a run in words, in its folder.
+pub const LINES: &str = "history.jsonl";
+/// The history of a run as columns, in its folder.
+pub const COLUMNS: &str = "history.columns";
 /// The decisions of a run, in its folder.
 pub const PLAN: &str = "run.plan";
 
@@ -229,13 +235,27 @@ fn write_params(folder: &Path, params: &Params) -> Result<(), StoreError> {
 /// Everything but the params, `history.bin` last: whoever finds it finds the rest.
 fn complete(folder: &Path, kept: Kept) -> Result<(), StoreError> {
     let Kept { run, plan, judgement, report, .. } = kept;
-    write(&folder.join("history.jsonl"), |file| write_lines(&run.history, file))?;
+    write(&folder.join(LINES), |file| write_lines(&run.history, file))?;
+    write_columns(&folder.join(COLUMNS), &run.history)?;
     write(&folder.join("verdict.json"), |file| Ok(serde_json::to_writer_pretty(file, judgement)?))?;
     write(&folder.join("report.txt"), |file| file.write_all(report.as_bytes()))?;
     write_plan(&folder.join(PLAN), plan)?;
     let path = folder.join("history.bin");
     let bytes = codec::RUN.encode(run).map_err(|error| codec_error(&path, error))?;
     replace(&path, |file| file.write_all(&bytes))
+}
+
+/// Writes the columns of a history of transactions over lists. Without one, and without the rare history that does not fit into
+/// columns, the folder has all that is known all the same.
+fn write_columns(path: &Path, history: &History) -> Result<(), StoreError> {
+    let has_lists = history.client_events().any(|(_, event)| matches!(event.op, Op::Txn(_)));
+    match Columns::of(history) {
+        Ok(columns) if has_lists => write(path, |file| {
+            let kept = columns::file::Kept { columns, key_names: BTreeMap::new() };
+            columns::file::Writer::new(file)?.finish(&kept).map(|_| ())
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a plan, whole or not at all.

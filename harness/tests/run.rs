@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use harness::catalog;
-use harness::checker::Verdict;
+use harness::checker::transactional::Model;
+use harness::checker::{Verdict, list_append};
 use harness::cluster::{Artifacts, Finding, NodeId};
+use harness::columns;
 use harness::fault::FaultKind;
 use harness::history::{Kind, Process};
 use harness::in_memory::clock::VirtualClock;
@@ -339,6 +341,11 @@ fn a_run_folder_is_read_back_whole_and_never_replaced() {
     assert_eq!((params.options, params.extra), (options.clone(), extra.clone()));
     assert_eq!((params.test.as_str(), params.seed.as_str()), ("redis-append", "0x2a"));
     assert_eq!(params.world, World::Simulated);
+    let columns = std::fs::File::open(first.join(store::COLUMNS)).expect("there are lists");
+    let columns = columns::file::read(columns).expect("they are read").columns;
+    let by_columns = list_append::analyse_columns(&columns, Model::default(), 1);
+    assert_eq!(by_columns, list_append::analyse(&run.history, Model::default()));
+    assert!(by_columns.coverage.observed > 0, "{:?}", by_columns.coverage);
     let before = std::fs::read(first.join("history.bin")).expect("it is there");
     assert_eq!(save(), store.join("redis-append/0x2a-2"));
     assert_eq!(save(), store.join("redis-append/0x2a-3"));

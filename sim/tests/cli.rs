@@ -201,6 +201,45 @@ fn check_judges_calls_of_objects_and_reads_logs() {
     refused(&room, &["check", "cas-register", "short.log"], "short.log", "line 1");
 }
 
+/// Two writes of x at once; who reads the first of them reads y as the second left it.
+const NO_ORDER: &str = "\
+{:type :invoke, :process 0, :value [[:w :x 1]]}
+{:type :invoke, :process 1, :value [[:w :x 2] [:w :y 3]]}
+{:type :invoke, :process 2, :value [[:r :x nil] [:r :y nil]]}
+{:type :ok, :process 0, :value [[:w :x 1]]}
+{:type :ok, :process 1, :value [[:w :x 2] [:w :y 3]]}
+{:type :ok, :process 2, :value [[:r :x 1] [:r :y 3]]}
+";
+
+#[test]
+fn check_takes_an_order_of_transactions() {
+    let room = room("order");
+    let write = |name: &str, text: &str| fs::write(room.join(name), text).expect("it is ours");
+    write("writes.edn", NO_ORDER);
+    let check = ["check", "rw-register", "writes.edn"];
+    let ordering = [&check[..], &["--transaction-order", "log.txt"]].concat();
+    let ordered = |text: &str| {
+        write("log.txt", text);
+        say(&room, &ordering)
+    };
+    let alone = say(&room, &check);
+    assert_eq!(alone.code, 0, "{}{}", alone.out, alone.err);
+    assert_eq!(ordered("4 1\n3 2 # the reader after both\n5 3\n").code, 0);
+    let skewed = ordered("3 1\n4 2\n5 3\n");
+    assert_eq!(skewed.code, 1, "{}{}", skewed.out, skewed.err);
+    assert!(skewed.out.contains("G-single-item: "), "{}", skewed.out);
+    assert!(skewed.out.contains("transaction-order"), "{}", skewed.out);
+    let void = ordered("3 1\n4 3\n5 2\n");
+    assert_eq!(void.code, 0, "{}{}", void.out, void.err);
+    assert!(void.out.contains("event 4 has number 3 and wrote what event 5"), "{}", void.out);
+    write("log.txt", "0 1\n");
+    refused(&room, &ordering, "log.txt", "event 0 is no completion");
+    let nowhere = [&check[..], &["--transaction-order", "nowhere"]].concat();
+    refused(&room, &nowhere, "nowhere", "No such file");
+    let lists = ["check", "list-append", "writes.edn", "--transaction-order", "log.txt"];
+    refused(&room, &lists, "`--transaction-order`", "rw-register");
+}
+
 /// A transfer, and two reads of which the second has lost money.
 const LOST_MONEY: &str = "\
 {:type :invoke, :process 0, :f :transfer, :value {:from 0, :to 1, :amount 5}}
@@ -489,8 +528,16 @@ fn a_run_says_all_that_a_machine_wants_to_know_and_is_kept() {
 
     let (code, replayed) = object(&room, &["replay", "store/redis-append/0x2a", "--json"]);
     assert_eq!((code, &replayed["trace_hash"]), (0, &run["trace_hash"]));
-    let checked = say(&room, &["check", "list-append", "store/redis-append/0x2a/history.jsonl"]);
-    assert_eq!(checked.code, 0, "{}{}", checked.out, checked.err);
+    let check = |place| object(&room, &["check", "list-append", place, "--json"]);
+    let (code, mut lines) = check("store/redis-append/0x2a/history.jsonl");
+    let (_, mut columns) = check("store/redis-append/0x2a");
+    for checked in [&mut lines, &mut columns] {
+        checked["cpu_ms"] = Value::Null;
+    }
+    assert_eq!(code, 0, "{lines}");
+    assert_eq!(columns, lines, "a folder stands for its history");
+    fs::create_dir(room.join("empty")).expect("the room is ours");
+    refused(&room, &["check", "list-append", "empty"], "empty", "history.jsonl");
     refused(
         &room,
         &["replay", "store/redis-append/0x2a", "--nodes", "4"],

@@ -79,8 +79,18 @@ impl Checker for RwRegister {
 
 /// Checks a history against a model.
 pub fn analyse(history: &History, model: Model, inference: Inference) -> Report {
+    analyse_hinted(history, model, inference, None)
+}
+
+/// Checks a history against a model with the help of an order of transactions that the caller claims.
+pub fn analyse_hinted(
+    history: &History,
+    model: Model,
+    inference: Inference,
+    hint: Option<&OrderHint>,
+) -> Report {
     match prohibited(model, NAME) {
-        Ok(prohibited) => analyse_prohibiting(history, prohibited, inference, None),
+        Ok(prohibited) => analyse_prohibiting(history, prohibited, inference, hint),
         Err(reason) => Report::unknown(reason),
     }
 }

@@ -1,16 +1,18 @@
 //! `check`: a checker on a history from elsewhere.
 
 use super::lists::{self, Lists};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use harness::checker::list_append;
-use harness::checker::rw_register::{self, Inference};
+use harness::checker::rw_register::{self, Inference, OrderHint};
 use harness::checker::transactional::{Model, Report, Validity};
 use harness::cli::output::Output;
-use harness::interchange::{self, Alphabet, Format};
+use harness::history::History;
+use harness::interchange::{self, Alphabet, Format, Imported};
 use harness::op::Object;
 use harness::report;
 use serde_json::{Value, json};
 use sim::record::Ending;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 mod calls;
@@ -20,16 +22,17 @@ mod properties;
 #[derive(clap::Args)]
 #[command(after_help = "\
 The file holds Jepsen's op maps, as EDN or as JSON lines; for list-append also columns as `cargo sim convert` writes them;
-of a register also the log of Jepsen's etcd tests.
+of a register also the log of Jepsen's etcd tests. A folder stands for the history of the run that was kept in it.
 list-append ([:append k v] and [:r k [..]]) and rw-register ([:w k v] and [:r k v]) check transactions against a model, the others
 calls of single objects for linearizability: :value is [key value], or the value alone where there is one object. Checkers of one
 property are set-final, set-full, total-queue, unique-ids, counter-bounds, monotonic, causal-reverse, bank, long-fork,
 zset-safety, durability, stats and log-patterns; docs/checkers.md says what each of them sees.
 
 Examples:
-  cargo sim check list-append store/redis-append/0x2a/history.jsonl
+  cargo sim check list-append store/redis-append/0x2a
   cargo sim check list-append history.edn --model snapshot-isolation --json
   cargo sim check rw-register history.edn --linearizable-keys --wfr-keys
+  cargo sim check rw-register history.edn --transaction-order raft-log.txt
   cargo sim check cas-register etcd_000.log --failed-cas observed
   cargo sim check bank history.edn --accounts 8 --total 100
   cargo sim check log-patterns n1.log --pattern panicked
@@ -38,7 +41,7 @@ pub struct Check {
     /// Which checker: list-append, rw-register, an object (register, cas-register, counter, set, queue, list, map, zset,
     /// stream, ttl-register or mixed) or a property
     checker: String,
-    /// The history; - reads what is piped in
+    /// The history, or the folder of a run; - reads what is piped in
     file: PathBuf,
     /// list-append, rw-register: what the store claims to be [default: strict-serializable]
     #[arg(long)]
@@ -73,6 +76,10 @@ struct Rules {
     /// For rw-register: who reads a version and writes another writes the later one
     #[arg(long)]
     wfr_keys: bool,
+    /// For rw-register: a file with a line `EVENT NUMBER` for each transaction whose place in the order is known, such as its index in
+    /// a Raft log; EVENT is the position of its completion in the history, from 0. It is used where nothing contradicts it
+    #[arg(long, value_name = "FILE")]
+    transaction_order: Option<PathBuf>,
 }
 
 /// Threads at most.
@@ -97,15 +104,28 @@ impl Rules {
             (self.linearizable_keys, "--linearizable-keys"),
             (self.sequential_keys, "--sequential-keys"),
             (self.wfr_keys, "--wfr-keys"),
+            (self.transaction_order.is_some(), "--transaction-order"),
         ];
         flags.into_iter().find_map(|(given, flag)| given.then_some(flag))
+    }
+
+    /// The order of transactions that was given for this history.
+    fn hint(&self, history: &History) -> anyhow::Result<Option<OrderHint>> {
+        let Some(file) = &self.transaction_order else { return Ok(None) };
+        let name = || file.display().to_string();
+        let text = fs::read_to_string(file).with_context(name)?;
+        let hint = OrderHint::parse(&text).map_err(anyhow::Error::msg).with_context(name)?;
+        match hint.misplaced(history) {
+            None => Ok(Some(hint)),
+            Some(sentence) => Err(anyhow!(sentence)).with_context(name),
+        }
     }
 }
 
 impl Chosen {
     /// `None` if it is no checker of transactions.
     fn new(checker: &str, rules: &Rules) -> anyhow::Result<Option<Chosen>> {
-        let Rules { linearizable_keys, sequential_keys, wfr_keys } = *rules;
+        let Rules { linearizable_keys, sequential_keys, wfr_keys, .. } = *rules;
         if checker == rw_register::NAME {
             let inference = Inference { wfr_keys, sequential_keys, linearizable_keys };
             return Ok(Some(Chosen::RwRegister(inference)));
@@ -168,8 +188,11 @@ impl Check {
                 let (name, bytes) = bytes(&self.file)?;
                 let imported = interchange::read_strictly(&bytes, format, Alphabet::Registers);
                 let imported = imported.with_context(|| name)?;
-                let report = rw_register::analyse(&imported.history, model, *inference);
-                (report, imported.key_names)
+                let Imported { history, key_names } = imported;
+                let hint = self.rules.hint(&history)?;
+                let report =
+                    rw_register::analyse_hinted(&history, model, *inference, hint.as_ref());
+                (report, key_names)
             }
             Chosen::ListAppend => match lists::read(&self.file, format)? {
                 Lists::Columns(kept) => {

@@ -10,7 +10,7 @@
 
 use super::versions::Versions;
 use crate::checker::transactional::columns::{Columns, NONE};
-use crate::history::Kind;
+use crate::history::{Event, History, Kind, Process};
 use crate::op::RegisterMop;
 use std::collections::BTreeMap;
 
@@ -20,6 +20,48 @@ use std::collections::BTreeMap;
 pub struct OrderHint(pub BTreeMap<usize, u64>);
 
 impl OrderHint {
+    /// Reads an order: a line `EVENT NUMBER` for each transaction, where EVENT is the position of its completion in the history,
+    /// from 0; what follows a `#` is left out. The error names the line and says what would be right.
+    pub fn parse(text: &str) -> Result<OrderHint, String> {
+        let mut numbers = BTreeMap::new();
+        for (line, said) in (1..).zip(text.lines()) {
+            let said = said.split('#').next().unwrap_or_default();
+            let words: Vec<&str> = said.split_whitespace().collect();
+            let [event, number] = words[..] else {
+                match words.is_empty() {
+                    true => continue,
+                    false => {
+                        return Err(format!("line {line}: `{}` is not EVENT NUMBER", said.trim()));
+                    }
+                }
+            };
+            let (Ok(event), Ok(number)) = (event.parse(), number.parse()) else {
+                return Err(format!(
+                    "line {line}: `{event} {number}` is not two whole numbers, from 0"
+                ));
+            };
+            if let Some(earlier) = numbers.insert(event, number) {
+                return Err(format!(
+                    "line {line}: event {event} has number {number} and, further up, {earlier}: a transaction has one"
+                ));
+            }
+        }
+        Ok(OrderHint(numbers))
+    }
+
+    /// What of it is about no transaction of the history, in one sentence.
+    pub fn misplaced(&self, history: &History) -> Option<String> {
+        let events = &history.events;
+        let is_completion = |event: &Event| {
+            event.kind != Kind::Invoke && matches!(event.process, Process::Client(_))
+        };
+        let stray = self.0.keys().find(|at| !events.get(**at).is_some_and(is_completion))?;
+        Some(match events.get(*stray) {
+            Some(_) => format!("event {stray} is no completion of a client's transaction"),
+            None => format!("there is no event {stray}: the history has {}, from 0", events.len()),
+        })
+    }
+
     pub(super) fn number(&self, columns: &Columns<RegisterMop>, txn: u32) -> Option<u64> {
         self.0.get(&columns.txns[txn as usize].event).copied()
     }
@@ -74,5 +116,49 @@ impl OrderHint {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OrderHint;
+    use crate::history::{Event, History, Kind, Process};
+    use crate::op::{Op, RegisterMop};
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    #[test]
+    fn an_order_is_read_line_by_line() {
+        let order = OrderHint::parse("# of n1's log\n3 17\n\n  1 9 # the first\n");
+        assert_eq!(order, Ok(OrderHint(BTreeMap::from([(1, 9), (3, 17)]))));
+        let wrong = [
+            ("1 2\n3", "line 2: `3` is not EVENT NUMBER"),
+            ("1 2 3 # x", "line 1: `1 2 3` is not EVENT NUMBER"),
+            ("-1 2", "line 1: `-1 2` is not two whole numbers, from 0"),
+            ("1 2\n1 3", "line 2: event 1 has number 3 and, further up, 2: a transaction has one"),
+        ];
+        for (text, sentence) in wrong {
+            assert_eq!(OrderHint::parse(text), Err(sentence.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_order_of_what_is_not_there_is_told() {
+        let op = Op::Registers(vec![RegisterMop::Write { key: 1, value: 2 }]);
+        let event = |kind| Event {
+            time: Duration::ZERO,
+            process: Process::Client(0),
+            kind,
+            op: op.clone(),
+            node: None,
+            error: None,
+        };
+        let history = History { events: vec![event(Kind::Invoke), event(Kind::Ok)] };
+        let misplaced = |at| OrderHint(BTreeMap::from([(at, 5)])).misplaced(&history);
+        assert_eq!(misplaced(1), None);
+        let invoked = misplaced(0).expect("it is an invocation");
+        assert_eq!(invoked, "event 0 is no completion of a client's transaction");
+        let beyond = misplaced(2).expect("there are two");
+        assert_eq!(beyond, "there is no event 2: the history has 2, from 0");
     }
 }
