@@ -355,7 +355,7 @@ fn a_malformed_history_is_refused_with_its_place() {
     }
     fs::write(room.join("noise.bin"), [0xff, 0xfe, 0x00, 0x80]).expect("the room is ours");
     refused(&room, &["check", "list-append", "noise.bin"], "noise.bin", "line 1");
-    refused(&room, &["check", "list-append", "."], ".", "directory");
+    refused(&room, &["check", "list-append", "."], ".", "history.jsonl");
 }
 
 #[test]
