@@ -108,6 +108,7 @@ impl Linearizable {
             match self.object {
                 Object::Register | Object::CasRegister => unread::leave_out(&mut one),
                 Object::Stream => unread::leave_out_entries(&mut one),
+                Object::Queue | Object::List => unread::leave_out_elements(&mut one),
                 _ => {}
             }
             self.judge(history, &one, &mut report);

@@ -5,6 +5,10 @@
 //!
 //! So it is with what was added to a stream: an entry that no reading shows was added after all that read, or never, and what
 //! else was added after it has its place without it.
+//!
+//! So it is with what was put into a queue or a list and that no answer shows: while it was there nobody read, and it was taken out by
+//! what cleared everything or by a dequeue of unknown outcome, which need not happen either. Only how much was there was more:
+//! whoever was told a length, or whether there was anything, and may have been told it after the operation was asked for, keeps it.
 
 use super::calls::One;
 use crate::op::{Answer, Function, Value};
@@ -26,6 +30,31 @@ pub(super) fn leave_out_entries(one: &mut One) {
         let operation = &one.operations[place];
         match operation.what.function {
             Function::Append(value) => operation.returned.is_some() || seen.contains(value),
+            _ => true,
+        }
+    };
+    let matter: Vec<bool> = (0..one.operations.len()).map(matters).collect();
+    one.keep(&matter);
+}
+
+/// Leaves out what was put in and that no answer shows.
+pub(super) fn leave_out_elements(one: &mut One) {
+    let mut seen: BTreeSet<Value> = BTreeSet::new();
+    let mut counted = 0;
+    for operation in &one.operations {
+        match operation.what.answer {
+            None | Some(Answer::Done | Answer::Nil) => {}
+            Some(Answer::Value(value)) => seen.extend([*value]),
+            Some(Answer::Values(values)) => seen.extend(values),
+            Some(_) => counted = counted.max(operation.returned.unwrap_or(usize::MAX)),
+        }
+    }
+    let matters = |place: usize| {
+        let operation = &one.operations[place];
+        match operation.what.function {
+            Function::Enqueue(value) | Function::Append(value) | Function::Prepend(value) => {
+                operation.returned.is_some() || seen.contains(value) || operation.invoked < counted
+            }
             _ => true,
         }
     };
