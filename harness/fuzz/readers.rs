@@ -1,10 +1,13 @@
-//! What holds of every reader of histories, runs and plans, whatever the bytes: it neither panics nor hangs, an error names a
-//! line of the input in few words, and what was read, written and read again is the same.
+//! What holds of every reader of histories, columns, runs and plans, whatever the bytes: it neither panics nor hangs, an error names a
+//! place in the input in few words, and what was read, written and read again is the same.
 //!
 //! Run by `cargo fuzz` for as long as one likes, and by the test `readers` for a moment.
 
+use harness::checker::list_append;
+use harness::checker::transactional::Model;
 use harness::cluster::NodeId;
 use harness::codec::{Format as Kept, PLAN, RUN};
+use harness::columns;
 use harness::fault::Fault;
 use harness::history::{Event, Kind, Process};
 use harness::interchange::{self, Alphabet, CallFormat, Format, ImportError, Imported};
@@ -109,6 +112,80 @@ pub fn plan(bytes: &[u8]) {
             Err(error) => assert!(!error.to_string().is_empty()),
         }
     }
+}
+
+/// As columns, in the same ways: what a file holds is judged, too, since checkers trust the columns that they are given.
+pub fn columns(bytes: &[u8]) {
+    let (head, whole) = column_blocks();
+    let framed = |blocks: &[(u8, Vec<u8>)]| [&head[..], &framed_blocks(blocks)].concat();
+    assert!(columns::file::read(&framed(&whole)[..]).is_ok(), "as it was written");
+    for blocks in [vec![(b'T', bytes.to_vec()), whole[1].clone()], changed_blocks(&whole, bytes)] {
+        column_file(&framed(&blocks));
+    }
+    column_file(bytes);
+}
+
+fn column_file(file: &[u8]) {
+    match columns::file::read(file) {
+        Ok(kept) => {
+            let write = |kept: &columns::file::Kept| {
+                let writer = columns::file::Writer::new(Vec::new()).expect("memory takes all");
+                writer.finish(kept).expect("what was read is written")
+            };
+            let once = write(&kept);
+            let again = columns::file::read(&once[..]).expect("what was written is read");
+            assert_eq!(write(&again), once);
+            list_append::analyse_columns(&kept.columns, Model::default(), 1);
+        }
+        Err(error) => {
+            assert!(error.offset <= file.len() as u64, "{error}: of {} bytes", file.len());
+            assert!(!error.message.is_empty() && error.message.len() < 1000, "{error}");
+        }
+    }
+}
+
+/// A small file's head and blocks: tag and content.
+fn column_blocks() -> (Vec<u8>, Vec<(u8, Vec<u8>)>) {
+    let kept = columns::file::Kept {
+        columns: columns::Columns::of(&small_run().history).expect("no process asks twice"),
+        key_names: BTreeMap::new(),
+    };
+    let writer = columns::file::Writer::new(Vec::new()).expect("memory takes all");
+    let file = writer.finish(&kept).expect("it is small");
+    let (head, mut rest) = file.split_at(columns::file::MAGIC.len() + 1);
+    let mut blocks = Vec::new();
+    while let [tag, a, b, c, d, _, _, _, _, after @ ..] = rest {
+        let (content, next) = after.split_at(u32::from_le_bytes([*a, *b, *c, *d]) as usize);
+        blocks.push((*tag, content.to_vec()));
+        rest = next;
+    }
+    (head.to_vec(), blocks)
+}
+
+fn framed_blocks(blocks: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    let mut file = Vec::new();
+    for (tag, content) in blocks {
+        let length = (content.len() as u32).to_le_bytes();
+        let checksum = crc32fast::hash(&[&[*tag], &length[..], content].concat()).to_le_bytes();
+        file.extend([&[*tag], &length[..], &checksum, content].concat());
+    }
+    file
+}
+
+/// The same blocks with bytes of the first replaced: of two bytes one says where and one says what.
+fn changed_blocks(blocks: &[(u8, Vec<u8>)], script: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut blocks = blocks.to_vec();
+    let content = &mut blocks[0].1;
+    for change in script.chunks(2) {
+        match *change {
+            [at, byte] => {
+                let at = usize::from(at) % content.len();
+                content[at] = byte;
+            }
+            _ => content.truncate(content.len() - 1),
+        }
+    }
+    blocks
 }
 
 fn small_run() -> Run {

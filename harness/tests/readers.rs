@@ -1,4 +1,4 @@
-//! What no bytes may do to the readers of histories, runs and plans: a moment of what `cargo fuzz` does for as long as one likes
+//! What no bytes may do to the readers of histories, columns, runs and plans: a moment of what `cargo fuzz` does for as long as one likes
 //! (`harness/fuzz`). The histories there, then changed at random, always in the same way.
 //!
 //! `READER_CHANGES` is how many changes of each; CI makes few.
@@ -83,6 +83,11 @@ fn changed_json_lines_are_read_or_refused_with_their_line() {
 #[test]
 fn changed_etcd_logs_are_read_or_refused_with_their_line() {
     changed_seeds("etcd_log", readers::etcd_log);
+}
+
+#[test]
+fn changed_columns_are_read_and_judged_or_refused() {
+    noise(readers::columns);
 }
 
 #[test]
