@@ -52,6 +52,7 @@ impl Analyse for ZsetSafety {
 #[derive(Default)]
 struct Tally {
     reads: usize,
+    changes: usize,
     members: usize,
     pairs: usize,
     undecided: usize,
@@ -75,15 +76,19 @@ impl ZsetSafety {
                     tally.reads += 1;
                     self.one_read(history, *key, operation, shown, &mut findings);
                 }
+                tally.changes += usize::from(operation.returned().is_some() && changes(operation));
             }
             self.members(history, *key, operations, &mut tally, &mut findings);
         }
         findings.number("reads", tally.reads);
+        findings.number("changes", tally.changes);
         findings.number("members", tally.members);
         findings.number("pairs of members", tally.pairs);
         findings.number("undecided", tally.undecided);
         if tally.reads == 0 {
             findings.reason("no read of a sorted set succeeded".to_owned());
+        } else if tally.changes == 0 {
+            findings.reason("no change of a sorted set was acknowledged".to_owned());
         }
         Ok(findings)
     }
@@ -238,6 +243,11 @@ fn is_zset(call: &Call) -> bool {
             | Function::ZRangeByScore { .. }
             | Function::Clear
     )
+}
+
+fn changes(operation: &Operation) -> bool {
+    let function = operation.call().map(|call| &call.function);
+    !matches!(function, Some(Function::ZRange | Function::ZRangeByScore { .. }))
 }
 
 /// What a read shows, if it is one that succeeded.
