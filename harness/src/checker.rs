@@ -25,7 +25,9 @@ pub mod zset_safety;
 pub use findings::{Analyse, Findings};
 
 use crate::history::History;
+use linearizable::Partial;
 use serde::{Deserialize, Serialize};
+use transactional::proof::Cycle;
 
 /// Something that must not be in a history, with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,4 +96,16 @@ pub trait Checker {
     fn name(&self) -> &'static str;
     /// The verdict. An empty history is `Unknown`, not `Valid`.
     fn check(&self, history: &History) -> Verdict;
+    /// Of the anomalies of the verdict those that are cycles of transactions, with these as data. Judges once more.
+    fn cycles(&self, _history: &History) -> Vec<(Anomaly, Cycle)> {
+        Vec::new()
+    }
+    /// Of the objects that are not linearizable, how far an order of their calls goes. Judges once more.
+    fn orders(&self, _history: &History) -> Vec<Partial> {
+        Vec::new()
+    }
+    /// What to say to `check` on the command line, but for the file, so that it is this checker.
+    fn words(&self) -> String {
+        self.name().to_owned()
+    }
 }

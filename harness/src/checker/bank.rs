@@ -42,6 +42,14 @@ impl Analyse for BankTotal {
         NAME
     }
 
+    fn words(&self) -> String {
+        let accounts = self.accounts.as_ref();
+        let accounts = accounts.map(|accounts| format!(" --accounts {}", accounts.len()));
+        let total = self.total.map(|total| format!(" --total {total}"));
+        let negative = if self.negative_balances { " --negative-balances" } else { "" };
+        format!("{NAME}{}{}{negative}", accounts.unwrap_or_default(), total.unwrap_or_default())
+    }
+
     fn find(&self, history: &History) -> Result<Findings, String> {
         let operations = operations(history)?;
         if let Some(other) = operations.iter().find(|o| !matches!(o.op, Op::Bank(_))) {

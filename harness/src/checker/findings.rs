@@ -105,6 +105,10 @@ pub trait Analyse {
     fn analyse(&self, history: &History) -> Findings {
         self.find(history).unwrap_or_else(|reason| Findings::unknown(Analyse::name(self), reason))
     }
+    /// What to say to `check` on the command line, but for the file, so that it is this checker.
+    fn words(&self) -> String {
+        Analyse::name(self).to_owned()
+    }
 }
 
 impl<T: Analyse> Checker for T {
@@ -114,5 +118,9 @@ impl<T: Analyse> Checker for T {
 
     fn check(&self, history: &History) -> Verdict {
         self.analyse(history).verdict()
+    }
+
+    fn words(&self) -> String {
+        Analyse::words(self)
     }
 }

@@ -26,6 +26,7 @@ mod deep;
 mod frontier;
 pub mod model;
 mod open;
+mod partial;
 mod parts;
 mod search;
 mod space;
@@ -36,6 +37,7 @@ mod words;
 mod zones;
 
 pub use calls::Coverage;
+pub use partial::{Partial, Placed};
 pub use search::{Capped, Caps, Found, Operation, Stuck, search};
 
 use super::{Anomaly, Checker, Verdict};
@@ -169,6 +171,17 @@ impl Checker for Linearizable {
 
     fn check(&self, history: &History) -> Verdict {
         self.analyse(history).verdict
+    }
+
+    fn orders(&self, history: &History) -> Vec<Partial> {
+        partial::of(self, history)
+    }
+
+    fn words(&self) -> String {
+        match self.failed_cas {
+            FailedCas::Dropped => self.object.name().to_owned(),
+            FailedCas::Observed => format!("{} --failed-cas observed", self.object),
+        }
     }
 }
 

@@ -26,8 +26,9 @@ mod touches;
 mod versions;
 mod words;
 
+use super::transactional::proof::Cycle;
 use super::transactional::{AnomalySet, Found, Model, Report, coverage, cycles, order, prohibited};
-use super::{Checker, Verdict};
+use super::{Anomaly, Checker, Verdict};
 use crate::columns::Columns;
 use crate::history::History;
 use replay::Taken;
@@ -52,6 +53,14 @@ impl Checker for ListAppend {
 
     fn check(&self, history: &History) -> Verdict {
         analyse(history, self.model).verdict()
+    }
+
+    fn cycles(&self, history: &History) -> Vec<(Anomaly, Cycle)> {
+        analyse(history, self.model).into_cycles()
+    }
+
+    fn words(&self) -> String {
+        format!("{NAME} --model {}", self.model)
     }
 }
 

@@ -28,6 +28,10 @@ impl Analyse for Monotonic {
         NAME
     }
 
+    fn words(&self) -> String {
+        format!("{NAME}{}", if self.per_process { " --per-process" } else { "" })
+    }
+
     fn find(&self, history: &History) -> Result<Findings, String> {
         Ok(judged(history, &seen(&operations(history)?, self.per_process)?))
     }

@@ -33,10 +33,11 @@ mod words;
 pub use hint::OrderHint;
 
 use super::transactional::columns::{Columns, NONE, Outcome};
+use super::transactional::proof::Cycle;
 use super::transactional::{
     AnomalySet, Coverage, Found, Model, Report, coverage, cycles, order, prohibited,
 };
-use super::{Checker, Verdict};
+use super::{Anomaly, Checker, Verdict};
 use crate::history::History;
 use crate::op::RegisterMop;
 use orders::Orders;
@@ -74,6 +75,21 @@ impl Checker for RwRegister {
 
     fn check(&self, history: &History) -> Verdict {
         analyse(history, self.model, self.inference).verdict()
+    }
+
+    fn cycles(&self, history: &History) -> Vec<(Anomaly, Cycle)> {
+        analyse(history, self.model, self.inference).into_cycles()
+    }
+
+    fn words(&self) -> String {
+        let Inference { wfr_keys, sequential_keys, linearizable_keys } = self.inference;
+        let flags = [
+            (linearizable_keys, " --linearizable-keys"),
+            (sequential_keys, " --sequential-keys"),
+            (wfr_keys, " --wfr-keys"),
+        ];
+        let flags = flags.into_iter().filter_map(|(given, flag)| given.then_some(flag));
+        format!("{NAME} --model {}{}", self.model, flags.collect::<String>())
     }
 }
 

@@ -58,6 +58,10 @@ impl Analyse for SetFull {
         NAME
     }
 
+    fn words(&self) -> String {
+        format!("{NAME}{}", if self.linearizable { " --linearizable" } else { "" })
+    }
+
     fn find(&self, history: &History) -> Result<Findings, String> {
         let operations = operations(history)?;
         let collections = collections(&operations)?;

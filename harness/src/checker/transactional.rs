@@ -19,6 +19,7 @@ pub(super) mod evidence;
 pub(super) mod graph;
 mod lattice;
 mod model;
+pub mod proof;
 pub(super) mod shortest;
 pub(super) mod words;
 
@@ -82,6 +83,8 @@ pub struct Report {
     pub also_not: Vec<String>,
     /// Up to three instances of each prohibited type, in words.
     pub anomalies: Vec<Anomaly>,
+    /// Those of them that are cycles, as data, by their positions among the anomalies.
+    pub cycles: BTreeMap<usize, proof::Cycle>,
     /// How much was tested.
     pub coverage: Coverage,
     /// What was left out of the check, and why: a sentence each.
@@ -97,6 +100,7 @@ impl Report {
             not: Vec::new(),
             also_not: Vec::new(),
             anomalies: Vec::new(),
+            cycles: BTreeMap::new(),
             coverage: Coverage::default(),
             notes: Vec::new(),
         }
@@ -105,6 +109,13 @@ impl Report {
     /// Nothing could be checked.
     pub(super) fn unknown(reason: String) -> Report {
         Report::new(Validity::Unknown(reason))
+    }
+
+    /// The anomalies that are cycles, with these as data.
+    pub(super) fn into_cycles(self) -> Vec<(Anomaly, proof::Cycle)> {
+        let Report { anomalies, mut cycles, .. } = self;
+        let with_cycle = |(i, anomaly)| Some((anomaly, cycles.remove(&i)?));
+        anomalies.into_iter().enumerate().filter_map(with_cycle).collect()
     }
 
     /// As a checker says it.
@@ -191,19 +202,22 @@ impl<F: Finding> Found<F> {
         }
         let mut tale = Tale::new(found_by);
         for finding in self.direct.iter().filter(|found| prohibited.contains(found.anomaly())) {
-            tale.add(finding.anomaly(), || words.finding(finding));
+            tale.add(finding.anomaly(), || (words.finding(finding), None));
         }
         for cycle in self.cycles.iter().filter(|found| prohibited.contains(found.anomaly)) {
-            tale.add(cycle.anomaly, || evidence::cycle(words, cycle));
+            tale.add(cycle.anomaly, || {
+                let (told, proven) = evidence::cycle(words, cycle);
+                (told, Some(proven))
+            });
         }
-        let Tale { counts, anomalies, .. } = tale.count();
+        let Tale { counts, anomalies, cycles, .. } = tale.count();
         let mut anomaly_types: Vec<String> = counts.keys().cloned().collect();
         if self.is_empty {
             anomaly_types.push(EMPTY_GRAPH.to_string());
             anomaly_types.sort();
         }
         let model::Impossible { not, also_not } = model::impossible(all);
-        Report { valid, anomaly_types, counts, not, also_not, anomalies, coverage, notes }
+        Report { valid, anomaly_types, counts, not, also_not, anomalies, cycles, coverage, notes }
     }
 
     fn validity(&self, invalid: bool) -> Validity {
@@ -229,18 +243,21 @@ struct Tale {
     found_by: &'static str,
     counts: BTreeMap<String, usize>,
     anomalies: Vec<Anomaly>,
+    cycles: BTreeMap<usize, proof::Cycle>,
 }
 
 impl Tale {
     fn new(found_by: &'static str) -> Tale {
-        Tale { found_by, counts: BTreeMap::new(), anomalies: Vec::new() }
+        let (anomalies, cycles) = (Vec::new(), BTreeMap::new());
+        Tale { found_by, counts: BTreeMap::new(), anomalies, cycles }
     }
 
-    fn add(&mut self, anomaly: AnomalyType, told: impl FnOnce() -> Told) {
+    fn add(&mut self, anomaly: AnomalyType, told: impl FnOnce() -> (Told, Option<proof::Cycle>)) {
         let count = self.counts.entry(anomaly.name().to_string()).or_default();
         *count += 1;
         if *count <= SHOWN_MAX {
-            let Told { text, events } = told();
+            let (Told { text, events }, cycle) = told();
+            self.cycles.extend(cycle.map(|cycle| (self.anomalies.len(), cycle)));
             let (name, found_by) = (anomaly.name().to_string(), self.found_by.to_string());
             self.anomalies.push(Anomaly { name, found_by, text, events });
         }

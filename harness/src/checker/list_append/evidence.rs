@@ -3,6 +3,7 @@
 use super::versions::{Append, Seen, Versions};
 use super::words::{ListWords, elided_list, read_values};
 use crate::checker::transactional::evidence::{Because, unexplained};
+use crate::checker::transactional::proof::{Dependency, Place, Proof};
 use crate::checker::transactional::words::Words;
 use crate::columns::{MopRef, NONE};
 use crate::op::Value;
@@ -22,6 +23,8 @@ impl ListWords<'_> {
             }
             let earlier = order[earlier];
             let (witness, events) = self.witness(&versions, &[earlier, value]);
+            let mut places = self.append_places(&versions, &[earlier, value]);
+            places.extend(self.witness_place(&versions));
             let text = if append.position == NONE {
                 format!(
                     "{a}'s append of {earlier} is the last to key {key} in {witness}, which lacks {b}'s append of {value}"
@@ -31,21 +34,25 @@ impl ListWords<'_> {
                     "{b} appended {value} to key {key} right after {a} had appended {earlier}: {witness}"
                 )
             };
-            return Because { text, events, values: vec![earlier, value] };
+            let proofs = vec![Proof { kind: Dependency::Ww, text: text.clone(), places }];
+            return Because { text, events, values: vec![earlier, value], proofs };
         }
         unexplained(a, b)
     }
 
     /// From write to read.
     pub fn observed(&self, from: u32, to: u32, a: &str, b: &str) -> Because {
-        for mop in self.all.columns.mops(to as usize) {
+        for (index, mop) in self.all.columns.mops(to as usize).enumerate() {
             let Some(last) = read_values(mop).and_then(<[_]>::last) else { continue };
             let key = mop.key();
             let versions = self.versions(self.all.row(key));
             let append = versions.append_of(self.all, *last);
             if append.is_some_and(|append| append.txn == from) {
                 let text = format!("{b} observed {a}'s append of {last} to key {key}");
-                return Because { text, events: Vec::new(), values: vec![*last] };
+                let mut places = self.append_places(&versions, &[*last]);
+                places.push(Place::mop(self.all.event(to), index));
+                let proofs = vec![Proof { kind: Dependency::Wr, text: text.clone(), places }];
+                return Because { text, events: Vec::new(), values: vec![*last], proofs };
             }
         }
         unexplained(a, b)
@@ -66,9 +73,61 @@ impl ListWords<'_> {
                 append.txn == to && at == next
             };
             let Some(append) = versions.appends.iter().find(follows) else { continue };
-            return self.because_missed(&versions, last, append, a, b);
+            let mut because = self.because_missed(&versions, last, append, a, b);
+            let read = Place::mop(self.all.event(from), index);
+            because.proofs = self.proofs_of_missed(&versions, last, append, read, (a, b));
+            return because;
         }
         unexplained(a, b)
+    }
+
+    /// An anti-dependency opened up: what was read, and what comes next.
+    fn proofs_of_missed(
+        &self,
+        versions: &Versions,
+        last: Option<usize>,
+        append: &Append,
+        read: Place,
+        (a, b): (&str, &str),
+    ) -> Vec<Proof> {
+        let (key, value) = (self.all.key(versions.row), append.value);
+        let last = last.map(|last| versions.order[last]);
+        let writer = last.and_then(|last| versions.append_of(self.all, last));
+        let writer = writer.map_or("nobody".to_string(), |append| self.name(append.txn));
+        let (seen, next) = match last {
+            None => (
+                format!("{a} observed key {key} empty, its initial state"),
+                format!("{b} appended {value}, the first of key {key}"),
+            ),
+            Some(last) => (
+                format!("{a} observed {last}, appended to key {key} by {writer}"),
+                format!("{b} appended {value} to key {key} after {writer} had appended {last}"),
+            ),
+        };
+        let mut seen_at: Vec<Place> = self.append_places(versions, last.as_slice());
+        seen_at.push(read);
+        let values: Vec<Value> = last.into_iter().chain([value]).collect();
+        let (witness, _) = self.witness(versions, &values);
+        let mut next_at = self.append_places(versions, &values);
+        next_at.extend(self.witness_place(versions));
+        vec![
+            Proof { kind: Dependency::Wr, text: seen, places: seen_at },
+            Proof { kind: Dependency::Ww, text: format!("{next}: {witness}"), places: next_at },
+        ]
+    }
+
+    /// Where elements were appended.
+    fn append_places(&self, versions: &Versions, values: &[Value]) -> Vec<Place> {
+        let appends = values.iter().filter_map(|value| versions.append_of(self.all, *value));
+        appends
+            .map(|append| Place::mop(self.all.event(append.txn), append.index as usize))
+            .collect()
+    }
+
+    /// Where the read is that the version order of a key comes from.
+    fn witness_place(&self, versions: &Versions) -> Option<Place> {
+        let touch = versions.touches[versions.witness?];
+        Some(Place::mop(self.all.event(touch.txn), touch.index()))
     }
 
     fn because_missed(
@@ -100,7 +159,7 @@ impl ListWords<'_> {
         } else {
             format!("{state} and did not see {b}'s append of {}, the next: {witness}", append.value)
         };
-        Because { text, events, values }
+        Because { text, events, values, proofs: Vec::new() }
     }
 
     /// The position of the last element that a read shows, as the versions of the key have it.

@@ -3,8 +3,9 @@
 use super::orders::{Precedes, Rule};
 use super::versions::{Access, Version};
 use super::words::RegisterWords;
-use crate::checker::transactional::columns::NONE;
+use crate::checker::transactional::columns::{NONE, Txn};
 use crate::checker::transactional::evidence::{Because, unexplained};
+use crate::checker::transactional::proof::{Dependency, Place, Proof};
 use crate::checker::transactional::words::{Words, seconds};
 use crate::op::RegisterMop;
 
@@ -19,6 +20,7 @@ impl RegisterWords<'_, '_> {
             "{b} set key {key} to {second}, which comes after {a}'s {first}: {}",
             because.text
         );
+        because.proofs = vec![self.ordered(&precedes, because.text.clone())];
         because
     }
 
@@ -29,7 +31,10 @@ impl RegisterWords<'_, '_> {
             if access.write != NONE && read == Some(access.write) {
                 let (value, key) = (self.version(access.write), self.columns.keys[row]);
                 let text = format!("{b} observed {a}'s write of {value} to key {key}");
-                return Because { text, events: Vec::new(), values: Vec::new() };
+                let places = [self.write_of(access.write), self.touched(to, row, false)];
+                let places = places.into_iter().flatten().collect();
+                let proofs = vec![Proof { kind: Dependency::Wr, text: text.clone(), places }];
+                return Because { text, events: Vec::new(), values: Vec::new(), proofs };
             }
         }
         unexplained(a, b)
@@ -41,6 +46,16 @@ impl RegisterWords<'_, '_> {
         let Some((precedes, key)) = found else { return unexplained(a, b) };
         let (first, second) = (self.version(precedes.from), self.version(precedes.to));
         let mut because = self.order(&precedes);
+        let places =
+            [self.write_of(precedes.from), self.touched(from, self.columns.row(key), false)];
+        let read = Proof {
+            kind: Dependency::Wr,
+            text: format!("{a} read key {key} as {first}, {}", self.origin(precedes.from)),
+            places: places.into_iter().flatten().collect(),
+        };
+        let next =
+            format!("{b}'s write of {second} to key {key} comes after {first}: {}", because.text);
+        because.proofs = vec![read, self.ordered(&precedes, next)];
         because.text = format!(
             "{a} read key {key} as {first} and so did not see {b}'s write of {second}, which comes after \
              it: {}",
@@ -82,7 +97,55 @@ impl RegisterWords<'_, '_> {
         };
         let shown = precedes.shown_by.into_iter().filter(|txn| *txn != NONE);
         events.extend(shown.map(|txn| self.columns.txns[txn as usize].event));
-        Because { text, events, values: Vec::new() }
+        Because { text, events, values: Vec::new(), proofs: Vec::new() }
+    }
+
+    /// That one version comes before another, with the writes and with what orders them.
+    fn ordered(self, precedes: &Precedes, text: String) -> Proof {
+        let writes = [self.write_of(precedes.from), self.write_of(precedes.to)];
+        let row = self.versions.row(precedes.to);
+        let shown_by = precedes.shown_by.into_iter().filter(|txn| *txn != NONE);
+        let shown_by = shown_by.flat_map(|txn| {
+            [false, true].into_iter().filter_map(move |write| self.touched(txn, row, write))
+        });
+        let mut places: Vec<Place> = writes.into_iter().flatten().chain(shown_by).collect();
+        places.sort_unstable();
+        places.dedup();
+        Proof { kind: Dependency::Ww, text, places }
+    }
+
+    /// Who wrote a version.
+    fn origin(self, version: Version) -> String {
+        match self.writer(version) {
+            Some(txn) => format!("written by {}", self.name(txn)),
+            None => "which nobody wrote".to_string(),
+        }
+    }
+
+    fn writer(self, version: Version) -> Option<u32> {
+        let touches = self.columns.touches_of(self.versions.row(version));
+        let written = |touch: &usize| {
+            let mop = self.columns.touches[*touch].mop;
+            matches!(mop, RegisterMop::Write { .. }) && self.versions.of_touch[*touch] == version
+        };
+        touches.into_iter().find(written).map(|touch| self.columns.touches[touch].txn)
+    }
+
+    /// Where a version was written.
+    fn write_of(self, version: Version) -> Option<Place> {
+        let row = self.versions.row(version);
+        self.touched(self.writer(version)?, row, true)
+    }
+
+    /// Where a transaction last wrote to a key, or first read it.
+    fn touched(self, txn: u32, row: usize, write: bool) -> Option<Place> {
+        let Txn { event, mops, .. } = &self.columns.txns[txn as usize];
+        let key = self.columns.keys[row];
+        let is_one = |mop: &RegisterMop| {
+            mop.key() == key && matches!(mop, RegisterMop::Write { .. }) == write
+        };
+        let mop = if write { mops.iter().rposition(is_one) } else { mops.iter().position(is_one) };
+        Some(Place::mop(*event, mop?))
     }
 
     fn real_time(self, before: u32, after: u32, first: &str, second: &str) -> (String, Vec<usize>) {

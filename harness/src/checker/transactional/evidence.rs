@@ -3,6 +3,7 @@
 
 use super::cycles::{Cycle, STEPS_MAX};
 use super::graph::Edge;
+use super::proof::{self, Dependency, Member, Place, Proof, Step};
 use super::words::{Shown, Told, Words, each_once, seconds};
 use crate::op::Value;
 use std::collections::BTreeMap;
@@ -18,11 +19,13 @@ pub struct Because {
     pub events: Vec<usize>,
     /// The values that matter: long micro-operations are shown around them.
     pub values: Vec<Value>,
+    /// The same, piece by piece.
+    pub proofs: Vec<Proof>,
 }
 
 /// A cycle: its transactions, then its edges, the last as the contradiction. Of a long one the middle is
-/// left out.
-pub fn cycle<W: Words>(words: &W, cycle: &Cycle) -> Told {
+/// left out. Beside the words the same as data.
+pub fn cycle<W: Words>(words: &W, cycle: &Cycle) -> (Told, proof::Cycle) {
     let steps = rotated(&cycle.steps);
     let mut numbers: BTreeMap<u32, usize> = BTreeMap::new();
     for (from, ..) in &steps {
@@ -56,7 +59,29 @@ pub fn cycle<W: Words>(words: &W, cycle: &Cycle) -> Told {
     if cycle.capped {
         let _ = write!(text, "\n(the search for a shorter one ended after {STEPS_MAX} edges)");
     }
-    Told { text, events: events(words, &txns, reasons) }
+    let members: Vec<u32> = txns.values().copied().collect();
+    let proven = proof::Cycle {
+        members: txns.iter().map(|(number, txn)| member(words, *number, *txn, &reasons)).collect(),
+        steps: shown.iter().zip(&reasons).map(|(step, why)| proven(&members, *step, why)).collect(),
+        length: count,
+        left_out: (!left_out.is_empty()).then_some((left_out.start, left_out.len())),
+    };
+    (Told { text, events: events(words, &txns, reasons) }, proven)
+}
+
+fn member<W: Words>(words: &W, number: usize, txn: u32, reasons: &[Because]) -> Member {
+    let words_of = words.line(txn, &values(reasons));
+    Member { name: format!("T{number}"), words: words_of, event: words.shown(txn).ended.0 }
+}
+
+fn proven(members: &[u32], step: (u32, Edge, u32), because: &Because) -> Step {
+    let place = |txn: u32| members.iter().position(|member| *member == txn).unwrap_or_default();
+    let (from, to, kind) = (place(step.0), place(step.2), Dependency::of(step.1));
+    Step { from, to, kind, because: because.text.clone(), proofs: because.proofs.clone() }
+}
+
+fn values(reasons: &[Because]) -> Vec<Value> {
+    reasons.iter().flat_map(|because| because.values.iter().copied()).collect()
 }
 
 fn introduce<W: Words>(
@@ -65,7 +90,7 @@ fn introduce<W: Words>(
     txns: &BTreeMap<usize, u32>,
     reasons: &[Because],
 ) {
-    let values: Vec<Value> = reasons.iter().flat_map(|b| b.values.iter().copied()).collect();
+    let values = values(reasons);
     text.push_str("Let:\n");
     for (number, txn) in txns {
         let line = words.line(*txn, &values);
@@ -97,7 +122,9 @@ fn same_process(before: &Shown, after: &Shown, a: &str, b: &str) -> Because {
         seconds(before.ended.1),
         seconds(after.ended.1)
     );
-    Because { text, events: Vec::new(), values: Vec::new() }
+    let places = vec![Place::event(before.ended.0), Place::event(after.ended.0)];
+    let proofs = vec![Proof { kind: Dependency::Process, text: text.clone(), places }];
+    Because { text, events: Vec::new(), values: Vec::new(), proofs }
 }
 
 fn earlier(before: &Shown, after: &Shown, a: &str, b: &str) -> Because {
@@ -108,13 +135,15 @@ fn earlier(before: &Shown, after: &Shown, a: &str, b: &str) -> Because {
         before.ended.0,
         seconds(invoked_at),
     );
-    Because { text, events: vec![invoked], values: Vec::new() }
+    let places = vec![Place::event(before.ended.0), Place::event(invoked)];
+    let proofs = vec![Proof { kind: Dependency::Realtime, text: text.clone(), places }];
+    Because { text, events: vec![invoked], values: Vec::new(), proofs }
 }
 
 /// An edge of our graph that nothing in the history shows: a mistake of ours, said as such.
 pub fn unexplained(a: &str, b: &str) -> Because {
     let text = format!("{a} comes before {b} in the dependency graph");
-    Because { text, events: Vec::new(), values: Vec::new() }
+    Because { text, events: Vec::new(), values: Vec::new(), proofs: Vec::new() }
 }
 
 /// Begun so that its last edge is the most telling: real time, else the process order, else an
