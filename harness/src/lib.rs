@@ -30,6 +30,7 @@ pub mod contract;
 pub mod counts;
 pub mod coverage;
 pub mod decided;
+pub mod explain;
 pub mod fault;
 pub mod generated;
 pub mod generator;
