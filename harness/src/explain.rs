@@ -210,3 +210,6 @@ fn file_name(name: &str) -> String {
     let name: String = name.chars().map(letter).take(60).collect();
     if name.is_empty() { "anomaly".to_owned() } else { name }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,11 @@
 //!   around it:   18.9 s kill n3 · 19.1 s n1 leads · 19.4 s heal
 //!   replay:      cargo sim replay redis-append 0x9f3c21aa
 //!   folder:      store/redis-append/0x9f3c21aa
+//!   timeline:    store/redis-append/0x9f3c21aa/timeline.html
 //! ```
 
 use crate::checker::{Anomaly, Verdict};
+use crate::explain::TIMELINE;
 use crate::fault::FaultKind;
 use crate::judge::Judgement;
 use crate::run::Run;
@@ -152,9 +154,13 @@ impl Report<'_> {
                 writeln!(f, "  the seed:    {SEED_OF_REAL}")?;
             }
         }
-        match self.folder {
-            Some(folder) => writeln!(f, "  folder:      {}", folder.display()),
-            None => Ok(()),
+        let Some(folder) = self.folder else { return Ok(()) };
+        writeln!(f, "  folder:      {}", folder.display())?;
+        match self.judgement.verdict {
+            Verdict::Invalid(_) => {
+                writeln!(f, "  timeline:    {}", folder.join(TIMELINE).display())
+            }
+            Verdict::Valid | Verdict::Unknown(_) => Ok(()),
         }
     }
 }

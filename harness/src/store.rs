@@ -9,13 +9,17 @@
 //! | `run.plan`        | its decisions, a [`Plan`]: what a replay needs                                  |
 //! | `verdict.json`    | the [`Judgement`]                                                               |
 //! | `report.txt`      | the words                                                                       |
+//! | `timeline.html`   | of an invalid run: all of it to look at, [`crate::explain`]                     |
+//! | `anomalies/`      | of an invalid run: each in words, as a picture and as a smaller history         |
 //!
 //! Promises: an existing folder is never replaced: a second run of the same seed gets `-2`, a third `-3`. [`save`] makes a
 //! folder whole or not at all. A real run's folder grows while the run goes on ([`log`]); until it is over it
 //! has a `history.log` in place of `history.bin`, and no verdict.
 
+use crate::checker::Verdict;
 use crate::codec::{self, CodecError};
 use crate::columns::{self, Columns};
+use crate::explain::TIMELINE;
 use crate::history::{Event, History, Kind, Process};
 use crate::interchange::{bank_json, call_json, register_parts};
 use crate::judge::Judgement;
@@ -32,6 +36,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 pub mod adopt;
+pub mod explained;
 pub mod log;
 
 /// A folder that cannot be written or read.
@@ -238,7 +243,14 @@ fn complete(folder: &Path, kept: Kept) -> Result<(), StoreError> {
     write(&folder.join(LINES), |file| write_lines(&run.history, file))?;
     write_columns(&folder.join(COLUMNS), &run.history)?;
     write(&folder.join("verdict.json"), |file| Ok(serde_json::to_writer_pretty(file, judgement)?))?;
-    write(&folder.join("report.txt"), |file| file.write_all(report.as_bytes()))?;
+    let is_invalid = matches!(judgement.verdict, Verdict::Invalid(_));
+    if is_invalid {
+        explained::write_into(folder, &explained::of_run(run, judgement))?;
+    }
+    write(&folder.join("report.txt"), |file| {
+        file.write_all(report.as_bytes())?;
+        if is_invalid { writeln!(file, "  timeline:    {TIMELINE}") } else { Ok(()) }
+    })?;
     write_plan(&folder.join(PLAN), plan)?;
     let path = folder.join("history.bin");
     let bytes = codec::RUN.encode(run).map_err(|error| codec_error(&path, error))?;

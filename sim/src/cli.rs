@@ -10,6 +10,7 @@ mod check;
 mod confirm;
 mod convert;
 mod drafts;
+mod explain;
 mod hands;
 mod list;
 mod lists;

@@ -111,6 +111,20 @@ pub trait Analyse {
     }
 }
 
+impl Analyse for Box<dyn Analyse> {
+    fn name(&self) -> &'static str {
+        Analyse::name(&**self)
+    }
+
+    fn find(&self, history: &History) -> Result<Findings, String> {
+        (**self).find(history)
+    }
+
+    fn words(&self) -> String {
+        Analyse::words(&**self)
+    }
+}
+
 impl<T: Analyse> Checker for T {
     fn name(&self) -> &'static str {
         Analyse::name(self)

@@ -178,4 +178,4 @@ impl Search<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -74,9 +74,10 @@ fn places(cycle: &Cycle) -> Vec<Point> {
     let count = members + usize::from(cycle.left_out.is_some());
     if count <= 2 {
         let y = MARGIN + 50.0 + HEIGHT / 2.0;
-        return (0..count)
-            .map(|i| Point { x: MARGIN + WIDTH / 2.0 + i as f64 * (WIDTH + 140.0), y })
-            .collect();
+        let events = cycle.members.iter().map(|member| member.event);
+        let earlier = |event: usize| events.clone().filter(|other| *other < event).count();
+        let x = |event: usize| MARGIN + WIDTH / 2.0 + earlier(event) as f64 * (WIDTH + 140.0);
+        return events.clone().map(|event| Point { x: x(event), y }).collect();
     }
     // The rest stands in the circle where its steps would be.
     let rest = cycle.left_out.map_or(members, |(before, _)| before + 1);

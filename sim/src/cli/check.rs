@@ -1,9 +1,11 @@
 //! `check`: a checker on a history from elsewhere.
 
+use super::explain;
 use super::lists::{self, Lists};
 use anyhow::{Context, anyhow, bail};
-use harness::checker::list_append;
-use harness::checker::rw_register::{self, Inference, OrderHint};
+use harness::checker::Checker;
+use harness::checker::list_append::{self, ListAppend};
+use harness::checker::rw_register::{self, Inference, OrderHint, RwRegister};
 use harness::checker::transactional::{Model, Report, Validity};
 use harness::cli::output::Output;
 use harness::history::History;
@@ -35,6 +37,7 @@ Examples:
   cargo sim check rw-register history.edn --transaction-order raft-log.txt
   cargo sim check cas-register etcd_000.log --failed-cas observed
   cargo sim check bank history.edn --accounts 8 --total 100
+  cargo sim check list-append history.edn --explain told
   cargo sim check log-patterns n1.log --pattern panicked
   zcat history.edn.gz | cargo sim check set -")]
 pub struct Check {
@@ -59,6 +62,10 @@ pub struct Check {
     /// list-append: so many threads; what is found does not depend on their number [default: 1]
     #[arg(long)]
     jobs: Option<usize>,
+    /// Also writes what explains the verdict into a new folder: a timeline, and each anomaly in words, as a picture if it is a
+    /// cycle, and as a smaller history that still shows it
+    #[arg(long, value_name = "DIR")]
+    explain: Option<PathBuf>,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -147,6 +154,7 @@ impl Chosen {
 
 impl Check {
     pub fn act(self) -> anyhow::Result<u8> {
+        explain::refuse_old(self.explain.as_deref())?;
         if let Some(exit_code) = properties::act(&self)? {
             return Ok(exit_code);
         }
@@ -174,13 +182,21 @@ impl Check {
         let model: Model = named.parse()?;
         let format: Option<Format> =
             self.format.as_deref().map(str::parse).transpose().map_err(anyhow::Error::msg)?;
+        // An explanation wants the events.
+        let in_words = self.explain.is_some() && self.file.is_dir();
+        let format = format.or(in_words.then_some(Format::JsonLines));
+        if self.explain.is_some() && self.rules.transaction_order.is_some() {
+            bail!(
+                "--explain wants to judge smaller histories, for which --transaction-order says nothing: leave out one of them"
+            );
+        }
         let jobs = self.jobs.unwrap_or(1);
         if jobs == 0 || jobs > JOBS_MAX {
             bail!("`{jobs}` does not fit --jobs: from 1 to {JOBS_MAX}");
         }
         let cpu_ms = if jobs > 1 { process_cpu_ms } else { sim::execute::thread_cpu_ms };
         let before = cpu_ms();
-        let (report, key_names) = match chosen {
+        let (report, key_names, events) = match chosen {
             Chosen::RwRegister(inference) => {
                 if self.jobs.is_some() {
                     bail!("--jobs is of list-append: rw-register is judged by one thread");
@@ -192,14 +208,21 @@ impl Check {
                 let hint = self.rules.hint(&history)?;
                 let report =
                     rw_register::analyse_hinted(&history, model, *inference, hint.as_ref());
-                (report, key_names)
+                (report, key_names, Some(history))
             }
             Chosen::ListAppend => match lists::read(&self.file, format)? {
                 Lists::Columns(kept) => {
-                    (list_append::analyse_columns(&kept.columns, model, jobs), kept.key_names)
+                    if self.explain.is_some() {
+                        bail!(
+                            "--explain is for histories in words: {} holds columns",
+                            self.file.display()
+                        );
+                    }
+                    (list_append::analyse_columns(&kept.columns, model, jobs), kept.key_names, None)
                 }
                 Lists::Events(imported) => {
-                    (list_append::analyse_by(&imported.history, model, jobs), imported.key_names)
+                    let report = list_append::analyse_by(&imported.history, model, jobs);
+                    (report, imported.key_names, Some(imported.history))
                 }
             },
         };
@@ -216,7 +239,31 @@ impl Check {
                 ))?;
             }
         }
+        if let Some(history) = events {
+            let checker: Box<dyn Checker> = match chosen {
+                Chosen::ListAppend => Box::new(ListAppend { model }),
+                Chosen::RwRegister(inference) => {
+                    Box::new(RwRegister { model, inference: *inference })
+                }
+            };
+            self.explained(&mut out, &history, checker)?;
+        }
         Ok(ending(&report).exit_code())
+    }
+
+    /// Writes the explanation, if one is asked for.
+    fn explained(
+        &self,
+        out: &mut Output,
+        history: &History,
+        checker: Box<dyn Checker>,
+    ) -> anyhow::Result<()> {
+        let Some(folder) = &self.explain else { return Ok(()) };
+        let page = explain::history(folder, &self.file, history, checker)?;
+        if !self.json {
+            out.text(format_args!("  timeline: {}\n", page.display()))?;
+        }
+        Ok(())
     }
 }
 

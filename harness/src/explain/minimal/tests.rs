@@ -18,7 +18,7 @@ fn registers() -> RwRegister {
 }
 
 /// The same story over registers: a list is what was last appended to it.
-fn of_registers(history: &History) -> History {
+pub fn of_registers(history: &History) -> History {
     let told = |mop: &Mop, kind: Kind| match mop {
         Mop::Append { key, value } => RegisterMop::Write { key: *key, value: *value },
         Mop::Read { key, values } => {

@@ -87,6 +87,9 @@ pub(super) fn act(check: &Check) -> anyhow::Result<Option<u8>> {
         bail!("--jobs is of list-append: {} is judged by one thread", check.checker);
     }
     if check.checker == log_patterns::NAME {
+        if check.explain.is_some() {
+            bail!("--explain is for histories: a log has none");
+        }
         return logs(check).map(Some);
     }
     let (checker, reading) = chosen(&check.checker, &check.properties)?;
@@ -105,7 +108,9 @@ pub(super) fn act(check: &Check) -> anyhow::Result<Option<u8>> {
     let imported = imported.with_context(|| name)?;
     let findings = checker.analyse(&imported.history);
     let cpu_ms = sim::execute::thread_cpu_ms() - before;
-    tell(check, &findings, &imported, cpu_ms).map(Some)
+    let exit_code = tell(check, &findings, &imported, cpu_ms)?;
+    check.explained(&mut Output::default(), &imported.history, Box::new(checker))?;
+    Ok(Some(exit_code))
 }
 
 fn chosen(name: &str, said: &Properties) -> anyhow::Result<(Box<dyn Analyse>, Reading)> {
