@@ -81,7 +81,7 @@ fn places(cycle: &Cycle) -> Vec<Point> {
     }
     // The rest stands in the circle where its steps would be.
     let rest = cycle.left_out.map_or(members, |(before, _)| before + 1);
-    let (across, down) = (150.0 + count as f64 * 36.0, 70.0 + count as f64 * 30.0);
+    let (across, down) = (150.0 + count as f64 * 44.0, 70.0 + count as f64 * 30.0);
     let at = |slot: usize| {
         let angle = slot as f64 / count as f64 * 2.0 * PI - PI / 2.0;
         let x = MARGIN + WIDTH / 2.0 + across * (1.0 + angle.cos());
