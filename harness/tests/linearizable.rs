@@ -189,7 +189,143 @@ nonlinearizable: key 0, a register: two values, each written once, were there at
 2 was there from the end of the first of these at the latest until the beginning of the second at least:
   p0 :write 2, asked at 0.002 s (event 2), done at 0.003 s (event 3)
   p1 :read, asked at 0.006 s (event 6), answered 2 at 0.007 s (event 7)";
-    assert_eq!((text(&report), report.by_zones), (expected, 1));
+    assert_eq!((text(&report), report.unsearched), (expected, 1));
+}
+
+/// Key 0 of that kind is judged without a search, and this is said of it.
+fn says(object: Object, lines: &str, expected: &str) {
+    let report = report(object, lines);
+    let expected = format!("nonlinearizable: key 0, a {object}: {expected}");
+    assert_eq!((text(&report), report.unsearched), (&expected[..], 1));
+}
+
+#[test]
+fn a_set_is_told_by_the_calls_that_contradict_each_other() {
+    let adds = "0 invoke add 1\n0 ok add 1\n1 invoke add 2\n1 ok add 2\n";
+    let after = |lines: &str| format!("{adds}{lines}");
+    says(
+        Object::Set,
+        &after("2 invoke read\n2 ok read [1 2 3]"),
+        "an element was seen that nobody can have added
+  p2 :read, asked at 0.004 s (event 4), answered [1 2 3] at 0.005 s (event 5)
+No add of 3 succeeded or has an unknown outcome.",
+    );
+    says(
+        Object::Set,
+        &after("2 invoke read\n2 ok read [2]"),
+        "of two calls the one that must have come first was asked for after the other had ended
+  p0 :add 1, asked at 0.000 s (event 0), done at 0.001 s (event 1)
+  p2 :read, asked at 0.004 s (event 4), answered [2] at 0.005 s (event 5)
+The second of these does not show 1.
+Each element was added once and nothing is ever removed, so the second must have come before the first.",
+    );
+    says(
+        Object::Set,
+        "0 invoke add 1\n1 invoke add 2\n2 invoke read\n2 ok read [1]\n3 invoke read\n3 ok read [2]\n0 ok add 1\n1 ok add 2",
+        "two reads each show an element, added once, that the other does not
+  p2 :read, asked at 0.002 s (event 2), answered [1] at 0.003 s (event 3)
+This one shows 1, and the other does not.
+  p3 :read, asked at 0.004 s (event 4), answered [2] at 0.005 s (event 5)
+This one shows 2, and the other does not.
+Nothing is ever removed, so neither can have come first.",
+    );
+    // Element 2 was seen without 1, so its add came before that of 1, which had ended.
+    says(
+        Object::Set,
+        "3 invoke read\n0 invoke add 1\n0 ok add 1\n1 invoke add 2\n1 ok add 2\n3 ok read [2]",
+        "of two calls the one that must have come first was asked for after the other had ended
+  p0 :add 1, asked at 0.001 s (event 1), done at 0.002 s (event 2)
+  p1 :add 2, asked at 0.003 s (event 3), done at 0.004 s (event 4)
+2 was there before 1 was:
+  p3 :read, asked at 0.000 s (event 0), answered [2] at 0.005 s (event 5)
+Each element was added once and nothing is ever removed, so the second must have come before the first.",
+    );
+}
+
+#[test]
+fn a_queue_is_told_by_what_was_overtaken_and_by_what_was_there() {
+    let puts = "0 invoke enqueue 1\n0 ok enqueue 1\n0 invoke enqueue 2\n0 ok enqueue 2\n";
+    let after = |lines: &str| format!("{puts}{lines}");
+    says(
+        Object::Queue,
+        &after("1 invoke dequeue\n1 ok dequeue 2\n1 invoke dequeue\n1 ok dequeue 1"),
+        "what was put in later was taken earlier, though each was put in once
+1 was in the queue before anybody asked to put 2 in:
+  p0 :enqueue 1, asked at 0.000 s (event 0), done at 0.001 s (event 1)
+  p0 :enqueue 2, asked at 0.002 s (event 2), done at 0.003 s (event 3)
+Yet 2 was taken,
+  p1 :dequeue, asked at 0.004 s (event 4), answered 2 at 0.005 s (event 5)
+and 1 only after that:
+  p1 :dequeue, asked at 0.006 s (event 6), answered 1 at 0.007 s (event 7)",
+    );
+    says(
+        Object::Queue,
+        &after("1 invoke dequeue\n1 ok dequeue 2\n2 invoke dequeue\n2 info dequeue"),
+        "what was put in later was taken earlier, though each was put in once
+1 was in the queue before anybody asked to put 2 in:
+  p0 :enqueue 1, asked at 0.000 s (event 0), done at 0.001 s (event 1)
+  p0 :enqueue 2, asked at 0.002 s (event 2), done at 0.003 s (event 3)
+Yet 2 was taken,
+  p1 :dequeue, asked at 0.004 s (event 4), answered 2 at 0.005 s (event 5)
+Nobody is known to have taken 1. These takes have an unknown outcome, but none that was asked for before that is left: \
+         each took one at most, and others were left behind as well.
+  p2 :dequeue, asked at 0.006 s (event 6), given up at 0.007 s (event 7)",
+    );
+    says(
+        Object::Queue,
+        "0 invoke enqueue 1\n0 ok enqueue 1\n1 invoke dequeue\n0 invoke enqueue 2\n0 ok enqueue 2\n2 invoke dequeue\n2 ok dequeue 1\n1 ok dequeue nil",
+        "nothing was found in the queue, in which there was something all the time
+  p1 :dequeue, asked at 0.002 s (event 2), answered nil at 0.007 s (event 7)
+Each of these was there from the end of its put, at the latest, until the beginning of its take, at the earliest:
+  p0 :enqueue 1, asked at 0.000 s (event 0), done at 0.001 s (event 1)
+  p2 :dequeue, asked at 0.005 s (event 5), answered 1 at 0.006 s (event 6)
+  p0 :enqueue 2, asked at 0.003 s (event 3), done at 0.004 s (event 4)
+  Nobody took 2.",
+    );
+}
+
+#[test]
+fn a_counter_is_told_by_the_sums_that_contradict_each_other() {
+    says(
+        Object::Counter,
+        "0 invoke add 2\n0 ok add 2, :answer 2\n1 invoke add 3\n1 ok add 3, :answer 6",
+        "what was added does not make up the sums, all of which are known
+  p0 :add 2, asked at 0.000 s (event 0), answered 2 at 0.001 s (event 1)
+  p1 :add 3, asked at 0.002 s (event 2), answered 6 at 0.003 s (event 3)
+No other sum lies between these two, and the counter only ever rises.
+So it was 2 when 3 was added, which makes 5.",
+    );
+    says(
+        Object::Counter,
+        "0 invoke add 2\n0 ok add 2, :answer 2\n1 invoke read\n1 ok read 0",
+        "of two calls the one that must have come first was asked for after the other had ended
+  p0 :add 2, asked at 0.000 s (event 0), answered 2 at 0.001 s (event 1)
+  p1 :read, asked at 0.002 s (event 2), answered 0 at 0.003 s (event 3)
+The counter only ever rises: by their sums the second came before the first.",
+    );
+}
+
+#[test]
+fn what_unique_values_cannot_judge_is_searched() {
+    let searched = |object, lines: &str| {
+        let report = report(object, lines);
+        assert_eq!((&report.verdict, report.unsearched), (&Verdict::Valid, 0), "{lines}");
+    };
+    // An add of unknown outcome makes up the sums; a length is told; what was taken is not; an element comes again.
+    searched(
+        Object::Counter,
+        "0 invoke add 2\n0 info add 2\n1 invoke add 3\n1 ok add 3, :answer 5",
+    );
+    searched(
+        Object::Queue,
+        "0 invoke enqueue 1\n0 ok enqueue 1, :answer 1\n1 invoke dequeue\n1 ok dequeue 1",
+    );
+    let taken = "0 invoke enqueue 1\n0 ok enqueue 1\n1 invoke dequeue\n1 info dequeue\n2 invoke dequeue\n2 ok dequeue nil";
+    searched(Object::Queue, taken);
+    searched(
+        Object::Set,
+        "0 invoke add 1\n0 ok add 1\n0 invoke add 1\n0 ok add 1\n0 invoke read\n0 ok read [1]",
+    );
 }
 
 #[test]

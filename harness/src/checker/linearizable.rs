@@ -7,11 +7,11 @@
 //! - what was capped, or never tested, is `Unknown`.
 //!
 //! Every key is an object of its own, and so are the elements of a set, the fields of a map and the members of a sorted set
-//! of which only single ones were asked (`parts`). Registers without compare-and-set in which every value is written once
-//! are judged by zones, near-linear (`zones`); of other registers, writes of unknown outcome that left no trace are left
-//! out first (`unread`). Everything else is searched (`search`): linear in the length of the history, exponential in how
-//! many changes are open at once. There is no fast path yet for queues of unique values, for sets that are read as a whole,
-//! and for counters.
+//! of which only single ones were asked (`parts`). What is asked so that every value is there once is judged near-linear,
+//! however much is open at once: registers without compare-and-set (`zones`), sets from which nothing is removed (`sets`),
+//! queues (`queues`), and counters that only rise and tell every sum (`counters`). Of other registers, writes of unknown
+//! outcome that left no trace are left out first (`unread`). Everything else is searched (`search`): linear in the length of
+//! the history, exponential in how many changes are open at once.
 //!
 //! Differs from Jepsen's Knossos by nothing in the default reading: what failed never happened. Porcupine reads a failed
 //! compare-and-set as an observation that the register held something else: [`FailedCas::Observed`].
@@ -21,6 +21,8 @@
 mod bags;
 mod broad;
 mod calls;
+mod clash;
+mod counters;
 mod course;
 mod deep;
 mod frontier;
@@ -28,7 +30,9 @@ pub mod model;
 mod open;
 mod partial;
 mod parts;
+mod queues;
 mod search;
+mod sets;
 mod space;
 mod table;
 mod trace;
@@ -104,7 +108,7 @@ impl Linearizable {
             Err(reason) => return Report::unknown(reason),
         };
         let mut report =
-            Report { verdict: Verdict::Valid, wrong: 0, undecided: 0, by_zones: 0, coverage };
+            Report { verdict: Verdict::Valid, wrong: 0, undecided: 0, unsearched: 0, coverage };
         let parts = objects.into_iter().flat_map(|one| parts::split(self.object, one));
         for mut one in parts {
             match self.object {
@@ -124,11 +128,10 @@ impl Linearizable {
 
     fn judge(&self, history: &History, one: &One, report: &mut Report) {
         let words = Words { history, object: self.object, one };
-        let zones = if self.is_register() { zones::judge(&one.operations) } else { None };
-        let told = match zones {
-            Some(judged) => {
-                report.by_zones += 1;
-                judged.err().map(|contradiction| words.contradiction(&contradiction))
+        let told = match self.unsearched(&words) {
+            Some(told) => {
+                report.unsearched += 1;
+                told
             }
             None => match self.search(one) {
                 Found::Linearizable => None,
@@ -141,8 +144,20 @@ impl Linearizable {
         }
     }
 
-    fn is_register(&self) -> bool {
-        matches!(self.object, Object::Register | Object::CasRegister)
+    /// What is wrong, if anything, where it can be said without a search.
+    fn unsearched(&self, words: &Words) -> Option<Option<Told>> {
+        let operations = &words.one.operations[..];
+        let judged = match self.object {
+            Object::Register | Object::CasRegister => {
+                let judged = zones::judge(operations)?;
+                return Some(judged.err().map(|contradiction| words.contradiction(&contradiction)));
+            }
+            Object::Counter => counters::judge(operations)?,
+            Object::Set => sets::judge(operations)?,
+            Object::Queue | Object::List => queues::judge(operations)?,
+            _ => return None,
+        };
+        Some(judged.err().map(|clash| words.clash(&clash)))
     }
 
     fn search(&self, one: &One) -> Found {
@@ -194,8 +209,8 @@ pub struct Report {
     pub wrong: usize,
     /// Objects and parts of objects at which the search gave up.
     pub undecided: usize,
-    /// Objects that were judged by zones.
-    pub by_zones: usize,
+    /// Objects and parts of objects that were judged without a search.
+    pub unsearched: usize,
     /// How much was tested.
     pub coverage: Coverage,
 }
@@ -203,7 +218,7 @@ pub struct Report {
 impl Report {
     fn unknown(reason: String) -> Report {
         let verdict = Verdict::Unknown(vec![reason]);
-        Report { verdict, wrong: 0, undecided: 0, by_zones: 0, coverage: Coverage::default() }
+        Report { verdict, wrong: 0, undecided: 0, unsearched: 0, coverage: Coverage::default() }
     }
 
     fn wrong(&mut self, told: Told) {

@@ -3,21 +3,24 @@
 //!
 //! A toy store runs random calls at random moments of their intervals, some without an answer, some twice in one value;
 //! then in some histories one answer is changed. Whatever the twin says, the checker must say. Longer histories, too long
-//! for the twin, are valid because the store made them so, and judged the same by zones and by the search.
+//! for the twin, are valid because the store made them so; those of values that are used once are judged the same with
+//! and without a search.
 //!
 //! `LINEARIZABLE_HISTORIES` histories are tried, 50,000 unless it says otherwise.
 
+mod mutations;
 mod store;
 mod twin;
 
 use harness::checker::Verdict;
-use harness::checker::linearizable::model::{Asked, Register};
+use harness::checker::linearizable::model::{Asked, Counter, Model, Register, Sequence, Set};
 use harness::checker::linearizable::{
     Caps, FailedCas, Found, Linearizable, Operation, Report, search,
 };
 use harness::history::{History, Kind, Process};
 use harness::op::{Answer, Call, Function, Object, Op};
 use harness::seed::{Draw, Seed, Stream};
+use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use store::{Shape, random};
 
@@ -47,13 +50,15 @@ fn well_told(report: &Report, history: &History) -> bool {
     })
 }
 
+type ShapeOf = fn(Object, &mut ChaCha8Rng) -> Shape;
+
 /// The deep search decides whatever is not over at once.
 const DEEP: Caps = Caps { narrow: 0, deep: usize::MAX, configurations: 0, visited: u64::MAX };
 
-/// Tries one history, and says what it was made of if the two disagree.
-fn compare(object: Object, seed: u64, tally: &mut Tally) {
+/// Tries one history, and says what it was made of if the two disagree. How much was judged without a search.
+fn compare(object: Object, seed: u64, of: ShapeOf, tally: &mut Tally) -> bool {
     let mut rng = Seed(seed).stream(Stream::Workload);
-    let shape = Shape::small(object, &mut rng);
+    let shape = of(object, &mut rng);
     let history = random(&shape, &mut rng);
     let failed_cas = *rng.pick(&[FailedCas::Dropped, FailedCas::Observed]);
     let caps = *rng.pick(&[Caps::default(), DEEP]);
@@ -80,13 +85,14 @@ fn compare(object: Object, seed: u64, tally: &mut Tally) {
         }
     }
     assert_eq!(linearizable, !matches!(report.verdict, Verdict::Invalid(_)), "{}", told());
+    report.unsearched == report.coverage.keys
 }
 
 fn agrees(object: Object) {
     let mut tally = Tally::default();
     let count = histories() / Object::ALL.len() as u64;
     for seed in 0..count {
-        compare(object, seed, &mut tally);
+        compare(object, seed, Shape::small, &mut tally);
     }
     println!("{object}: {count} histories, {tally:?}");
     // Were all histories of one kind, agreement would say little.
@@ -206,22 +212,65 @@ fn operations(history: &History) -> Vec<Operation<Asked<'_>>> {
     operations
 }
 
-#[test]
-fn zones_and_the_search_judge_registers_the_same() {
+/// Objects with values that are used once, by brute force: most are judged without a search.
+fn unique_agrees(object: Object) {
     let mut tally = Tally::default();
+    let count = histories() / 8;
+    let compared = (0..count).map(|seed| compare(object, seed, Shape::small_unique, &mut tally));
+    let unsearched = compared.filter(|unsearched| *unsearched).count() as u64;
+    println!("unique {object}: {count} histories, {unsearched} without a search, {tally:?}");
+    assert!(tally.valid * 10 > count && tally.invalid * 20 > count, "{object}: {tally:?}");
+    assert!(unsearched * 2 > count, "{object}: {unsearched} of {count} without a search");
+}
+
+#[test]
+fn unique_registers_are_judged_as_brute_force_judges_them() {
+    unique_agrees(Object::Register);
+}
+
+#[test]
+fn unique_sets_are_judged_as_brute_force_judges_them() {
+    unique_agrees(Object::Set);
+}
+
+#[test]
+fn unique_queues_are_judged_as_brute_force_judges_them() {
+    unique_agrees(Object::Queue);
+    unique_agrees(Object::List);
+}
+
+#[test]
+fn counters_that_rise_are_judged_as_brute_force_judges_them() {
+    unique_agrees(Object::Counter);
+}
+
+/// Histories that are too long for brute force, by the search for any model.
+fn unique_agrees_with_search(object: Object, model: &impl for<'h> Model<Asked<'h>>) {
+    let (mut tally, mut unsearched) = (Tally::default(), 0);
     let count = histories() / 20;
     for seed in 0..count {
         let mut rng = Seed(seed).stream(Stream::Workload);
-        let history = random(&Shape::unique_register(&mut rng), &mut rng);
-        let report = analyse(Object::Register, FailedCas::Dropped, &history);
-        assert_eq!(report.by_zones, report.coverage.keys, "{seed:#x}");
-        let found = search(&Register, &operations(&history), rng.pick(&[Caps::default(), DEEP]));
+        let history = random(&Shape::unique(object, &mut rng), &mut rng);
+        let report = analyse(object, FailedCas::Dropped, &history);
+        assert!(well_told(&report, &history), "{seed:#x}: {report:?}");
+        unsearched += report.unsearched.min(1) as u64;
+        let found = search(model, &operations(&history), rng.pick(&[Caps::default(), DEEP]));
         let by_search = found == Found::Linearizable;
-        let by_zones = !matches!(report.verdict, Verdict::Invalid(_));
-        assert_eq!(by_search, by_zones, "{seed:#x}: {found:?} {:?}", report.verdict);
-        *(if by_zones { &mut tally.valid } else { &mut tally.invalid }) += 1;
+        let valid = !matches!(report.verdict, Verdict::Invalid(_));
+        assert_eq!(by_search, valid, "{object} {seed:#x}: {found:?} {:?}", report.verdict);
+        *(if valid { &mut tally.valid } else { &mut tally.invalid }) += 1;
     }
-    assert!(tally.valid * 10 > count && tally.invalid * 10 > count, "{tally:?}");
+    println!("unique {object}: {count} long histories, {unsearched} without a search, {tally:?}");
+    assert!(tally.valid * 10 > count && tally.invalid * 10 > count, "{object} {tally:?}");
+    assert!(unsearched * 3 > count, "{object}: {unsearched} of {count} without a search");
+}
+
+#[test]
+fn unique_values_and_the_search_judge_the_same() {
+    unique_agrees_with_search(Object::Register, &Register);
+    unique_agrees_with_search(Object::Set, &Set);
+    unique_agrees_with_search(Object::Queue, &Sequence);
+    unique_agrees_with_search(Object::Counter, &Counter);
 }
 
 /// The trap that passed every golden file once: a write of the value that is there already may have to wait.
@@ -247,5 +296,5 @@ fn a_write_of_the_value_that_is_there_may_take_effect_later() {
         store::push(&mut history, process, kind, op);
     }
     let report = analyse(Object::Register, FailedCas::Dropped, &history);
-    assert_eq!((report.verdict, report.by_zones), (Verdict::Valid, 0));
+    assert_eq!((report.verdict, report.unsearched), (Verdict::Valid, 0));
 }

@@ -22,6 +22,8 @@ pub struct Shape {
     unknown_permille: u64,
     /// Whether one answer may be changed.
     may_lie: bool,
+    /// Whether mostly only that is asked and answered which can be judged without a search.
+    searchless: bool,
 }
 
 impl Shape {
@@ -37,6 +39,7 @@ impl Shape {
             plain: rng.chance(0.5),
             unknown_permille: *rng.pick(&[0, 150, 400]),
             may_lie: true,
+            searchless: false,
         }
     }
 
@@ -51,6 +54,7 @@ impl Shape {
             plain: rng.chance(0.5),
             unknown_permille: *rng.pick(&[0, 10]),
             may_lie: false,
+            searchless: false,
         }
     }
 
@@ -65,21 +69,36 @@ impl Shape {
             plain: false,
             unknown_permille: 1,
             may_lie: false,
+            searchless: false,
         }
     }
 
-    /// One register, every value written once.
-    pub fn unique_register(rng: &mut ChaCha8Rng) -> Shape {
+    /// So small that every order can be tried, every value used once.
+    pub fn small_unique(object: Object, rng: &mut ChaCha8Rng) -> Shape {
+        let (unique, plain, searchless) = (true, true, true);
+        Shape { unique, plain, searchless, ..Shape::small(object, rng) }
+    }
+
+    /// One object, every value used once, too many calls to try every order.
+    pub fn unique(object: Object, rng: &mut ChaCha8Rng) -> Shape {
+        // The search to compare with costs much where many orders are many states.
+        let (calls, clients) = if object == Object::Register { (40, 7) } else { (24, 5) };
         Shape {
-            object: Object::Register,
-            calls: rng.range(5, 40),
-            clients: rng.range(1, 7),
+            object,
+            calls: rng.range(5, calls),
+            clients: rng.range(1, clients),
             keys: 1,
             unique: true,
             plain: true,
             unknown_permille: *rng.pick(&[0, 100]),
             may_lie: true,
+            searchless: true,
         }
+    }
+
+    /// The same, as a store does it that never lies and whose calls all end.
+    pub fn unique_and_certain(object: Object, rng: &mut ChaCha8Rng) -> Shape {
+        Shape { calls: 60, unknown_permille: 0, may_lie: false, ..Shape::unique(object, rng) }
     }
 }
 
@@ -196,7 +215,11 @@ impl Run<'_> {
         }
         let changes = !call.function.reads() && call.function != Function::Dequeue && !is_cas;
         let silent = changes && seen != Answer::WrongType;
+        let all_told = self.shape.object == Object::Counter;
         call.answer = match () {
+            () if self.shape.searchless && rng.chance(0.97) => {
+                Some(if silent && !all_told { Answer::Done } else { seen })
+            }
             () if rng.chance(0.05) => None,
             () if silent && rng.chance(0.5) => Some(Answer::Done),
             () => Some(seen),
@@ -213,6 +236,9 @@ impl Run<'_> {
             return Function::Clear;
         }
         let which = rng.range(0, 6);
+        if self.shape.searchless && rng.chance(0.995) {
+            return self.searchless(which, rng);
+        }
         match self.shape.object {
             Object::Register | Object::CasRegister if which < 3 => Function::Read,
             Object::CasRegister if which == 5 => {
@@ -271,6 +297,24 @@ impl Run<'_> {
                     rng.pick(&[Function::Read, Function::Contains(small), Function::ZRange]).clone()
                 }
             },
+        }
+    }
+}
+
+impl Run<'_> {
+    /// A function that no search is needed for.
+    fn searchless(&self, which: u64, rng: &mut ChaCha8Rng) -> Function {
+        match self.shape.object {
+            Object::Counter if which < 3 => Function::Read,
+            Object::Counter => Function::Add(rng.range(1, 4) as i64),
+            Object::Set if which < 2 => Function::Read,
+            Object::Set if which < 4 => Function::Contains(rng.range(1, self.value + 2)),
+            Object::Set => Function::Insert(self.value),
+            Object::Queue | Object::List if which < 3 => Function::Dequeue,
+            Object::Queue => Function::Enqueue(self.value),
+            Object::List => Function::Append(self.value),
+            _ if which < 3 => Function::Read,
+            _ => Function::Write(self.value),
         }
     }
 }

@@ -31,6 +31,13 @@ pub struct Operation<O> {
     pub returned: Option<usize>,
 }
 
+impl<O> Operation<O> {
+    /// By when it has taken effect, if it ever does.
+    pub(super) fn end(&self) -> usize {
+        self.returned.unwrap_or(usize::MAX)
+    }
+}
+
 /// When to give up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {

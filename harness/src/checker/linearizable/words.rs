@@ -1,6 +1,7 @@
 //! What is not linearizable, in words that a person can follow with nothing else at hand.
 
 use super::calls::One;
+use super::clash::{Clash, Line};
 use super::search::{Capped, Stuck};
 use super::zones::{Contradiction, Stay};
 use crate::history::{Event, History, Kind};
@@ -102,6 +103,18 @@ impl Words<'_, '_> {
                 told.sorted()
             }
         }
+    }
+
+    /// Something else cannot be.
+    pub fn clash(&self, clash: &Clash) -> Told {
+        let mut told = self.told(&clash.what);
+        for line in &clash.lines {
+            match line {
+                Line::Said(sentence) => told.text.extend(["\n", sentence]),
+                Line::Call(operation) => self.line(&mut told, "  ", *operation),
+            }
+        }
+        told.sorted()
     }
 
     fn throughout(&self, told: &mut Told, stay: &Stay) {
