@@ -391,7 +391,12 @@ fn a_search_that_grows_too_large_says_which_cap_it_hit_and_where() {
         said.starts_with("key 0 is not decided: 1000 configurations at once is the cap, reached"),
         "{said}"
     );
-    assert!(said.contains("p0 :add 1, asked at 0.000 s (event 0)"), "{said}");
+    assert!(
+        said.contains("configurations at call 1 of 21: p0 :add 1, asked at 0.000 s (event 0)"),
+        "{said}"
+    );
+    let deep = "; one order at a time, 10 configurations were too many, at call 11 at the furthest";
+    assert!(said.ends_with(deep), "{said}");
     let caps = Caps { visited: 1000, deep: 10, ..Caps::default() };
     let report = Linearizable { caps, ..counter }.analyse(&history);
     assert!(unknown(&report).contains("1000 configurations in all"), "{report:?}");

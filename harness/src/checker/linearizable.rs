@@ -42,7 +42,7 @@ mod zones;
 
 pub use calls::Coverage;
 pub use partial::{Partial, Placed};
-pub use search::{Capped, Caps, Found, Operation, Stuck, search};
+pub use search::{Capped, CappedDeep, Caps, Found, Operation, Stuck, search};
 
 use super::{Anomaly, Checker, Verdict};
 use crate::history::History;

@@ -13,7 +13,7 @@
 mod projection;
 
 use super::findings::{Analyse, Findings};
-use super::linearizable::{Caps, Found, Stuck, search};
+use super::linearizable::{Capped, Caps, Found, Stuck, search};
 use super::operations::{Operation, operations};
 use crate::history::History;
 use crate::op::{Answer, Call, Function, Key, Value};
@@ -200,9 +200,10 @@ impl Search<'_, '_, '_> {
             }
             Found::Capped(capped) => {
                 tally.undecided += 1;
-                let (cap, event) = (capped.cap, sources[capped.operation].invoked);
+                let Capped { cap, operation, configurations, .. } = capped;
+                let event = sources[operation].invoked;
                 findings.reason(format!(
-                    "{named} is not decided: {cap} is the cap, reached at event {event}"
+                    "{named} is not decided: {cap} is the cap, reached with {configurations} configurations at event {event}"
                 ));
                 false
             }

@@ -234,5 +234,5 @@ impl<'s> Search<'s> {
 }
 
 fn capped(cap: String, operation: u32, configurations: usize) -> End {
-    End::Capped(Capped { cap, operation: operation as usize, configurations })
+    End::Capped(Capped { cap, operation: operation as usize, configurations, deep: None })
 }

@@ -5,8 +5,8 @@
 
 use super::course::{Asked, Course, Moment};
 use super::frontier::Configuration;
-use super::open::{Open, bits};
-use super::search::{Found, STATES_TOLD, Stuck};
+use super::open::{OPEN_MAX, Open, bits};
+use super::search::{CappedDeep, Found, STATES_TOLD, Stuck};
 use super::space::{Automaton, State};
 use super::table::{NONE, Table};
 use super::trace::ROOT;
@@ -15,12 +15,13 @@ use std::collections::BTreeSet;
 /// Operations of an order that are kept for people.
 const ORDER_KEPT: usize = 32;
 
-/// Searches for an order, over so many configurations; `None` if they are not enough, or too much is open at once.
+/// Searches for an order, over so many configurations. The error is that they are not enough, or that too much is open at
+/// once.
 pub(super) fn search<'s>(
     course: &'s Course,
     automaton: Automaton<'s>,
     visited_max: usize,
-) -> Option<Found> {
+) -> Result<Found, CappedDeep> {
     let mut search = Deep {
         course,
         automaton,
@@ -37,14 +38,17 @@ pub(super) fn search<'s>(
     loop {
         if let Some(configuration) = next {
             match search.follow(configuration)? {
-                Reached::End => return Some(Found::Linearizable),
+                Reached::End => return Ok(Found::Linearizable),
                 Reached::Wait => {}
             }
         } else if search.waits.pop().is_none() {
-            return search.furthest.map(|furthest| Found::Stuck(furthest.told(&search.automaton)));
+            let furthest =
+                search.furthest.expect("it has waited, or there would be no more to try");
+            return Ok(Found::Stuck(furthest.told(&search.automaton)));
         }
         if search.visited.len() > visited_max {
-            return None;
+            let operation = search.furthest.map_or(0, |furthest| furthest.operation as usize);
+            return Err(CappedDeep { cap: format!("{visited_max} configurations"), operation });
         }
         next = search.choose();
     }
@@ -84,8 +88,8 @@ struct Deep<'s> {
 }
 
 impl Deep<'_> {
-    /// Goes on to the next return of what has not taken effect. `None` if too much is open.
-    fn follow(&mut self, mut configuration: Configuration) -> Option<Reached> {
+    /// Goes on to the next return of what has not taken effect. The error is that too much is open.
+    fn follow(&mut self, mut configuration: Configuration) -> Result<Reached, CappedDeep> {
         self.settle(&mut configuration);
         while let Some(moment) = self.course.moments.get(self.at) {
             match *moment {
@@ -94,7 +98,7 @@ impl Deep<'_> {
                     let bit = self.open.bit(operation);
                     if configuration.mask & bit == 0 {
                         self.wait(operation, configuration);
-                        return Some(Reached::Wait);
+                        return Ok(Reached::Wait);
                     }
                     configuration.mask &= !bit;
                     self.open.remove(bit);
@@ -102,23 +106,30 @@ impl Deep<'_> {
             }
             self.at += 1;
         }
-        Some(Reached::End)
+        Ok(Reached::End)
     }
 
-    fn invoked(&mut self, operation: u32, configuration: &mut Configuration) -> Option<()> {
+    fn invoked(
+        &mut self,
+        operation: u32,
+        configuration: &mut Configuration,
+    ) -> Result<(), CappedDeep> {
         let Asked { class, is_pure, returned } = self.course.asked[operation as usize];
         if returned.is_none() {
             if !is_pure {
                 self.open.add_unknown(operation, class);
             }
-            return Some(());
+            return Ok(());
         }
-        self.open.add(operation, class, is_pure).then_some(())?;
+        if !self.open.add(operation, class, is_pure) {
+            let cap = format!("more than {OPEN_MAX} operations open at once");
+            return Err(CappedDeep { cap, operation: operation as usize });
+        }
         self.slots[operation as usize] = self.open.bit(operation).trailing_zeros();
         if is_pure {
             self.settle(configuration);
         }
-        Some(())
+        Ok(())
     }
 
     fn wait(&mut self, operation: u32, configuration: Configuration) {

@@ -99,6 +99,17 @@ pub struct Capped {
     pub operation: usize,
     /// How many configurations there were then.
     pub configurations: usize,
+    /// Where the deep search had given up before.
+    pub deep: Option<CappedDeep>,
+}
+
+/// Where the deep search gave up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CappedDeep {
+    /// Why, in words.
+    pub cap: String,
+    /// The furthest operation that it came to.
+    pub operation: usize,
 }
 
 /// Possible states that are put into words.
@@ -119,6 +130,11 @@ pub fn search<O: Ord, M: Model<O>>(model: &M, operations: &[Operation<O>], caps:
         return quick;
     }
     let mut space = Space::new(model, classes.clone());
-    let deep = deep::search(&course, Automaton::new(&mut space), caps.deep);
-    deep.unwrap_or_else(|| broad(caps.configurations))
+    match deep::search(&course, Automaton::new(&mut space), caps.deep) {
+        Ok(found) => found,
+        Err(deep) => match broad(caps.configurations) {
+            Found::Capped(capped) => Found::Capped(Capped { deep: Some(deep), ..capped }),
+            found => found,
+        },
+    }
 }

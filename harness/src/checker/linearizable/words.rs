@@ -2,7 +2,7 @@
 
 use super::calls::One;
 use super::clash::{Clash, Line};
-use super::search::{Capped, Stuck};
+use super::search::{Capped, CappedDeep, Stuck};
 use super::zones::{Contradiction, Stay};
 use crate::history::{Event, History, Kind};
 use crate::op::{Answer, Function, Object};
@@ -141,14 +141,22 @@ impl Words<'_, '_> {
 
     /// The search gave up.
     pub fn capped(&self, capped: &Capped) -> String {
-        let Capped { cap, operation, configurations } = capped;
-        format!(
+        let Capped { cap, operation, configurations, deep } = capped;
+        let mut text = format!(
             "{} is not decided: {cap} is the cap, reached with {configurations} configurations at call {} of {}: {}",
             self.name(),
             operation + 1,
             self.one.operations.len(),
             self.sentence(*operation),
-        )
+        );
+        if let Some(CappedDeep { cap, operation }) = deep {
+            let call = operation + 1;
+            let _ = write!(
+                text,
+                "; one order at a time, {cap} were too many, at call {call} at the furthest"
+            );
+        }
+        text
     }
 
     fn told(&self, what: &str) -> Told {
