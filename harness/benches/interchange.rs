@@ -1,31 +1,33 @@
 //! What reading histories costs, in bytes a second of CPU: `cargo bench -p harness --bench interchange`.
 //!
 //! Elle's histories of 100,000 transactions, unpacked before anything is counted, as EDN and as JSON lines; the last line of each
-//! is what `check` does with such a file, from bytes to verdict. They stand outside the repository (`GOLDEN_DIR`, or
-//! `../shared/golden` beside it); without them there is nothing to say. CPU seconds are the kernel's
-//! (`/proc/self/schedstat`), the least of several rounds, since a wall clock says little on a busy machine.
+//! is what `check` does with such a file, from bytes to verdict. They stand outside the repository; without them there is
+//! nothing to say. CPU seconds are the kernel's, the least of several rounds, since a wall clock says little on a busy machine.
 //! `cargo bench -p harness --bench interchange -- la-clean-100k edn` does one of them only, for a profiler.
 
+#[path = "measure/figures.rs"]
+mod figures;
+
+use figures::{cpu_seconds, figure, golden, headline, size, skip};
 use flate2::read::GzDecoder;
 use harness::checker::transactional::{Model, Report};
 use harness::checker::{list_append, rw_register};
 use harness::history::History;
 use harness::interchange::{self, Alphabet, Format};
 use std::io::Read;
-use std::path::PathBuf;
-use std::time::Duration;
 
-/// Rounds of which the least counts.
-const ROUNDS: usize = 5;
+/// Rounds of which the least counts; one, where a tenth is enough.
+const ROUNDS: usize = 10;
 
 fn main() {
+    headline("interchange: Elle's histories of 100,000 transactions");
     let chosen: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let wanted = |word: &str| chosen.is_empty() || chosen.iter().any(|other| other == word);
     let cases = [("la-clean-100k", Alphabet::Lists), ("rw-clean-100k", Alphabet::Registers)];
     for (name, alphabet) in cases.into_iter().filter(|(name, _)| chosen.len() < 2 || wanted(name)) {
         let Some(edn) = unpacked(name) else {
-            println!("SKIP {name}: there are no golden data (GOLDEN_DIR)");
+            skip(name, &path(name));
             continue;
         };
         for (word, format) in [("edn", Format::Edn), ("json-lines", Format::JsonLines)] {
@@ -36,12 +38,13 @@ fn main() {
     }
 }
 
+fn path(name: &str) -> String {
+    format!("elle/perf/{name}.edn.gz")
+}
+
 fn unpacked(name: &str) -> Option<Vec<u8>> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/golden");
-    let golden = std::env::var("GOLDEN_DIR").unwrap_or(beside.to_string());
-    let path = PathBuf::from(golden).join(format!("elle/perf/{name}.edn.gz"));
     let mut bytes = Vec::new();
-    GzDecoder::new(std::fs::File::open(path).ok()?).read_to_end(&mut bytes).ok()?;
+    GzDecoder::new(std::fs::File::open(golden(&path(name))).ok()?).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
@@ -60,17 +63,17 @@ fn told(name: &str, bytes: &[u8], format: Format, alphabet: Alphabet) {
     let megabytes = bytes.len() as f64 / 1e6;
     let (history, seconds) = least(read);
     let (events, rate) = (history.events.len(), megabytes / seconds);
-    println!(
-        "{name} {format:?}, {megabytes:.1} MB, {events} events: read in {seconds:.3} s, {rate:.0} MB a second"
-    );
     drop(history);
+    let (of, is_edn) = (format!("{name} {format:?}"), format == Format::Edn);
+    let shape = format!("{megabytes:.1} MB, {events} events");
+    let said = format!("{seconds:.3} s, {rate:.0} MB a CPU-second");
+    figure(&of, &shape, &said, if is_edn { "100 MB a CPU-second" } else { "" });
     let strictly =
         || interchange::read_strictly(bytes, None, alphabet).expect("it is sound").history;
     let (report, seconds) = least(|| judged(&strictly(), alphabet));
-    println!(
-        "{name} {format:?}: read and judged in {seconds:.3} s ({} ok, {:?})",
-        report.coverage.ok, report.valid
-    );
+    let said = format!("{seconds:.3} s, {:?}", report.valid);
+    let asked = if is_edn { "0.5 s" } else { "" };
+    figure(&format!("{of}, and judged"), &format!("{} ok", report.coverage.ok), &said, asked);
 }
 
 fn judged(history: &History, alphabet: Alphabet) -> Report {
@@ -82,13 +85,6 @@ fn judged(history: &History, alphabet: Alphabet) -> Report {
     }
 }
 
-/// Seconds of CPU that this process has used.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    let nanoseconds = stat.split_whitespace().next().and_then(|first| first.parse::<u64>().ok());
-    Duration::from_nanos(nanoseconds.unwrap_or_default()).as_secs_f64()
-}
-
 /// What was done, and what it cost in the best of several rounds.
 fn least<T>(work: impl Fn() -> T) -> (T, f64) {
     let round = || {
@@ -97,7 +93,7 @@ fn least<T>(work: impl Fn() -> T) -> (T, f64) {
         (done, cpu_seconds() - before)
     };
     let mut best = round();
-    for _ in 1..ROUNDS {
+    for _ in 1..size(ROUNDS) {
         let next = round();
         if next.1 < best.1 {
             best = next;

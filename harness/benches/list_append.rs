@@ -2,10 +2,14 @@
 //!
 //! A valid history of transactions of 1 to 4 micro-operations over few hot keys is made in memory and judged against
 //! strict serializability, with every anomaly looked for; making it is not counted. Each figure is from a process of its
-//! own, since the kernel's high-water mark of memory (`VmHWM`) never falls. CPU seconds are the kernel's
-//! (`schedstat`), since a wall clock says little on a busy machine: those of the first thread, which with several does a
-//! share of all that they do and the rest alone, and those of all together.
+//! own, since the kernel's high-water mark of memory (`VmHWM`) never falls. CPU seconds are the kernel's, since a wall
+//! clock says little on a busy machine: those of the first thread, which with several does a share of all that they do
+//! and the rest alone, and those of all together.
 
+#[path = "measure/figures.rs"]
+mod figures;
+
+use figures::{cpu_seconds, figure, golden, headline, size, skip};
 use harness::checker::list_append::{analyse, analyse_columns};
 use harness::checker::transactional::{Model, Report, Validity};
 use harness::columns::{Columns, Moment, MopRef, Outcome, Txn};
@@ -14,7 +18,6 @@ use harness::interchange::{self, Alphabet};
 use harness::op::{Key, Mop, Op, Value};
 use harness::seed::{Draw, Seed, Stream};
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -26,48 +29,102 @@ fn main() {
     if let Some(at) = words.iter().position(|word| word == ONE) {
         return one(&words[at + 1..]);
     }
-    let program = std::env::current_exe().expect("a bench knows where it is");
-    for words in [
-        ["events", "100000", "1"],
-        ["events", "1000000", "1"],
-        ["columns", "100000", "1"],
-        ["columns", "1000000", "1"],
-        ["columns", "1000000", "2"],
-        ["columns", "10000000", "1"],
-        ["columns", "10000000", "2"],
-        ["stale", "1000000", "1"],
-    ] {
-        let status = Command::new(&program).arg(ONE).args(words).status();
-        assert!(status.is_ok_and(|status| status.success()), "{words:?}");
+    let (large, small) = (size(10_000_000), size(1_000_000));
+    headline("list-append: strict serializability, all anomalies, from memory");
+    let events = measured("events", small, 1);
+    rate("events", small, &events, "");
+    let million = measured("columns", small, 1);
+    rate("columns", small, &million, "1.5 million a CPU-second");
+    let ten = measured("columns", large, 1);
+    rate("columns", large, &ten, "1.5 million a CPU-second, 2500 MB for 10,000,000");
+    let growth = ten.seconds / million.seconds;
+    figure("growth", &transactions(large), &format!("{growth:.2} times a tenth"), "11.5 times");
+    for (count, alone) in [(small, &million), (large, &ten)] {
+        let two = measured("columns", count, 2);
+        let said = format!(
+            "{:.2} times as fast ({:.3} s by the first thread, {:.2} s by both)",
+            alone.seconds / two.seconds,
+            two.seconds,
+            two.of_all
+        );
+        figure("2 jobs, columns", &transactions(count), &said, "1.6 times");
     }
+    headline("list-append: an invalid history and the valid one of its size");
+    let stale = measured("stale", small, 1);
+    assert_eq!(stale.verdict, "invalid");
+    let times = stale.seconds / million.seconds;
+    let said = format!("{:.3} s to {:.3} s, {times:.2} times", stale.seconds, million.seconds);
+    let shape = format!("{small} transactions, all in one component");
+    figure("one stale read", &shape, &said, "3 times");
     huge_component();
 }
 
-/// Elle's history with one component of nearly all transactions, many times over: a check of it is too quick to time.
-fn huge_component() {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/golden");
-    let golden = std::env::var("GOLDEN_DIR").unwrap_or(beside.to_string());
-    let Ok(edn) = std::fs::read(PathBuf::from(golden).join("elle/upstream/huge-scc.edn")) else {
-        println!("SKIP huge-scc: there are no golden data (GOLDEN_DIR)");
-        return;
+fn transactions(count: usize) -> String {
+    format!("{count} transactions of 1-4 operations")
+}
+
+fn rate(name: &str, count: usize, measured: &Measured, asked: &str) {
+    let Measured { seconds, peak, resident, verdict, .. } = measured;
+    assert_eq!(verdict, "valid");
+    let each = count as f64;
+    let said = format!(
+        "{seconds:.3} s, {:.2} million a CPU-second, peak {:.0} MB ({:.0} bytes each, {:.0} of them the history)",
+        each / seconds / 1e6,
+        peak / 1e6,
+        peak / each,
+        resident / each
+    );
+    figure(name, &transactions(count), &said, asked);
+}
+
+/// What a process of its own says.
+struct Measured {
+    /// Of the first thread.
+    seconds: f64,
+    of_all: f64,
+    /// Bytes, and how many of them were there before the history was judged.
+    peak: f64,
+    resident: f64,
+    verdict: String,
+}
+
+fn measured(source: &str, transactions: usize, jobs: usize) -> Measured {
+    let program = std::env::current_exe().expect("a bench knows where it is");
+    let words = [source, &transactions.to_string(), &jobs.to_string()];
+    let output = Command::new(&program).arg(ONE).args(words).output().expect("it can be run again");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let [seconds, of_all, peak, resident, verdict] = words[..] else {
+        panic!("{words:?} said {said}{}", String::from_utf8_lossy(&output.stderr))
     };
+    let [seconds, of_all, peak, resident] =
+        [seconds, of_all, peak, resident].map(|number| number.parse().expect("a number"));
+    Measured { seconds, of_all, peak, resident, verdict: verdict.to_owned() }
+}
+
+/// Elle's history with one component of nearly all transactions, many times over: a check of it is too quick to time once.
+fn huge_component() {
+    let (name, path) = ("huge-scc", "elle/upstream/huge-scc.edn");
+    let Ok(edn) = std::fs::read(golden(path)) else { return skip(name, path) };
     let Ok(imported) = interchange::read(&edn, None, Alphabet::Lists) else {
         panic!("huge-scc is a history")
     };
-    let columns = Columns::of(&imported.history).expect("no process asks twice");
-    let rounds = 20;
-    let before = cpu_seconds();
-    for _ in 0..rounds {
-        let report = analyse_columns(&columns, Model::STRICT_SERIALIZABLE, 1);
-        assert_eq!(report.valid, Validity::False);
-    }
-    let seconds = (cpu_seconds() - before) / f64::from(rounds);
-    let rate = columns.len() as f64 / seconds / 1e6;
-    println!(
-        "huge-scc, {} transactions: {:.1} ms, {rate:.2} million a CPU-second",
-        columns.len(),
-        seconds * 1e3
-    );
+    let huge = Columns::of(&imported.history).expect("no process asks twice");
+    let valid = columns(&Shape { transactions: huge.len(), ..Shape::default() });
+    let [invalid, valid] =
+        [(&huge, Validity::False), (&valid, Validity::True)].map(|(columns, expected)| {
+            let round = |_| {
+                let before = cpu_seconds();
+                let report = analyse_columns(columns, Model::STRICT_SERIALIZABLE, 1);
+                assert_eq!(report.valid, expected);
+                cpu_seconds() - before
+            };
+            (0..20).map(round).fold(f64::INFINITY, f64::min)
+        });
+    let shape = format!("{} transactions, beside ours of as many", huge.len());
+    let (milliseconds, times) = (invalid * 1e3, invalid / valid);
+    let said = format!("{milliseconds:.1} ms to {:.1} ms, {times:.2} times", valid * 1e3);
+    figure(name, &shape, &said, "3 times");
 }
 
 fn one(words: &[String]) {
@@ -81,14 +138,13 @@ fn one(words: &[String]) {
         Generator::new(&shape).run(|event| {
             history.push(event);
         });
-        return told("events", &shape, || analyse(&history, Model::STRICT_SERIALIZABLE));
+        return told(|| analyse(&history, Model::STRICT_SERIALIZABLE));
     }
     let mut columns = columns(&shape);
     if source == "stale" {
         add_stale_read(&mut columns);
     }
-    let what = format!("{source}, {jobs} jobs");
-    told(&what, &shape, || analyse_columns(&columns, Model::STRICT_SERIALIZABLE, jobs));
+    told(|| analyse_columns(&columns, Model::STRICT_SERIALIZABLE, jobs));
 }
 
 /// The history as columns, without the events ever being there together.
@@ -129,26 +185,18 @@ fn add_stale_read(columns: &mut Columns) {
     columns.push(txn, [read]).expect("it comes last");
 }
 
-fn told(what: &str, shape: &Shape, judge: impl FnOnce() -> Report) {
+/// Says in numbers what [`Measured`] has.
+fn told(judge: impl FnOnce() -> Report) {
     let resident = memory("VmRSS:");
     let (before, all_before) = (cpu_seconds(), cpu_seconds_of_all());
     let report = judge();
     let (seconds, of_all) = (cpu_seconds() - before, cpu_seconds_of_all() - all_before);
-    let valid = match report.valid {
+    let verdict = match report.valid {
         Validity::True => "valid",
         Validity::False => "invalid",
         Validity::Unknown(_) => "unknown",
     };
-    let count = shape.transactions as f64;
-    println!(
-        "{} transactions from {what}: {valid} in {seconds:.3} s ({of_all:.2} s by all threads), {:.2} million a second of \
-         the first thread, peak {:.0} MB ({:.0} bytes a transaction, of which {:.0} are the history)",
-        shape.transactions,
-        count / seconds / 1e6,
-        memory("VmHWM:") / 1e6,
-        memory("VmHWM:") / count,
-        resident / count,
-    );
+    println!("{seconds} {of_all} {} {resident} {verdict}", memory("VmHWM:"));
 }
 
 /// Seconds of CPU that all threads of this process have used, to a hundredth.
@@ -156,13 +204,6 @@ fn cpu_seconds_of_all() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let ticks = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
     ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
-}
-
-/// Seconds of CPU that this thread has used.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = stat.split_whitespace().next().and_then(|first| first.parse::<u64>().ok());
-    Duration::from_nanos(nanoseconds.unwrap_or_default()).as_secs_f64()
 }
 
 /// Bytes, as `/proc/self/status` has them in kilobytes.

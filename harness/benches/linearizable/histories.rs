@@ -40,7 +40,7 @@ pub fn invalid(shape: &Shape) -> History {
             _ => None,
         })
     };
-    let key = calls().last().map_or(0, |call| call.key);
+    let key = calls().next_back().map_or(0, |call| call.key);
     let first = calls().find_map(written);
     let (function, answer) = match shape.object {
         Object::Set => (Function::Read, Some(Answer::Values(Vec::new()))),

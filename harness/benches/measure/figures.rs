@@ -31,7 +31,7 @@ pub fn headline(text: &str) {
 /// One line of the report.
 pub fn figure(name: &str, shape: &str, figure: &str, asked: &str) {
     let asked = if asked.is_empty() { String::new() } else { format!("   (asked: {asked})") };
-    println!("{name:<34} {shape:<44} {figure}{asked}");
+    println!("{name:<34} {shape:<56} {figure}{asked}");
 }
 
 /// What could not be measured, and why.
