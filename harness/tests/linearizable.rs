@@ -328,6 +328,26 @@ fn what_unique_values_cannot_judge_is_searched() {
     );
 }
 
+/// Of two values the first, of unknown outcome, was taken by who does not say so: nobody sees it, and it was there.
+const TAKEN_UNSEEN: &str = "\
+{:type :invoke, :process 0, :f :append, :value 1}
+{:type :info, :process 0, :f :append, :value 1}
+{:type :invoke, :process 1, :f :append, :value 2}
+{:type :ok, :process 1, :f :append, :value 2}
+{:type :invoke, :process 1, :f :dequeue, :value nil}
+{:type :ok, :process 1, :f :dequeue}
+{:type :invoke, :process 1, :f :read, :value nil}
+{:type :ok, :process 1, :f :read, :value [2]}
+";
+
+#[test]
+fn what_nobody_saw_may_have_made_way() {
+    assert_eq!(report(Object::List, TAKEN_UNSEEN).verdict, Verdict::Valid);
+    let without = TAKEN_UNSEEN.split_once("{:type :invoke, :process 1").expect("it is there").1;
+    let without = format!("{{:type :invoke, :process 1{without}");
+    assert_ne!(report(Object::List, &without).verdict, Verdict::Valid, "nothing else explains it");
+}
+
 #[test]
 fn a_failed_cas_says_something_only_to_those_who_ask() {
     let lines = "0 invoke write 1\n0 ok write 1\n0 invoke cas [1 2]\n0 fail cas [1 2]\n0 invoke read\n0 ok read 1";

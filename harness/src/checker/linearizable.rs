@@ -9,8 +9,8 @@
 //! Every key is an object of its own, and so are the elements of a set, the fields of a map and the members of a sorted set
 //! of which only single ones were asked (`parts`). What is asked so that every value is there once is judged near-linear,
 //! however much is open at once: registers without compare-and-set (`zones`), sets from which nothing is removed (`sets`),
-//! queues (`queues`), and counters that only rise and tell every sum (`counters`). Of other registers, writes of unknown
-//! outcome that left no trace are left out first (`unread`). Everything else is searched (`search`): linear in the length of
+//! queues (`queues`), and counters that only rise and tell every sum (`counters`). Of other registers and queues, changes of
+//! unknown outcome that left no trace are left out first (`unread`). Everything else is searched (`search`): linear in the length of
 //! the history, exponential in how many changes are open at once.
 //!
 //! Differs from Jepsen's Knossos by nothing in the default reading: what failed never happened. Porcupine reads a failed

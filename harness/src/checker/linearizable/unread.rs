@@ -8,7 +8,8 @@
 //!
 //! So it is with what was put into a queue or a list and that no answer shows: while it was there nobody read, and it was taken out by
 //! what cleared everything or by a dequeue of unknown outcome, which need not happen either. Only how much was there was more:
-//! whoever was told a length, or whether there was anything, and may have been told it after the operation was asked for, keeps it.
+//! whoever was told a length, or whether there was anything, and may have been told it after the operation was asked for, keeps it,
+//! and so does whoever certainly took something and does not say what.
 
 use super::calls::One;
 use crate::op::{Answer, Function, Value};
@@ -42,11 +43,13 @@ pub(super) fn leave_out_elements(one: &mut One) {
     let mut seen: BTreeSet<Value> = BTreeSet::new();
     let mut counted = 0;
     for operation in &one.operations {
+        let takes = *operation.what.function == Function::Dequeue;
         match operation.what.answer {
-            None | Some(Answer::Done | Answer::Nil) => {}
+            Some(Answer::Nil) => {}
             Some(Answer::Value(value)) => seen.extend([*value]),
             Some(Answer::Values(values)) => seen.extend(values),
-            Some(_) => counted = counted.max(operation.returned.unwrap_or(usize::MAX)),
+            None | Some(Answer::Done) if !takes || operation.returned.is_none() => {}
+            _ => counted = counted.max(operation.returned.unwrap_or(usize::MAX)),
         }
     }
     let matters = |place: usize| {
