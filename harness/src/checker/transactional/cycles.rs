@@ -95,6 +95,8 @@ pub fn find(graph: &Graph, txns: usize) -> Vec<Cycle> {
 /// One strongly connected component, with its own numbering.
 struct Component<'a> {
     graph: Graph,
+    /// The kinds of its edges.
+    kinds: Edges,
     /// By local number, ascending: transactions before barriers.
     nodes: &'a [u32],
     /// The first local number of a barrier.
@@ -112,28 +114,33 @@ impl<'a> Component<'a> {
         for (number, node) in nodes.iter().enumerate() {
             local[*node as usize] = number as u32;
         }
+        let mut graph = Graph::with_room(nodes.len());
+        let mut kinds = Edges::of(&[]);
         let mut edges = Vec::new();
         for (number, node) in nodes.iter().enumerate() {
+            edges.clear();
             for (edge, to) in whole.out(*node) {
                 if components.of[to as usize] == components.of[*node as usize] {
                     edges.push(PackedEdge::new(number as u32, local[to as usize], edge));
                 }
             }
+            // Of the data's edges between two nodes only the strongest counts: a cycle by a weaker one is one by
+            // it, too. The order of processes and of real time is no weaker than they are: it stays.
+            edges.sort_unstable();
+            edges.dedup_by_key(|edge| (edge.ends(), edge.edge().max(Rw)));
+            kinds = edges.iter().fold(kinds, |kinds, edge| kinds.with(edge.edge()));
+            graph.push(&edges);
         }
-        // Of the data's edges between two nodes only the strongest counts: a cycle by a weaker one is one by
-        // it, too. The order of processes and of real time is no weaker than they are: it stays.
-        edges.sort_unstable();
-        edges.dedup_by_key(|edge| (edge.ends(), edge.edge().max(Rw)));
         let barriers = nodes.partition_point(|node| (*node as usize) < txns) as u32;
-        Component { graph: Graph::new(nodes.len(), &edges), nodes, barriers }
+        Component { graph, kinds, nodes, barriers }
     }
 
     fn cycles(&self) -> Vec<Cycle> {
         let mut found = AnomalySet::default();
         let mut cycles = Vec::new();
-        let has = |kind: Edge| self.graph.edges().any(|(_, edge, _)| edge == kind);
-        let (process, realtime, rw) = (has(Process), has(Realtime), has(Rw));
-        let mut looked_over = LookedOver::default();
+        let [process, realtime, rw] = [Process, Realtime, Rw].map(|kind| self.kinds.contains(kind));
+        // It is a component, by all its edges.
+        let mut looked_over = LookedOver { acyclic: Vec::new(), cyclic: vec![self.kinds] };
         for spec in &SPECS {
             let possible = match spec.beyond {
                 Some(Process) => process,
@@ -147,7 +154,7 @@ impl<'a> Component<'a> {
             {
                 continue;
             }
-            if let Some((steps, capped)) = self.search(spec) {
+            if let Some((steps, capped)) = self.search(spec, &mut looked_over) {
                 found.insert(spec.anomaly);
                 cycles.push(Cycle { anomaly: spec.anomaly, steps, capped });
             }
@@ -155,7 +162,11 @@ impl<'a> Component<'a> {
         cycles
     }
 
-    fn search(&self, spec: &Spec) -> Option<(Vec<(u32, Edge, u32)>, bool)> {
+    fn search(
+        &self,
+        spec: &Spec,
+        looked_over: &mut LookedOver,
+    ) -> Option<(Vec<(u32, Edge, u32)>, bool)> {
         let walk = match spec.shape {
             Through(marked) => {
                 let candidates = on_cycles(&self.graph, spec.allowed, marked);
@@ -164,7 +175,11 @@ impl<'a> Component<'a> {
             }
             OneRw => {
                 let rest = spec.allowed.without(Rw);
-                let candidates = closed_by_one(&self.graph, rest);
+                let condensed = Condensed::new(&self.graph, rest);
+                if condensed.is_acyclic() {
+                    looked_over.acyclic.push(rest);
+                }
+                let candidates = condensed.closed_by_one(&self.graph, rest);
                 let mut walker = Walker::new(&self.graph, self.nodes.len(), self.barriers);
                 walker.shortest_cycle(&candidates, Rw, rest)
             }
@@ -190,7 +205,6 @@ impl<'a> Component<'a> {
 }
 
 /// Which kinds of edges make no cycle: many types look for one in the same few.
-#[derive(Default)]
 struct LookedOver {
     acyclic: Vec<Edges>,
     cyclic: Vec<Edges>,
@@ -237,34 +251,6 @@ fn nonadjacent(graph: &Graph, allowed: Edges) -> Graph {
     Graph::new(2 * count as usize, &edges)
 }
 
-/// The anti-dependencies from whose end the allowed edges lead back to their beginning.
-fn closed_by_one(graph: &Graph, allowed: Edges) -> Vec<(u32, u32)> {
-    let condensed = Condensed::new(graph, allowed);
-    let mut hits = Vec::new();
-    let mut open = Vec::new();
-    for (from, edge, to) in graph.edges().filter(|(_, edge, _)| *edge == Rw) {
-        debug_assert_eq!(edge, Rw);
-        let (begin, end) = (condensed.rank_of(to), condensed.rank_of(from));
-        if begin == end {
-            hits.push((from, to));
-        } else if begin < end {
-            open.push((begin, end, from, to));
-        }
-    }
-    open.sort_unstable();
-    let mut reached = vec![0u64; condensed.order.len()];
-    let mut steps = 0;
-    for batch in open.chunks(64) {
-        // Once there is one, the others only serve to find a shorter one.
-        if !hits.is_empty() && steps > STEPS_MAX {
-            break;
-        }
-        steps += condensed.close(graph, allowed, batch, &mut reached, &mut hits);
-    }
-    hits.sort_unstable();
-    hits
-}
-
 /// The components of the allowed subgraph, ranked so that edges lead upwards.
 struct Condensed {
     components: Components,
@@ -285,6 +271,37 @@ impl Condensed {
             Condensed { components, rank, order: Vec::with_capacity(count), start, members };
         condensed.rank(graph, allowed);
         condensed
+    }
+
+    /// Whether every component is one node.
+    fn is_acyclic(&self) -> bool {
+        self.components.of.len() == self.components.count as usize
+    }
+
+    /// The anti-dependencies from whose end the allowed edges lead back to their beginning.
+    fn closed_by_one(&self, graph: &Graph, allowed: Edges) -> Vec<(u32, u32)> {
+        let mut hits = Vec::new();
+        let mut open = Vec::new();
+        for (from, _, to) in graph.edges().filter(|(_, edge, _)| *edge == Rw) {
+            let (begin, end) = (self.rank_of(to), self.rank_of(from));
+            if begin == end {
+                hits.push((from, to));
+            } else if begin < end {
+                open.push((begin, end, from, to));
+            }
+        }
+        open.sort_unstable();
+        let mut reached = vec![0u64; self.order.len()];
+        let mut steps = 0;
+        for batch in open.chunks(64) {
+            // Once there is one, the others only serve to find a shorter one.
+            if !hits.is_empty() && steps > STEPS_MAX {
+                break;
+            }
+            steps += self.close(graph, allowed, batch, &mut reached, &mut hits);
+        }
+        hits.sort_unstable();
+        hits
     }
 
     /// Kahn's order, first come first served: close to the order of the history, which keeps the ranges

@@ -34,6 +34,10 @@ impl Edges {
         Edges(mask)
     }
 
+    pub fn with(self, edge: Edge) -> Edges {
+        Edges(self.0 | 1 << edge as u8)
+    }
+
     pub fn without(self, edge: Edge) -> Edges {
         Edges(self.0 & !(1 << edge as u8))
     }
@@ -111,6 +115,19 @@ impl Graph {
             *slot += 1;
         }
         Graph { start, packed }
+    }
+
+    /// Without nodes, with room for so many.
+    pub fn with_room(nodes: usize) -> Graph {
+        let mut start = Vec::with_capacity(nodes + 1);
+        start.push(0);
+        Graph { start, packed: Vec::new() }
+    }
+
+    /// Adds the next node with all its edges.
+    pub fn push(&mut self, edges: &[PackedEdge]) {
+        self.packed.extend(edges.iter().map(|edge| edge.packed()));
+        self.start.push(self.packed.len() as u32);
     }
 
     pub fn nodes(&self) -> usize {
