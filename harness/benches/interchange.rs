@@ -2,22 +2,19 @@
 //!
 //! Elle's histories of 100,000 transactions, unpacked before anything is counted, as EDN and as JSON lines; the last line of each
 //! is what `check` does with such a file, from bytes to verdict. They stand outside the repository; without them there is
-//! nothing to say. CPU seconds are the kernel's, the least of several rounds, since a wall clock says little on a busy machine.
+//! nothing to say. CPU seconds are the kernel's, the mean of several rounds, since a wall clock says little on a busy machine.
 //! `cargo bench -p harness --bench interchange -- la-clean-100k edn` does one of them only, for a profiler.
 
 #[path = "measure/figures.rs"]
 mod figures;
 
-use figures::{cpu_seconds, figure, golden, headline, size, skip};
+use figures::{each, figure, golden, headline, skip};
 use flate2::read::GzDecoder;
 use harness::checker::transactional::{Model, Report};
 use harness::checker::{list_append, rw_register};
 use harness::history::History;
 use harness::interchange::{self, Alphabet, Format};
 use std::io::Read;
-
-/// Rounds of which the least counts; one, where a tenth is enough.
-const ROUNDS: usize = 10;
 
 fn main() {
     headline("interchange: Elle's histories of 100,000 transactions");
@@ -61,7 +58,7 @@ fn written(edn: &[u8], format: Format, alphabet: Alphabet) -> Vec<u8> {
 fn told(name: &str, bytes: &[u8], format: Format, alphabet: Alphabet) {
     let read = || interchange::read(bytes, None, alphabet).expect("it is a history").history;
     let megabytes = bytes.len() as f64 / 1e6;
-    let (history, seconds) = least(read);
+    let (history, seconds) = measured(read);
     let (events, rate) = (history.events.len(), megabytes / seconds);
     drop(history);
     let (of, is_edn) = (format!("{name} {format:?}"), format == Format::Edn);
@@ -70,7 +67,7 @@ fn told(name: &str, bytes: &[u8], format: Format, alphabet: Alphabet) {
     figure(&of, &shape, &said, if is_edn { "100 MB a CPU-second" } else { "" });
     let strictly =
         || interchange::read_strictly(bytes, None, alphabet).expect("it is sound").history;
-    let (report, seconds) = least(|| judged(&strictly(), alphabet));
+    let (report, seconds) = measured(|| judged(&strictly(), alphabet));
     let said = format!("{seconds:.3} s, {:?}", report.valid);
     let asked = if is_edn { "0.5 s" } else { "" };
     figure(&format!("{of}, and judged"), &format!("{} ok", report.coverage.ok), &said, asked);
@@ -85,19 +82,7 @@ fn judged(history: &History, alphabet: Alphabet) -> Report {
     }
 }
 
-/// What was done, and what it cost in the best of several rounds.
-fn least<T>(work: impl Fn() -> T) -> (T, f64) {
-    let round = || {
-        let before = cpu_seconds();
-        let done = work();
-        (done, cpu_seconds() - before)
-    };
-    let mut best = round();
-    for _ in 1..size(ROUNDS) {
-        let next = round();
-        if next.1 < best.1 {
-            best = next;
-        }
-    }
-    best
+/// What was done, and what it costs.
+fn measured<T>(work: impl Fn() -> T) -> (T, f64) {
+    (work(), each(|| drop(work())))
 }

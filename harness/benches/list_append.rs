@@ -8,8 +8,10 @@
 
 #[path = "measure/figures.rs"]
 mod figures;
+#[path = "measure/sizes.rs"]
+mod sizes;
 
-use figures::{cpu_seconds, figure, golden, headline, size, skip};
+use figures::{cpu_seconds, each, figure, golden, headline, skip};
 use harness::checker::list_append::{analyse, analyse_columns};
 use harness::checker::transactional::{Model, Report, Validity};
 use harness::columns::{Columns, Moment, MopRef, Outcome, Txn};
@@ -17,6 +19,7 @@ use harness::history::{Event, History, Kind, Process};
 use harness::interchange::{self, Alphabet};
 use harness::op::{Key, Mop, Op, Value};
 use harness::seed::{Draw, Seed, Stream};
+use sizes::size;
 use std::collections::{BTreeMap, VecDeque};
 use std::process::Command;
 use std::time::Duration;
@@ -113,13 +116,10 @@ fn huge_component() {
     let valid = columns(&Shape { transactions: huge.len(), ..Shape::default() });
     let [invalid, valid] =
         [(&huge, Validity::False), (&valid, Validity::True)].map(|(columns, expected)| {
-            let round = |_| {
-                let before = cpu_seconds();
+            each(|| {
                 let report = analyse_columns(columns, Model::STRICT_SERIALIZABLE, 1);
                 assert_eq!(report.valid, expected);
-                cpu_seconds() - before
-            };
-            (0..20).map(round).fold(f64::INFINITY, f64::min)
+            })
         });
     let shape = format!("{} transactions, beside ours of as many", huge.len());
     let (milliseconds, times) = (invalid * 1e3, invalid / valid);

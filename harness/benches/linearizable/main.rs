@@ -1,18 +1,21 @@
 //! What the linearizability checker costs, in seconds of CPU: `cargo bench -p harness --bench linearizable`.
 //!
 //! Histories in memory are judged, from events to verdict; reading and making them is not counted. CPU seconds are the
-//! kernel's, since a wall clock says little on a busy machine; each figure is the least of a few rounds.
+//! kernel's, since a wall clock says little on a busy machine; each figure is the mean of a few rounds.
 
 #[path = "../measure/figures.rs"]
 mod figures;
 mod histories;
+#[path = "../measure/sizes.rs"]
+mod sizes;
 
-use figures::{cpu_seconds, figure, golden, headline, size, skip};
+use figures::{each, figure, golden, headline, skip};
 use harness::checker::linearizable::{FailedCas, Linearizable};
 use harness::history::History;
 use harness::interchange;
 use harness::op::Object;
 use histories::Shape;
+use sizes::size;
 
 /// Objects whose values are each there once, and what their histories are like beside that.
 const UNIQUE: [(Object, &str); 4] = [
@@ -46,16 +49,12 @@ fn main() {
     }
 }
 
-/// What it costs, the least of a few rounds; the verdict must be this.
+/// What it costs; the verdict must be this.
 fn judged(history: &History, object: Object, verdict: &str) -> f64 {
-    let round = |_| {
-        let before = cpu_seconds();
+    each(|| {
         let report = Linearizable::of(object).analyse(history);
-        let seconds = cpu_seconds() - before;
         assert_eq!(report.verdict.name(), verdict, "{object}: {:?}", report.verdict);
-        seconds
-    };
-    (0..3).map(round).fold(f64::INFINITY, f64::min)
+    })
 }
 
 fn etcd() {
@@ -66,13 +65,8 @@ fn etcd() {
     let histories: Vec<History> = logs.filter_map(read).map(|imported| imported.history).collect();
     let checker =
         Linearizable { failed_cas: FailedCas::Observed, ..Linearizable::of(Object::CasRegister) };
-    let round = |_| {
-        let before = cpu_seconds();
-        let invalid: usize = histories.iter().map(|history| checker.analyse(history).wrong).sum();
-        (cpu_seconds() - before, invalid)
-    };
-    let (seconds, invalid) =
-        (0..20).map(round).fold((f64::INFINITY, 0), |a, b| (a.0.min(b.0), b.1));
+    let invalid: usize = histories.iter().map(|history| checker.analyse(history).wrong).sum();
+    let seconds = each(|| histories.iter().for_each(|history| drop(checker.analyse(history))));
     let shape = format!("{} logs, {invalid} invalid", histories.len());
     figure(name, &shape, &format!("{:.2} ms", seconds * 1e3), "10 ms");
 }

@@ -11,11 +11,6 @@ pub fn short() -> bool {
     std::env::var("BENCH_SHORT").is_ok_and(|short| short == "1")
 }
 
-/// A size, or a tenth of it.
-pub fn size(full: usize) -> usize {
-    if short() { full / 10 } else { full }
-}
-
 /// Where the data are that stand outside the repository: `GOLDEN_DIR`, or `../shared/golden` beside it.
 pub fn golden(path: &str) -> PathBuf {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/golden");
@@ -44,4 +39,15 @@ pub fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanoseconds = stat.split_whitespace().next().and_then(|first| first.parse::<u64>().ok());
     Duration::from_nanos(nanoseconds.unwrap_or_default()).as_secs_f64()
+}
+
+/// Seconds of CPU that work takes: of several rounds together, for so long that the kernel's ticks are small beside it.
+pub fn each(work: impl Fn()) -> f64 {
+    let before = cpu_seconds();
+    let mut rounds = 0;
+    while rounds < 3 || cpu_seconds() - before < 0.3 {
+        work();
+        rounds += 1;
+    }
+    (cpu_seconds() - before) / f64::from(rounds)
 }
