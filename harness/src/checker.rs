@@ -17,6 +17,7 @@ pub mod recovery;
 pub mod rw_register;
 pub mod set_final;
 pub mod set_full;
+pub mod streaming;
 pub mod total_queue;
 pub mod transactional;
 pub mod unique_ids;

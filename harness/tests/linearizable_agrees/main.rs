@@ -10,6 +10,7 @@
 
 mod mutations;
 mod store;
+mod streaming;
 mod twin;
 
 use harness::checker::Verdict;

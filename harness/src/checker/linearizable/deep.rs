@@ -7,7 +7,7 @@ use super::course::{Asked, Course, Moment};
 use super::frontier::Configuration;
 use super::open::{OPEN_MAX, Open, bits};
 use super::search::{CappedDeep, Found, STATES_TOLD, Stuck};
-use super::space::{Automaton, State};
+use super::space::{Borrowed, State};
 use super::table::{NONE, Table};
 use super::trace::ROOT;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ const ORDER_KEPT: usize = 32;
 /// once.
 pub(super) fn search<'s>(
     course: &'s Course,
-    automaton: Automaton<'s>,
+    automaton: Borrowed<'s>,
     visited_max: usize,
 ) -> Result<Found, CappedDeep> {
     let mut search = Deep {
@@ -75,7 +75,7 @@ struct Wait {
 
 struct Deep<'s> {
     course: &'s Course,
-    automaton: Automaton<'s>,
+    automaton: Borrowed<'s>,
     /// Of every operation that was open once.
     slots: Vec<u32>,
     /// What is open at the moment `at`, which is the next.
@@ -255,7 +255,7 @@ struct Furthest {
 }
 
 impl Furthest {
-    fn told(self, automaton: &Automaton) -> Stuck {
+    fn told(self, automaton: &Borrowed) -> Stuck {
         let states = self.states.iter().take(STATES_TOLD).map(|state| automaton.words(*state));
         Stuck {
             operation: self.operation as usize,

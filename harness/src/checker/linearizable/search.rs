@@ -18,7 +18,7 @@ use super::broad;
 use super::course::Course;
 use super::deep;
 use super::model::Model;
-use super::space::{Automaton, Space, classes};
+use super::space::{Automaton, Space, Steps, classes};
 
 /// An operation and when it took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,14 +123,14 @@ pub fn search<O: Ord, M: Model<O>>(model: &M, operations: &[Operation<O>], caps:
     let broad = |configurations: usize| {
         let mut space = Space::new(model, classes.clone());
         let caps = Caps { configurations, ..*caps };
-        broad::search(&course, Automaton::new(&mut space), &caps)
+        broad::search(&course, Automaton::new(&mut space as &mut dyn Steps), &caps)
     };
     let quick = broad(caps.narrow.min(caps.configurations));
     if !matches!(quick, Found::Capped(_)) {
         return quick;
     }
     let mut space = Space::new(model, classes.clone());
-    match deep::search(&course, Automaton::new(&mut space), caps.deep) {
+    match deep::search(&course, Automaton::new(&mut space as &mut dyn Steps), caps.deep) {
         Ok(found) => found,
         Err(deep) => match broad(caps.configurations) {
             Found::Capped(capped) => Found::Capped(Capped { deep: Some(deep), ..capped }),

@@ -28,6 +28,24 @@ pub(super) trait Steps {
     fn words(&self, state: State) -> String;
 }
 
+impl<S: Steps + ?Sized> Steps for &mut S {
+    fn step(&mut self, state: State, class: Class) -> State {
+        (**self).step(state, class)
+    }
+
+    fn states(&self) -> usize {
+        (**self).states()
+    }
+
+    fn keep(&mut self, kept: &[State]) {
+        (**self).keep(kept);
+    }
+
+    fn words(&self, state: State) -> String {
+        (**self).words(state)
+    }
+}
+
 /// The states of a model that were met.
 pub(super) struct Space<'o, M: Model<O>, O> {
     model: &'o M,
@@ -95,14 +113,17 @@ impl<M: Model<O>, O> Steps for Space<'_, M, O> {
 }
 
 /// Steps, remembered; and bags.
-pub(super) struct Automaton<'s> {
+pub(super) struct Automaton<S> {
     pub bags: Bags,
-    steps: &'s mut dyn Steps,
+    pub steps: S,
     known: Table,
 }
 
-impl<'s> Automaton<'s> {
-    pub fn new(steps: &'s mut dyn Steps) -> Automaton<'s> {
+/// Of a model that somebody else holds.
+pub(super) type Borrowed<'s> = Automaton<&'s mut dyn Steps>;
+
+impl<S: Steps> Automaton<S> {
+    pub fn new(steps: S) -> Automaton<S> {
         Automaton { bags: Bags::new(), steps, known: Table::new() }
     }
 
@@ -120,6 +141,11 @@ impl<'s> Automaton<'s> {
 
     pub fn words(&self, state: State) -> String {
         self.steps.words(state)
+    }
+
+    /// Forgets what steps come to.
+    pub fn forget_steps(&mut self) {
+        self.known.clear();
     }
 
     /// Whether much more is remembered than so many configurations need.

@@ -265,6 +265,6 @@ fn value(value: Option<u64>) -> String {
 }
 
 /// `18.204 s`.
-fn seconds(time: Duration) -> String {
+pub(super) fn seconds(time: Duration) -> String {
     format!("{}.{:03} s", time.as_secs(), time.subsec_millis())
 }
