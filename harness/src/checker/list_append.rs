@@ -22,6 +22,7 @@ mod plain;
 mod replay;
 mod rewind;
 mod slots;
+pub mod streaming;
 mod touches;
 mod versions;
 mod words;

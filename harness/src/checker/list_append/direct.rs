@@ -362,14 +362,15 @@ enum Version<'h> {
 }
 
 /// What a transaction must read next.
-enum Expected<'h> {
+pub(super) enum Expected<'h> {
     Anything,
     Suffix(Vec<Value>),
     Exactly(Option<&'h [Value]>, Vec<Value>),
 }
 
 impl Expected<'_> {
-    fn append(&mut self, value: Value) {
+    /// Its next append.
+    pub fn append(&mut self, value: Value) {
         match self {
             // What follows a nil read is unknown to Elle.
             Expected::Anything | Expected::Exactly(None, _) => {
@@ -379,7 +380,8 @@ impl Expected<'_> {
         }
     }
 
-    fn allows(&self, read: Option<&[Value]>) -> bool {
+    /// Whether it may read that.
+    pub fn allows(&self, read: Option<&[Value]>) -> bool {
         match self {
             Expected::Anything => true,
             Expected::Suffix(own) => read.unwrap_or(&[]).ends_with(own),
