@@ -1,9 +1,13 @@
 //! A test as a value: what clients ask, what is broken, what must hold. The same value runs in both worlds.
 
 use crate::checker::Checker;
+use crate::checker::linearizable::streaming::StreamingCalls;
+use crate::checker::list_append::streaming::StreamingLists;
+use crate::checker::streaming::Streaming;
 use crate::client::Dial;
 use crate::options::Options;
 use crate::workload::Workload;
+use crate::workload::transactions::Alphabet;
 
 /// What must hold: made afresh for each judgement.
 pub type Checkers = fn() -> Vec<Box<dyn Checker>>;
@@ -23,4 +27,18 @@ pub struct Test {
     pub dial: Dial,
     /// Its judges.
     pub checkers: Checkers,
+}
+
+impl Test {
+    /// A judge for while the run goes on, where there is one for what its clients ask.
+    pub fn streaming(&self) -> Option<Box<dyn Streaming>> {
+        match self.workload {
+            Workload::Transactions(Alphabet::Lists) => Some(Box::new(StreamingLists::default())),
+            Workload::Calls(object) => {
+                let calls = StreamingCalls::of(object).ok()?;
+                Some(Box::new(calls))
+            }
+            _ => None,
+        }
+    }
 }

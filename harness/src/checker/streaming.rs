@@ -7,6 +7,10 @@
 
 use super::{Anomaly, Verdict};
 use crate::history::Event;
+use crate::recording::{Entry, Sink};
+use crate::stop::Stop;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// What a checker holds at a moment, as counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,4 +43,51 @@ pub trait Streaming {
 
     /// The verdict on all that came: `Invalid` with the first anomaly, `Unknown` if it gave up on anything.
     fn finish(self: Box<Self>) -> Verdict;
+}
+
+/// What a [`Watch`] has seen; clones see the same.
+#[derive(Clone, Default)]
+pub struct Seen(Rc<RefCell<Option<Anomaly>>>);
+
+impl Seen {
+    /// The first anomaly, if there was one.
+    pub fn first(&self) -> Option<Anomaly> {
+        self.0.borrow().clone()
+    }
+}
+
+/// Sees a run as it comes, and asks for its end at the first anomaly. The run then heals, reads back and is judged.
+pub struct Watch {
+    checker: Box<dyn Streaming>,
+    events: usize,
+    stop: Stop,
+    seen: Seen,
+    next: Option<Box<dyn Sink>>,
+}
+
+impl Watch {
+    /// Of a run that hears `stop`; the other sink is told everything first.
+    pub fn new(checker: Box<dyn Streaming>, stop: Stop, next: Option<Box<dyn Sink>>) -> Watch {
+        Watch { checker, events: 0, stop, seen: Seen::default(), next }
+    }
+
+    /// Where to ask later what it saw.
+    pub fn seen(&self) -> Seen {
+        self.seen.clone()
+    }
+}
+
+impl Sink for Watch {
+    fn entry(&mut self, entry: &Entry) {
+        if let Some(next) = &mut self.next {
+            next.entry(entry);
+        }
+        let Entry::Event(event) = entry else { return };
+        let index = self.events;
+        self.events += 1;
+        if let Some(anomaly) = self.checker.event(index, event) {
+            *self.seen.0.borrow_mut() = Some(anomaly);
+            self.stop.ask();
+        }
+    }
 }
