@@ -32,7 +32,7 @@ pub(super) enum Ending<'e> {
 /// Why an object is watched no longer.
 pub(super) enum Over {
     /// No order explains every answer.
-    Stuck(Stuck),
+    Stuck(Box<Stuck>),
     /// The cap that was reached, in words.
     Capped(String),
 }
@@ -128,7 +128,7 @@ where
 
     fn over(&self, end: End) -> Over {
         match end {
-            End::Stuck(operation) => Over::Stuck(self.orders.stuck(operation, true)),
+            End::Stuck(operation) => Over::Stuck(Box::new(self.orders.stuck(operation, true))),
             End::Capped(capped) => Over::Capped(capped.cap),
         }
     }
