@@ -1,4 +1,4 @@
-//! Linearizability while the history grows: every object is [watched](super::watched), and the first answer that no order
+//! Linearizability while the history grows: every object is watched, and the first answer that no order
 //! explains is told as soon as it comes.
 //!
 //! Promises: exact up to each event, as the checker is on a whole history: what is told is wrong whatever comes later, and

@@ -2,7 +2,7 @@
 //! that nothing may be forgotten, and are left to the checker of whole histories.
 //!
 //! What shows by itself is told at once: reads of failed and intermediate states, of what nobody asked to append, elements
-//! twice, incompatible orders, contradictions within a transaction. Everything else is a cycle, found by [`order`] when the
+//! twice, incompatible orders, contradictions within a transaction. Everything else is a cycle, found by `order` when the
 //! completion comes that closes it. Of a list only its end is kept (`lists`).
 //!
 //! Promises: no false alarm; and as long as nothing was forgotten early, it finds something wrong exactly in the histories in
@@ -10,7 +10,7 @@
 //! nobody has read yet, not with the history. Operations that never complete and those of unknown outcome are kept until seen.
 //!
 //! Cannot see: cycles through one of the transactions that were forgotten early, because what they appended was not read by
-//! [`WAITING_MAX`](order::WAITING_MAX) others; the outcome of what was open for more than 2^17 events; what only reads of
+//! 1,024 others; the outcome of what was open for more than 2^17 events; what only reads of
 //! unknown or failed transactions show. `finish` says of the first two how many there were, and calls that `Unknown`.
 
 mod failed;
