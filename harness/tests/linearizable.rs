@@ -4,7 +4,7 @@
 use harness::checker::Verdict;
 use harness::checker::linearizable::{Caps, FailedCas, Linearizable, Report};
 use harness::interchange::{self, CallFormat, Format, Imported};
-use harness::op::Object;
+use harness::op::{Function, Object, Op};
 
 /// Op maps a line: `0 invoke write 1` is `{:process 0, :type :invoke, :f :write, :value 1}`.
 fn history(object: Object, lines: &str) -> Imported {
@@ -335,7 +335,7 @@ const TAKEN_UNSEEN: &str = "\
 {:type :invoke, :process 1, :f :append, :value 2}
 {:type :ok, :process 1, :f :append, :value 2}
 {:type :invoke, :process 1, :f :dequeue, :value nil}
-{:type :ok, :process 1, :f :dequeue}
+{:type :ok, :process 1, :f :dequeue, :value 1}
 {:type :invoke, :process 1, :f :read, :value nil}
 {:type :ok, :process 1, :f :read, :value [2]}
 ";
@@ -344,7 +344,14 @@ const TAKEN_UNSEEN: &str = "\
 fn what_nobody_saw_may_have_made_way() {
     let verdict = |edn: &str| {
         let read = interchange::read_calls(edn.as_bytes(), None, Object::List);
-        Linearizable::of(Object::List).analyse(&read.expect("it is EDN").history).verdict
+        let mut history = read.expect("it is EDN").history;
+        for event in &mut history.events {
+            match &mut event.op {
+                Op::Call(call) if call.function == Function::Dequeue => call.answer = None,
+                _ => {}
+            }
+        }
+        Linearizable::of(Object::List).analyse(&history).verdict
     };
     assert_eq!(verdict(TAKEN_UNSEEN), Verdict::Valid);
     let without = TAKEN_UNSEEN.split_once("{:type :invoke, :process 1").expect("it is there").1;

@@ -102,7 +102,7 @@ fn a_log_read_back_is_the_run_and_a_completed_folder_is_like_any_other() {
     assert_eq!((stored.run, stored.judgement), (run, Some(judgement)));
     assert_eq!(stored.params.world, World::Real);
     let names: Vec<_> = fs::read_dir(&folder).expect("it is there").collect();
-    assert_eq!(names.len(), 6, "no drafts are left: {names:?}");
+    assert_eq!(names.len(), 7, "no drafts are left: {names:?}");
 }
 
 #[test]
