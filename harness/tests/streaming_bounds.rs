@@ -2,6 +2,7 @@
 //!
 //! `STREAMING_TRANSACTIONS` transactions over lists, half a million unless it says otherwise.
 
+use harness::checker::Verdict;
 use harness::checker::linearizable::streaming::StreamingCalls;
 use harness::checker::list_append::streaming::StreamingLists;
 use harness::checker::streaming::{Held, Streaming};
@@ -203,4 +204,22 @@ fn half_a_million_calls_of_four_registers_are_held_in_the_room_of_what_is_open()
     assert_eq!(feed.push(77, Kind::Invoke, call(None)), None);
     let found = feed.push(77, Kind::Ok, call(Some(Answer::Value(1)))).expect("it is long over");
     assert!(found.contains("p77 :read, asked at"), "{found}");
+}
+
+/// As many moments as an operation may be open through, with answers that may free them all.
+#[test]
+fn a_call_that_was_open_for_long_is_answered_in_time_or_counts_as_unknown() {
+    for failed in [16_382, 16_383, 16_384, 16_400] {
+        let object = StreamingCalls::of(Object::Register).expect("registers have one");
+        let mut feed = Feed::new(object);
+        let call = |function, answer| Op::Call(Call { key: 1, function, answer });
+        feed.sound(0, Kind::Invoke, call(Function::Read, None));
+        for value in 0..failed {
+            feed.sound(1, Kind::Invoke, call(Function::Write(value), None));
+            feed.sound(1, Kind::Fail, call(Function::Write(value), None));
+        }
+        feed.sound(0, Kind::Ok, call(Function::Read, Some(Answer::Nil)));
+        let late = matches!(feed.checker.finish(), Verdict::Unknown(_));
+        assert_eq!(late, failed >= 16_384, "{failed}");
+    }
 }

@@ -3,7 +3,7 @@
 //!
 //! Leaving out what happened could make wrong what was right: so it is not done. An operation that shows a value needs
 //! who wrote it; one of an object whose state is more than its last write needs every change of that object
-//! ([`Needs`]). So no read becomes one of a value that nobody wrote. No anomaly of a name that the whole history has none of
+//! (`needs`). So no read becomes one of a value that nobody wrote. No anomaly of a name that the whole history has none of
 //! may come up.
 //!
 //! Promises a sub-history that shows the anomaly; of which no operation can be left out with what needs it, unless the

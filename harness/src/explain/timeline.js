@@ -305,7 +305,7 @@
     requestAnimationFrame(() => { asked = false; draw(); });
   }
   function show(from, to) {
-    const least = 1e3, wide = Math.max(least, Math.min(to - from, whole[1] - whole[0]));
+    const least = Math.min(1e3, whole[1] - whole[0]), wide = Math.max(least, Math.min(to - from, whole[1] - whole[0]));
     const middle = (from + to) / 2, begin = Math.max(whole[0], Math.min(middle - wide / 2, whole[1] - wide));
     view = [begin, begin + wide];
     redraw();

@@ -135,14 +135,20 @@ where
 
     /// Forgets what lies before the oldest operation whose answer may still come.
     fn forget(&mut self) {
-        let next = self.forgotten + self.moments.len() as u64;
-        if self.moments.len() > MOMENTS_MAX {
+        self.forget_moments();
+        while self.moments.len() > MOMENTS_MAX && !self.pending.is_empty() {
             let oldest = self.pending.remove(0);
             self.late += 1;
             if let Some(part) = self.parts.get_mut(&oldest.operation) {
                 part.ending = Some(false);
             }
+            self.forget_moments();
         }
+        self.forget_classes();
+    }
+
+    fn forget_moments(&mut self) {
+        let next = self.forgotten + self.moments.len() as u64;
         let needed = self.pending.first().map_or(next, |oldest| oldest.at);
         while self.forgotten < needed {
             self.forgotten += 1;
@@ -157,6 +163,9 @@ where
                 None => {}
             }
         }
+    }
+
+    fn forget_classes(&mut self) {
         self.orders.forget(self.pending.iter_mut().flat_map(|open| &mut open.before.frontier));
         if self.orders.automaton.steps.classes() > self.classes_max {
             let kept: BTreeSet<Class> = self.parts.values().map(|part| part.class).collect();

@@ -1,5 +1,5 @@
 //! A cycle as data: its transactions, its dependencies and, for each of these, what it was inferred from. What the
-//! words of [`super::evidence`] say, for whoever draws it or opens a dependency up.
+//! words of `evidence` say, for whoever draws it or opens a dependency up.
 //!
 //! Every anti-dependency opens up into the read that it starts from and the order of writes that puts its end after
 //! that: both can be looked up in the history, by event and micro-operation.
