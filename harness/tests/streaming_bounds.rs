@@ -57,7 +57,8 @@ struct Lists {
     live: Vec<Key>,
     /// To be read once more, from then on.
     closing: VecDeque<(usize, Key)>,
-    value: Value,
+    /// How many elements each was asked to append: they are numbered from 1, as the workloads do.
+    numbers: BTreeMap<Key, Value>,
 }
 
 const KEYS: usize = 8;
@@ -80,8 +81,9 @@ impl Lists {
             if rng.chance(0.5) {
                 return Mop::Read { key, values: None };
             }
-            self.value += 1;
-            Mop::Append { key, value: self.value }
+            let value = self.numbers.entry(key).or_default();
+            *value += 1;
+            Mop::Append { key, value: *value }
         };
         (0..length).map(mop).collect()
     }

@@ -106,6 +106,7 @@ fn compare(history: &History, tally: &mut Tally) {
     };
     assert_eq!(found.is_some(), report.valid == Validity::False, "{}", told());
     assert_eq!(found.is_some(), verdict.name() == "invalid", "{}", told());
+    assert!(verdict != Verdict::Valid || report.valid == Validity::True, "{}", told());
     match (&report.valid, found) {
         (Validity::True, _) => tally.valid += 1,
         (Validity::Unknown(_), _) => tally.unknown += 1,
@@ -117,6 +118,77 @@ fn compare(history: &History, tally: &mut Tally) {
             assert!(!is_invalid(&beginning(history, index)), "{}", told());
         }
     }
+}
+
+/// Each step is asked and done before the next.
+fn one_by_one(steps: &[Mop]) -> History {
+    let mut history = History::default();
+    for (at, step) in (0..).zip(steps) {
+        let asked = match step {
+            Mop::Read { key, .. } => Mop::Read { key: *key, values: None },
+            append => append.clone(),
+        };
+        push(&mut history, 2 * at, 0, Kind::Invoke, vec![asked]);
+        push(&mut history, 2 * at + 1, 0, Kind::Ok, vec![step.clone()]);
+    }
+    history
+}
+
+fn append(value: u64) -> Mop {
+    Mop::Append { key: 1, value }
+}
+
+fn read(values: &[u64]) -> Mop {
+    Mop::Read { key: 1, values: Some(values.to_vec()) }
+}
+
+#[test]
+fn an_element_appended_again_is_noticed_however_long_ago_it_was_forgotten() {
+    let again = [append(1), read(&[1]), append(2), read(&[1, 2]), append(1)];
+    for steps in [vec![], vec![read(&[1, 2])], vec![read(&[1, 2, 1])]] {
+        let history = one_by_one(&[&again[..], &steps].concat());
+        let (found, verdict) = streamed(&history);
+        assert_eq!(found, None);
+        let Verdict::Unknown(reasons) = verdict else { panic!("{verdict:?}") };
+        assert!(reasons[0].contains("is appended to key 1 again by event 8"), "{reasons:?}");
+        compare(&history, &mut Tally::default());
+    }
+}
+
+#[test]
+fn who_reads_only_itself_tested_nothing() {
+    let mut history = History::default();
+    push(&mut history, 0, 0, Kind::Invoke, vec![append(1), Mop::Read { key: 1, values: None }]);
+    push(&mut history, 1, 0, Kind::Ok, vec![append(1), read(&[1])]);
+    assert!(matches!(streamed(&history).1, Verdict::Unknown(_)));
+    compare(&history, &mut Tally::default());
+}
+
+#[test]
+fn what_did_not_succeed_and_shows_what_it_read_is_left_to_the_end() {
+    for kind in [Kind::Info, Kind::Fail] {
+        let mut history = one_by_one(&[append(1), read(&[1])]);
+        push(&mut history, 10, 1, Kind::Invoke, vec![Mop::Read { key: 1, values: None }]);
+        push(&mut history, 11, 1, kind, vec![read(&[7])]);
+        let (found, verdict) = streamed(&history);
+        assert_eq!((found, verdict.name()), (None, "unknown"), "{verdict:?}");
+    }
+}
+
+#[test]
+fn no_element_hides_what_was_before_it() {
+    // The one whose product with the hash's multiplier is the hash's other constant.
+    let hiding = 657_910_479_524_483_037;
+    let mut history = History::default();
+    for (process, value) in [(0, 1), (1, 2), (2, hiding)] {
+        push(&mut history, 0, process, Kind::Invoke, vec![append(value)]);
+    }
+    for (process, first) in [(3, 1), (4, 2)] {
+        push(&mut history, 1, process, Kind::Invoke, vec![Mop::Read { key: 1, values: None }]);
+        push(&mut history, 2, process, Kind::Ok, vec![read(&[first, hiding])]);
+    }
+    let found = streamed(&history).0.map(|(_, name)| name);
+    assert_eq!(found.as_deref(), Some("incompatible-order"));
 }
 
 #[test]

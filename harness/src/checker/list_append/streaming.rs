@@ -10,9 +10,10 @@
 //! nobody has read yet, not with the history. Operations that never complete and those of unknown outcome are kept until seen.
 //!
 //! Cannot see: cycles through one of the transactions that were forgotten early, because what they appended was not read by
-//! 1,024 others; the outcome of what was open for more than 2^17 events; what only reads of
-//! unknown or failed transactions show. `finish` says of the first two how many there were, and calls that `Unknown`.
+//! 1,024 others; the outcome of what was open for more than 2^17 events; what reads of
+//! unknown or failed transactions show. `finish` says how many there were, and calls that `Unknown`.
 
+mod asked;
 mod failed;
 mod lists;
 mod order;
@@ -32,6 +33,9 @@ use std::collections::BTreeMap;
 /// An operation that is open for so many events counts as one of unknown outcome.
 const LATE_AFTER: usize = 1 << 17;
 
+/// Runs of elements over all lists, beyond one each, at which it gives up: an element that is appended twice must be noticed.
+const RUNS_MAX: usize = 1 << 20;
+
 /// Checks transactions over lists as they come.
 #[derive(Default)]
 pub struct StreamingLists {
@@ -40,9 +44,13 @@ pub struct StreamingLists {
     failed: Failed,
     running: BTreeMap<Process, Running>,
     just_seen: Vec<Id>,
-    /// Elements that were read.
-    seen: u64,
+    /// Whether somebody read a list as one left it who had come to an end.
+    depends: bool,
+    /// Runs of elements, beyond the first of each list.
+    runs: usize,
     late: usize,
+    /// Transactions without success that show what they read.
+    unjudged: usize,
     over: Option<Verdict>,
 }
 
@@ -88,6 +96,8 @@ impl StreamingLists {
         if !mops.is_empty() && !own(mops).eq(appends.iter().map(|own| (own.key, own.value))) {
             return Err(Trouble::Unfit(format!("event {index} appends other than was asked for")));
         }
+        let shows = |mop: &Mop| matches!(mop, Mop::Read { values: Some(_), .. });
+        self.unjudged += usize::from(event.kind != Ending::Ok && mops.iter().any(shows));
         match event.kind {
             _ if is_late => Ok(()),
             Ending::Ok => self.succeeded(Due { event: index, by: id, process }, mops),
@@ -105,10 +115,17 @@ impl StreamingLists {
         for (at, place) in places.enumerate() {
             let Own { key, value } = appends[at];
             let list = self.lists.entry(key).or_insert_with(List::new);
-            if list.knows(value) || self.failed.txn(key, value).is_some() {
+            let runs = list.asked.runs();
+            if !list.asked.insert(value) {
                 return Err(Trouble::Unfit(format!(
                     "value {value} is appended to key {key} again by event {index}: an element must be unique \
                      within its key"
+                )));
+            }
+            self.runs = self.runs + list.asked.runs().max(1) - runs.max(1);
+            if self.runs > RUNS_MAX {
+                return Err(Trouble::Unfit(format!(
+                    "elements are numbered with more than {RUNS_MAX} gaps: whether one is appended twice is known at the end alone"
                 )));
             }
             let is_last = appends[at + 1..].iter().all(|later| later.key != key);
@@ -202,7 +219,6 @@ impl StreamingLists {
         self.follows_last(key, value, append)?;
         let list = self.lists.get_mut(&key).expect("it was looked at");
         list.push(value, append);
-        self.seen += 1;
         if let Some(txn) = self.order.get_mut(append.txn) {
             txn.unseen -= 1;
             self.just_seen.push(append.txn);
@@ -279,6 +295,7 @@ impl StreamingLists {
                 return Err(wrong("G1b", &text, vec![txn, by.by], by.event));
             }
             let wr = edge(Kind::Wr, key, value);
+            self.depends |= txn != by.by && self.order.get(txn).is_none_or(|txn| txn.closed);
             self.order.edge(txn, by.by, wr)?;
             self.order.after_floor(by.by, written, wr)?;
         }
@@ -354,8 +371,14 @@ impl StreamingLists {
                 self.late
             )
         });
-        let little = (self.seen == 0).then(|| "no append was read".to_owned());
-        early.into_iter().chain(late).chain(little).collect()
+        let unjudged = (self.unjudged > 0).then(|| {
+            format!(
+                "{} transactions that did not succeed show what they read: that is judged at the end alone",
+                self.unjudged
+            )
+        });
+        let little = (!self.depends).then(|| "nobody read what another had appended".to_owned());
+        [early, late, unjudged, little].into_iter().flatten().collect()
     }
 }
 
@@ -378,7 +401,9 @@ impl Streaming for StreamingLists {
         Held {
             keys: self.lists.len(),
             operations: self.order.len() + self.running.len(),
-            versions: self.lists.values().map(of_list).sum::<usize>() + self.failed.len(),
+            versions: self.lists.values().map(of_list).sum::<usize>()
+                + self.failed.len()
+                + self.runs,
             configurations: self.order.edges(),
         }
     }

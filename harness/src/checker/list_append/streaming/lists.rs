@@ -1,8 +1,9 @@
 //! What is kept of a list: the end of its longest read so far, from the first version that somebody may still read, and the
 //! appends that nobody saw. What lies before is a number of elements and a hash.
 //!
-//! Cannot see: two different lists of one length whose hashes are the same (one in 2^64).
+//! Cannot see: two different lists of one length whose hashes are the same (about one in 2^64, for elements that nobody chose to be so).
 
+use super::asked::Asked;
 use super::order::{Due, Edge, Floor, Id, Kind};
 use crate::op::{Key, Value};
 use std::collections::{BTreeMap, VecDeque};
@@ -41,13 +42,14 @@ pub(super) struct List {
     /// The latest by when the end of one of those had been there.
     pub gone: Option<Due>,
     pub unseen: BTreeMap<Value, Append>,
+    pub asked: Asked,
 }
 
 impl List {
     pub fn new() -> List {
         let empty = Version { hash: 0, end: None, readers: Vec::new(), written: None, read: None };
         let versions = VecDeque::from([empty]);
-        List { first: 0, versions, gone: None, unseen: BTreeMap::new() }
+        List { first: 0, versions, gone: None, unseen: BTreeMap::new(), asked: Asked::default() }
     }
 
     /// How many elements the longest read had.
@@ -67,11 +69,6 @@ impl List {
     /// The longest.
     pub fn last(&self) -> &Version {
         self.versions.back().expect("one version is always kept")
-    }
-
-    /// Whether the element is among what is kept, seen or not.
-    pub fn knows(&self, value: Value) -> bool {
-        self.unseen.contains_key(&value) || self.shows(value)
     }
 
     /// Whether a version that is kept ends with the element.
@@ -133,9 +130,9 @@ pub(super) fn edge(kind: Kind, key: Key, value: Value) -> Edge {
     Edge { kind, key, value }
 }
 
-/// The hash of a list with one more element.
+/// The hash of a list with one more element. The element's factor is never zero, so that none hides what was before it.
 pub(super) fn hashed(before: u64, value: Value) -> u64 {
-    let wide = u128::from(before ^ 0x9e37_79b9_7f4a_7c15)
-        * u128::from(value.wrapping_mul(0xa076_1d64_78bd_642f) ^ 0xd6e8_feb8_6659_fd93);
+    let factor = value.wrapping_mul(0xa076_1d64_78bd_642f) ^ 0xd6e8_feb8_6659_fd93;
+    let wide = u128::from(before ^ 0x9e37_79b9_7f4a_7c15) * u128::from(factor.max(1));
     (wide as u64 ^ (wide >> 64) as u64).rotate_left(23).wrapping_add(0xe703_7ed1_a0b4_28db)
 }

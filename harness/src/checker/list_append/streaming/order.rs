@@ -86,7 +86,7 @@ pub(super) struct Txn {
     /// Whether it is known to have taken effect.
     pub happened: bool,
     /// Whether nothing more is heard of it.
-    closed: bool,
+    pub closed: bool,
     pub appends: Vec<Own>,
     pub unseen: usize,
     pub reads: Vec<Read>,
