@@ -48,7 +48,9 @@ pub fn catalog() -> Vec<Test> {
         Test {
             workload: Workload::Transactions(Alphabet::Registers),
             dial: Registers::dial,
-            checkers: || vec![Box::new(registers()), Box::new(Durability)],
+            checkers: || {
+                vec![Box::new(registers()), Box::new(Durability { of: Some("rw-register") })]
+            },
             ..redis_append(
                 "redis-rw-register",
                 "transactions of SET and GET over strings",

@@ -101,9 +101,9 @@ pub trait Checker {
     fn cycles(&self, _history: &History) -> Vec<(Anomaly, Cycle)> {
         Vec::new()
     }
-    /// Of the objects that are not linearizable, how far an order of their calls goes. Judges once more.
-    fn orders(&self, _history: &History) -> Vec<Partial> {
-        Vec::new()
+    /// Of the first object that is not linearizable, how far an order of its calls goes. Judges once more.
+    fn order(&self, _history: &History) -> Option<Partial> {
+        None
     }
     /// What to say to `check` on the command line, but for the file, so that it is this checker.
     fn words(&self) -> String {

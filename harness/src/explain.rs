@@ -8,8 +8,8 @@
 //! | `anomalies/<type>-<n>.svg`    | its picture, if it is a cycle                                           |
 //! | `anomalies/<type>-<n>.jsonl`  | a smaller history that shows it, for `check`                            |
 //!
-//! Promises the same bytes for the same run, and a bounded cost: the checkers judge the whole history once or twice more
-//! each, and every anomaly's history is made smaller within a [`Budget`]. Pure: who writes the files is the caller.
+//! Promises the same bytes for the same run, and a bounded cost: checkers that find cycles judge the whole history once more,
+//! and every anomaly's history is made smaller within a [`Budget`]. Pure: who writes the files is the caller.
 //!
 //! Cannot see: what was not judged. An anomaly of an older checker is told as it was, without what only the checker knows.
 
@@ -29,7 +29,7 @@ use crate::judge::Judgement;
 use crate::recording::{Phase, Run};
 use crate::store;
 use crate::windows::Windows;
-use minimal::{Budget, Minimal};
+use minimal::{Budget, Minimal, Whole};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -155,6 +155,8 @@ fn explained(
 ) -> Vec<Explained> {
     let cycles: Vec<(Anomaly, Cycle)> =
         checkers.iter().flat_map(|checker| checker.cycles(history)).collect();
+    let wholes: Vec<Whole> =
+        checkers.iter().map(|checker| Whole::of(history, checker.as_ref(), anomalies)).collect();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut explained = Vec::new();
     for (place, anomaly) in anomalies.iter().enumerate() {
@@ -163,36 +165,31 @@ fn explained(
         *count += 1;
         let name = format!("{kind}-{count}");
         let cycle = cycles.iter().find(|(of, _)| of == anomaly).map(|(_, cycle)| cycle.clone());
-        let checker = checkers.iter().find(|checker| checker.name() == anomaly.found_by);
-        let minimal = match checker {
+        let whole = wholes.iter().find(|whole| whole.checker().name() == anomaly.found_by);
+        let minimal = match whole {
             None => {
                 Err(format!("{} judges no history that could be made smaller", anomaly.found_by))
             }
             Some(_) if place >= SMALL_MAX => {
                 Err(format!("only the first {SMALL_MAX} anomalies are made small"))
             }
-            Some(checker) => smaller(history, checker.as_ref(), anomaly, cycle.as_ref()),
+            Some(whole) => smaller(whole, anomaly, cycle.as_ref()),
         };
-        let order = checker.zip(minimal.as_ref().ok()).and_then(|(checker, minimal)| {
-            let order = checker.orders(&minimal.history).into_iter().next()?;
+        let order = whole.zip(minimal.as_ref().ok()).and_then(|(whole, minimal)| {
+            let order = whole.checker().order(&minimal.history)?;
             Some(in_whole(order, &minimal.events))
         });
-        let words = checker.map(|checker| checker.words());
+        let words = whole.map(|whole| whole.checker().words());
         explained.push(Explained { anomaly: anomaly.clone(), name, cycle, order, minimal, words });
     }
     explained
 }
 
-fn smaller(
-    history: &History,
-    checker: &dyn Checker,
-    anomaly: &Anomaly,
-    cycle: Option<&Cycle>,
-) -> Result<Minimal, String> {
+fn smaller(whole: &Whole, anomaly: &Anomaly, cycle: Option<&Cycle>) -> Result<Minimal, String> {
     let mut events = anomaly.events.clone();
     let places = cycle.map(Cycle::places).unwrap_or_default();
     events.extend(places.iter().map(|place| place.event));
-    minimal::minimal(history, checker, anomaly, &events, Budget::ONE)
+    whole.minimal(anomaly, &events, Budget::ONE)
 }
 
 /// With the events that the calls of a smaller history have in the whole.

@@ -75,3 +75,8 @@ impl History {
         self.events.iter().enumerate().filter(|(_, e)| e.process != Process::Nemesis)
     }
 }
+
+/// How a time of a history is told: `18.204 s`.
+pub fn seconds(time: Duration) -> String {
+    format!("{}.{:03} s", time.as_secs(), time.subsec_millis())
+}

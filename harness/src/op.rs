@@ -117,6 +117,27 @@ impl Op {
     }
 }
 
+/// A transaction is a vector of its micro-operations.
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Op::Txn(mops) => in_vector(f, mops),
+            Op::Registers(mops) => in_vector(f, mops),
+            Op::Call(call) => call.fmt(f),
+            Op::Bank(bank) => bank.fmt(f),
+            Op::Fault(fault) => fault.fmt(f),
+        }
+    }
+}
+
+fn in_vector(f: &mut fmt::Formatter<'_>, mops: &[impl fmt::Display]) -> fmt::Result {
+    f.write_str("[")?;
+    for (i, mop) in mops.iter().enumerate() {
+        write!(f, "{}{mop}", if i == 0 { "" } else { " " })?;
+    }
+    f.write_str("]")
+}
+
 /// How an operation ended. In doubt, `Info`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Completion {

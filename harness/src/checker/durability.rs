@@ -23,7 +23,10 @@ pub const NAME: &str = "durability";
 
 /// Checks final reads for what was acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Durability;
+pub struct Durability {
+    /// What the history is made of, as the command line calls it; nothing: transactions over lists.
+    pub of: Option<&'static str>,
+}
 
 /// What was to be found again.
 #[derive(Default)]
@@ -38,6 +41,10 @@ struct Tally {
 impl Analyse for Durability {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn words(&self) -> String {
+        self.of.map_or(NAME.to_owned(), |of| format!("{NAME} --of {of}"))
     }
 
     fn find(&self, history: &History) -> Result<Findings, String> {

@@ -107,20 +107,13 @@ impl Linearizable {
 
     /// Checks a history and says how much it tested.
     pub fn analyse(&self, history: &History) -> Report {
-        let (objects, coverage) = match calls::read(history, self.object, self.failed_cas) {
+        let (objects, coverage) = match self.objects(history) {
             Ok(read) => read,
             Err(reason) => return Report::unknown(reason),
         };
         let mut report =
             Report { verdict: Verdict::Valid, wrong: 0, undecided: 0, unsearched: 0, coverage };
-        let parts = objects.into_iter().flat_map(|one| parts::split(self.object, one));
-        for mut one in parts {
-            match self.object {
-                Object::Register | Object::CasRegister => unread::leave_out(&mut one),
-                Object::Stream => unread::leave_out_entries(&mut one),
-                Object::Queue | Object::List => unread::leave_out_elements(&mut one),
-                _ => {}
-            }
+        for one in objects {
             self.judge(history, &one, &mut report);
         }
         let nothing_told = report.coverage.told == 0;
@@ -128,6 +121,21 @@ impl Linearizable {
             report.verdict = Verdict::Unknown(vec![coverage.too_little()]);
         }
         report
+    }
+
+    /// The objects of a history as they are judged, one by one, and how much there is of it.
+    fn objects<'h>(
+        &self,
+        history: &'h History,
+    ) -> Result<(impl Iterator<Item = One<'h>> + use<'h>, Coverage), String> {
+        let object = self.object;
+        let (objects, coverage) = calls::read(history, object, self.failed_cas)?;
+        let parts = objects.into_iter().flat_map(move |one| parts::split(object, one));
+        let left = parts.map(move |mut one| {
+            unread::leave_out(object, &mut one);
+            one
+        });
+        Ok((left, coverage))
     }
 
     fn judge(&self, history: &History, one: &One, report: &mut Report) {
@@ -192,7 +200,7 @@ impl Checker for Linearizable {
         self.analyse(history).verdict
     }
 
-    fn orders(&self, history: &History) -> Vec<Partial> {
+    fn order(&self, history: &History) -> Option<Partial> {
         partial::of(self, history)
     }
 

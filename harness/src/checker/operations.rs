@@ -6,10 +6,9 @@
 //! Refuses, in one sentence, what is no history: an end without a beginning, a process that asks two things at once,
 //! success at something else than was asked.
 
-use crate::history::{Event, History, Kind, Process};
+use crate::history::{Event, History, Kind, Process, seconds};
 use crate::op::{Bank, Call, Mop, Op, RegisterMop};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// Characters of an operation that are told, at most.
 const TOLD: usize = 160;
@@ -84,21 +83,9 @@ impl<'h> Operation<'h> {
     }
 }
 
-/// `18.204 s`.
-fn seconds(time: Duration) -> String {
-    format!("{}.{:03} s", time.as_secs(), time.subsec_millis())
-}
-
 /// The beginning of an operation will do.
 fn brief(op: &Op) -> String {
-    let join = |mops: Vec<String>| format!("[{}]", mops.join(" "));
-    let text = match op {
-        Op::Txn(mops) => join(mops.iter().map(Mop::to_string).collect()),
-        Op::Registers(mops) => join(mops.iter().map(RegisterMop::to_string).collect()),
-        Op::Call(call) => call.to_string(),
-        Op::Bank(bank) => bank.to_string(),
-        Op::Fault(fault) => fault.to_string(),
-    };
+    let text = op.to_string();
     match text.char_indices().nth(TOLD) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
@@ -185,6 +172,7 @@ fn same_register_mop(pair: (&RegisterMop, &RegisterMop)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn history(story: &[(u32, Kind, Op)]) -> History {
         let mut history = History::default();

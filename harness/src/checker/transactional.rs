@@ -119,11 +119,11 @@ impl Report {
     }
 
     /// As a checker says it.
-    pub(super) fn verdict(self) -> Verdict {
-        match self.valid {
+    pub fn verdict(&self) -> Verdict {
+        match &self.valid {
             Validity::True => Verdict::Valid,
-            Validity::False => Verdict::Invalid(self.anomalies),
-            Validity::Unknown(reason) => Verdict::Unknown(vec![reason]),
+            Validity::False => Verdict::Invalid(self.anomalies.clone()),
+            Validity::Unknown(reason) => Verdict::Unknown(vec![reason.clone()]),
         }
     }
 }

@@ -59,46 +59,47 @@ pub struct Minimal {
     pub is_capped: bool,
 }
 
-/// Makes a history small that shows an anomaly, beginning with the operations of some events. The error says why it cannot
-/// be done, in one sentence.
-pub fn minimal(
-    history: &History,
-    checker: &dyn Checker,
-    anomaly: &Anomaly,
-    events: &[usize],
-    budget: Budget,
-) -> Result<Minimal, String> {
-    let operations = operations(history);
-    let needs = Needs::of(&operations, checker.name());
-    let allowed = names(checker.check(history));
-    if !allowed.contains(&anomaly.name) {
-        return Err(format!("{} does not find it in this history", checker.name()));
-    }
-    let target = Target { history, operations: &operations, checker, name: &anomaly.name, allowed };
-    let mut search = Search { target, needs, budget };
-    let begin = search.begin(events)?;
-    let (kept, is_capped) = search.smaller(begin);
-    let (history, events) = search.target.history_of(&kept);
-    Ok(Minimal { history, events, operations: kept.len(), of: operations.len(), is_capped })
-}
-
-fn names(verdict: Verdict) -> BTreeSet<String> {
-    match verdict {
-        Verdict::Invalid(anomalies) => anomalies.into_iter().map(|anomaly| anomaly.name).collect(),
-        Verdict::Valid | Verdict::Unknown(_) => BTreeSet::new(),
-    }
-}
-
-/// What must still be there.
-struct Target<'h> {
+/// A history, and what one checker found in it.
+pub struct Whole<'h> {
     history: &'h History,
-    operations: &'h [Operation<'h>],
+    operations: Vec<Operation<'h>>,
     checker: &'h dyn Checker,
-    name: &'h str,
+    needs: Needs,
+    /// The names of what may come up.
     allowed: BTreeSet<String>,
 }
 
-impl Target<'_> {
+impl<'h> Whole<'h> {
+    /// Of a history and all that was found in it, by this checker or another.
+    pub fn of(history: &'h History, checker: &'h dyn Checker, found: &[Anomaly]) -> Whole<'h> {
+        let operations = operations(history);
+        let needs = Needs::of(&operations, checker.name());
+        let own = found.iter().filter(|anomaly| anomaly.found_by == checker.name());
+        let allowed = own.map(|anomaly| anomaly.name.clone()).collect();
+        Whole { history, operations, checker, needs, allowed }
+    }
+
+    /// Who judges.
+    pub fn checker(&self) -> &'h dyn Checker {
+        self.checker
+    }
+
+    /// Makes it small, beginning with the operations of some events, so that it still shows an anomaly. The error says why it
+    /// cannot be done, in one sentence.
+    pub fn minimal(
+        &self,
+        anomaly: &Anomaly,
+        events: &[usize],
+        budget: Budget,
+    ) -> Result<Minimal, String> {
+        let mut search = Search { whole: self, name: &anomaly.name, budget };
+        let begin = search.begin(events)?;
+        let (kept, is_capped) = search.smaller(begin);
+        let (history, events) = self.history_of(&kept);
+        let (operations, of) = (kept.len(), self.operations.len());
+        Ok(Minimal { history, events, operations, of, is_capped })
+    }
+
     /// Only these operations, and the events that they have in the whole.
     fn history_of(&self, kept: &[usize]) -> (History, Vec<usize>) {
         let mut events: Vec<usize> =
@@ -108,36 +109,45 @@ impl Target<'_> {
         (History { events: kept.collect() }, events)
     }
 
-    fn is_shown_by(&self, kept: &[usize]) -> bool {
+    fn shows(&self, name: &str, kept: &[usize]) -> bool {
         let found = names(self.checker.check(&self.history_of(kept).0));
-        found.contains(self.name) && found.is_subset(&self.allowed)
+        found.contains(name) && found.is_subset(&self.allowed)
     }
 }
 
-struct Search<'h> {
-    target: Target<'h>,
-    needs: Needs<'h>,
+fn names(verdict: Verdict) -> BTreeSet<String> {
+    match verdict {
+        Verdict::Invalid(anomalies) => anomalies.into_iter().map(|anomaly| anomaly.name).collect(),
+        Verdict::Valid | Verdict::Unknown(_) => BTreeSet::new(),
+    }
+}
+
+struct Search<'w, 'h> {
+    whole: &'w Whole<'h>,
+    /// Of the anomaly that must still be there.
+    name: &'w str,
     budget: Budget,
 }
 
-impl Search<'_> {
+impl Search<'_, '_> {
     /// Operations to begin with: those of the anomaly, else all of their keys, else all.
     fn begin(&mut self, events: &[usize]) -> Result<Vec<usize>, String> {
-        let of = by_event(self.target.history, self.target.operations);
+        let of = by_event(self.whole.history, &self.whole.operations);
         let told = events.iter().filter_map(|event| of.get(*event).copied().flatten());
         let told: BTreeSet<usize> = told.collect();
-        let of_keys = self.needs.sharing_keys(&told);
-        let all: BTreeSet<usize> = (0..self.target.operations.len()).collect();
+        let Whole { operations, needs, .. } = self.whole;
+        let of_keys = needs.sharing_keys(operations, &told);
+        let all: BTreeSet<usize> = (0..operations.len()).collect();
         for begin in [told, of_keys, all] {
             if begin.is_empty() {
                 continue;
             }
-            let begin = self.needs.with_needed(begin, OPERATIONS_MAX);
+            let begin = needs.with_needed(operations, begin, OPERATIONS_MAX);
             let Some(begin) = begin else { break };
             if !self.budget.spend(begin.len()) {
                 break;
             }
-            if self.target.is_shown_by(&begin) {
+            if self.whole.shows(self.name, &begin) {
                 return Ok(begin);
             }
         }
@@ -152,7 +162,7 @@ impl Search<'_> {
         let mut parts = 2;
         loop {
             parts = parts.min(kept.len());
-            let needed_by = self.needs.reversed(&kept);
+            let needed_by = self.whole.needs.reversed(&self.whole.operations, &kept);
             let length = kept.len().div_ceil(parts.max(1));
             let mut found = None;
             for part in kept.chunks(length).rev() {
@@ -163,7 +173,7 @@ impl Search<'_> {
                 if !self.budget.spend(candidate.len()) {
                     return (kept, true);
                 }
-                if self.target.is_shown_by(&candidate) {
+                if self.whole.shows(self.name, &candidate) {
                     found = Some(candidate);
                     break;
                 }

@@ -121,20 +121,13 @@ pub fn by_event(history: &History, operations: &[Operation]) -> Vec<Option<usize
 /// An operation in words, of what is long the ends.
 pub fn words(op: &Op) -> String {
     let text = match op {
-        Op::Txn(mops) => joined(mops.iter().map(brief)),
-        Op::Registers(mops) => joined(mops.iter().map(ToString::to_string)),
-        Op::Call(call) => call.to_string(),
-        Op::Bank(bank) => bank.to_string(),
-        Op::Fault(fault) => fault.to_string(),
+        Op::Txn(mops) => format!("[{}]", mops.iter().map(brief).collect::<Vec<String>>().join(" ")),
+        other => other.to_string(),
     };
     match text.char_indices().nth(TOLD) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
-}
-
-fn joined(mops: impl Iterator<Item = String>) -> String {
-    format!("[{}]", mops.collect::<Vec<String>>().join(" "))
 }
 
 fn brief(mop: &Mop) -> String {
@@ -146,9 +139,4 @@ fn brief(mop: &Mop) -> String {
         |values: &[u64]| values.iter().map(ToString::to_string).collect::<Vec<String>>().join(" ");
     let (begin, end) = (&values[..ENDS], &values[values.len() - ENDS..]);
     format!("[:r {key} [{} … {}]] ({} elements)", join(begin), join(end), values.len())
-}
-
-/// `18.204 s`.
-pub fn seconds(time: Duration) -> String {
-    format!("{}.{:03} s", time.as_secs(), time.subsec_millis())
 }

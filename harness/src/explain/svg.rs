@@ -48,7 +48,7 @@ pub fn svg(cycle: &Cycle) -> String {
     for kind in KINDS {
         let _ = writeln!(
             text,
-            "<marker id=\"{}\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" markerWidth=\"8\" markerHeight=\"8\" \
+            "<marker id=\"arrow-{}\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" markerWidth=\"8\" markerHeight=\"8\" \
              orient=\"auto\"><path d=\"M0 0L10 5L0 10z\" fill=\"{}\"/></marker>",
             kind.name(),
             colour(kind)
@@ -120,7 +120,7 @@ fn arrow(text: &mut String, number: usize, step: &Step, places: &[Point]) {
     let _ = writeln!(
         text,
         "<g data-step=\"{number}\" data-events=\"{}\"><title>{}</title><path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" \
-         stroke-width=\"2\" marker-end=\"url(#{kind})\"/><path d=\"{path}\" fill=\"none\" stroke=\"#000000\" \
+         stroke-width=\"2\" marker-end=\"url(#arrow-{kind})\"/><path d=\"{path}\" fill=\"none\" stroke=\"#000000\" \
          stroke-opacity=\"0\" stroke-width=\"14\"/><rect x=\"{:.0}\" y=\"{:.0}\" width=\"{:.0}\" height=\"16\" rx=\"3\" \
          fill=\"#ffffff\"/><text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\" font-weight=\"bold\" \
          fill=\"{colour}\">{kind}</text></g>",

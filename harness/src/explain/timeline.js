@@ -4,7 +4,7 @@
   const COLOURS = ["#22a06b", "#dc2626", "#f59e0b", "#a16207"];
   const OUTCOMES = ["ok", "fail", "info", "open"];
   const BANDS = ["#fca5a5", "#fdba74", "#93c5fd", "#c4b5fd", "#86efac", "#fcd34d", "#f9a8d4", "#a5f3fc"];
-  const AXIS = 22, BAND = 13, LABEL = 64;
+  const AXIS = 22, BAND = 13, ROWS = 8, LABEL = 64;
 
   // What the page holds.
   async function inflated(id) {
@@ -98,9 +98,9 @@
   for (const band of about.bands) {
     let row = rows.findIndex((end) => end <= band.from);
     if (row < 0) row = rows.length;
-    rows[row] = band.to; band.row = row;
+    rows[row] = band.to; band.row = Math.min(row, ROWS - 1);
   }
-  const TOP = AXIS + Math.min(rows.length, 8) * BAND + 4;
+  const TOP = AXIS + Math.min(rows.length, ROWS) * BAND + 4;
 
   const canvas = $("lanes"), overview = $("whole");
   function sized(canvas) {
@@ -163,19 +163,31 @@
     const raw = (view[1] - view[0]) / Math.max(2, (width - LABEL) / 110), ten = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].map((n) => n * ten).find((n) => n >= raw);
     const digits = Math.max(0, Math.min(9, 9 - Math.floor(Math.log10(step))));
-    for (let time = Math.ceil(view[0] / step) * step; time <= view[1]; time += step) {
+    // By number: late enough, a time and the next one are the same to a double.
+    const first = Math.ceil(view[0] / step);
+    for (let n = 0; n < 1000; n++) {
+      const time = (first + n) * step;
+      if (time > view[1]) break;
       const x = toX(time, width);
       pen.beginPath(); pen.moveTo(x, AXIS - 6); pen.lineTo(x, height); pen.stroke();
       pen.fillText((time / 1e9).toFixed(digits) + " s", x + 3, 11);
     }
   }
   function drawBands(pen, width, height) {
-    for (const band of about.bands) {
-      const left = Math.max(LABEL, toX(band.from, width)), right = Math.min(width, toX(band.to, width));
-      if (band.to < view[0] || band.from > view[1]) continue;
-      pen.fillStyle = BANDS[kinds.indexOf(band.kind) % BANDS.length];
-      pen.globalAlpha = 0.16; rect(pen, left, AXIS, Math.max(1, right - left), height - AXIS);
-      const y = AXIS + Math.min(band.row, 7) * BAND;
+    const seen = about.bands.filter((band) => band.to >= view[0] && band.from <= view[1]);
+    const spanned = (band) => [Math.max(LABEL, toX(band.from, width)), Math.min(width, toX(band.to, width))];
+    const coloured = (band) => { pen.fillStyle = BANDS[kinds.indexOf(band.kind) % BANDS.length]; };
+    // Every tint before any label.
+    pen.globalAlpha = 0.16;
+    for (const band of seen) {
+      const [left, right] = spanned(band);
+      coloured(band); rect(pen, left, AXIS, Math.max(1, right - left), height - AXIS);
+    }
+    pen.globalAlpha = 1;
+    for (const band of seen) {
+      const [left, right] = spanned(band);
+      coloured(band);
+      const y = AXIS + band.row * BAND;
       pen.globalAlpha = 0.9; rect(pen, left, y, Math.max(1, right - left), BAND - 1);
       pen.globalAlpha = 1;
       if (right - left > 30) {
@@ -473,6 +485,7 @@
     else $("tip").hidden = true;
     if (i !== hovered) { hovered = i; redraw(); }
   });
+  canvas.addEventListener("mouseleave", () => { if (!held && !drag) release(); });
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
     if (event.shiftKey) { scroll += event.deltaY || event.deltaX; return redraw(); }
@@ -491,6 +504,7 @@
     const middle = (view[0] + view[1]) / 2, half = (view[1] - view[0]) / 2;
     const act = { n: () => turn(1), p: () => turn(-1), f: all, Escape: release,
       "+": () => show(middle - half / 2, middle + half / 2), "-": () => show(middle - half * 2, middle + half * 2),
+      ArrowUp: () => { scroll -= 40; redraw(); }, ArrowDown: () => { scroll += 40; redraw(); },
       ArrowLeft: () => show(view[0] - half / 2, view[1] - half / 2), ArrowRight: () => show(view[0] + half / 2, view[1] + half / 2) }[event.key];
     if (act) act();
   });
@@ -509,7 +523,9 @@
   });
   about.anomalies.forEach((anomaly, n) => {
     const item = element("li", anomaly.text.split("\n")[0]);
+    item.tabIndex = 0;
     item.addEventListener("click", () => choose(n));
+    item.addEventListener("keydown", (event) => { if (event.key === "Enter") choose(n); });
     $("list").append(item);
   });
   $("side").hidden = about.anomalies.length === 0;

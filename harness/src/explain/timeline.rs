@@ -56,8 +56,8 @@ const BODY: &str = "\
 <nav><button id=\"previous\" title=\"p\">&#8592; previous</button><button id=\"next\" title=\"n\">next anomaly &#8594;</button>\
 <button id=\"fit\" title=\"f\">all</button><label>process <input id=\"process\" placeholder=\"p4\"></label><label>key <input \
 id=\"key\" placeholder=\"7\"></label><span id=\"legend\"></span><span id=\"help\">wheel zooms, drag pans, click holds, n and p go \
-through the anomalies</span></nav>
-<main><div id=\"stage\"><canvas id=\"lanes\"></canvas><canvas id=\"whole\"></canvas></div><aside id=\"side\"><ol id=\"list\"></ol>\
+through the anomalies, f shows all, + and - zoom, arrows move</span></nav>
+<main><div id=\"stage\"><canvas id=\"lanes\" aria-label=\"operations by process\"></canvas><canvas id=\"whole\" aria-label=\"the whole history\"></canvas></div><aside id=\"side\"><ol id=\"list\"></ol>\
 <div id=\"detail\"></div></aside></main>
 <div id=\"tip\" hidden></div>
 <noscript>This page draws itself with a script of its own.</noscript>

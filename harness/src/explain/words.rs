@@ -3,10 +3,8 @@
 
 use super::Explained;
 use super::minimal::Minimal;
-use crate::checker::durability;
 use crate::checker::linearizable::Partial;
 use crate::checker::transactional::proof::{Cycle, Place};
-use crate::op::Op;
 use crate::report;
 use std::fmt::Write;
 
@@ -83,18 +81,8 @@ pub(super) fn smaller(explained: &Explained) -> String {
         false => "none of them can be left out with what needs it",
     };
     let words = explained.words.as_deref().unwrap_or_default();
-    let of_what = of_what(words, minimal);
     format!(
-        "{operations} of {of} operations still show it, in {name}.jsonl; {least}.\nAgain: cargo sim check {words}{of_what} \
+        "{operations} of {of} operations still show it, in {name}.jsonl; {least}.\nAgain: cargo sim check {words} \
          {name}.jsonl"
     )
-}
-
-/// What a checker of more than one kind of history has to be told of it.
-fn of_what(words: &str, minimal: &Minimal) -> &'static str {
-    let first = minimal.history.events.first().map(|event| &event.op);
-    match (words, first) {
-        (durability::NAME, Some(Op::Registers(_))) => " --of rw-register",
-        _ => "",
-    }
 }

@@ -12,7 +12,6 @@
 use super::Plan;
 use crate::catalog;
 use crate::cluster::NodeId;
-use crate::op::Op;
 use std::fmt;
 use std::time::Duration;
 
@@ -75,7 +74,7 @@ impl Plan {
         let nodes = self.options.nodes.max(1);
         lines.extend(self.asks.iter().map(|ask| {
             let who = format!("c{} > {}", ask.thread, NodeId(ask.thread % nodes + 1));
-            (ask.at, format!("{}   {who:<7}   {}", seconds(ask.at), op(&ask.op)))
+            (ask.at, format!("{}   {who:<7}   {}", seconds(ask.at), ask.op))
         }));
         lines.sort_by_key(|(time, _)| *time);
         lines
@@ -84,16 +83,4 @@ impl Plan {
 
 fn seconds(time: Duration) -> String {
     format!("{:>10.3} s", time.as_secs_f64())
-}
-
-fn op(op: &Op) -> String {
-    match op {
-        Op::Call(call) => return call.to_string(),
-        Op::Bank(bank) => return bank.to_string(),
-        _ => {}
-    }
-    let lists = op.mops().iter().map(ToString::to_string);
-    let mops: Vec<String> =
-        lists.chain(op.register_mops().iter().map(ToString::to_string)).collect();
-    format!("[{}]", mops.join(" "))
 }

@@ -32,5 +32,10 @@ pub fn write_new(folder: &Path, explanation: &Explanation) -> Result<PathBuf, St
         fs::create_dir_all(parent).map_err(|error| io_error(parent, error))?;
     }
     fs::create_dir(folder).map_err(|error| io_error(folder, error))?;
-    write_into(folder, explanation)
+    let written = write_into(folder, explanation);
+    if written.is_err() {
+        // Half an explanation would only be in the way of the next. If it cannot go either, the first error says why.
+        let _ = fs::remove_dir_all(folder);
+    }
+    written
 }

@@ -254,8 +254,8 @@ fn what_is_wrong_of_two_members_of_a_sorted_set_is_wrong_of_all_of_it() {
 
 #[test]
 fn what_is_not_durable_is_not_linearizable() {
-    agree(&Durability, Shop::Set, None, Some(Object::Set));
-    agree(&Durability, Shop::Register, None, Some(Object::Register));
+    agree(&Durability::default(), Shop::Set, None, Some(Object::Set));
+    agree(&Durability::default(), Shop::Register, None, Some(Object::Register));
 }
 
 #[test]
@@ -265,8 +265,8 @@ fn what_a_store_did_is_never_accused() {
         (&SetFinal, Shop::Set),
         (&SetFull { linearizable: true }, Shop::Set),
         (&CausalReverse, Shop::Set),
-        (&Durability, Shop::Set),
-        (&Durability, Shop::Register),
+        (&Durability::default(), Shop::Set),
+        (&Durability::default(), Shop::Register),
         (&TotalQueue, Shop::Queue),
         (&UniqueIds, Shop::Ids),
         (&CounterBounds, Shop::Balance),
@@ -293,7 +293,7 @@ fn an_empty_history_says_nothing() {
         &SetFinal,
         &SetFull::default(),
         &CausalReverse,
-        &Durability,
+        &Durability::default(),
         &TotalQueue,
         &UniqueIds,
         &CounterBounds,

@@ -72,7 +72,7 @@ fn set(seed: u64) -> (History, Vec<Value>) {
 #[test]
 fn a_set_that_is_right_is_valid_and_every_mutation_of_it_is_caught() {
     let strict = SetFull { linearizable: true };
-    let checkers: [&dyn Analyse; 4] = [&SetFinal, &strict, &Durability, &CausalReverse];
+    let checkers: [&dyn Analyse; 4] = [&SetFinal, &strict, &Durability::default(), &CausalReverse];
     for seed in 0..100 {
         let (history, acknowledged) = set(seed);
         for checker in checkers {
@@ -94,7 +94,9 @@ fn a_set_that_is_right_is_valid_and_every_mutation_of_it_is_caught() {
             history
         };
         let dropped = with(&|values| values.retain(|other| *other != value));
-        for checker in [&SetFinal as &dyn Analyse, &strict, &SetFull::default(), &Durability] {
+        for checker in
+            [&SetFinal as &dyn Analyse, &strict, &SetFull::default(), &Durability::default()]
+        {
             assert_eq!(count(checker, &dropped, "lost"), 1, "{} {seed}", checker.name());
         }
         let doubled = with(&|values| values.push(value));
@@ -110,7 +112,7 @@ fn a_set_that_is_right_is_valid_and_every_mutation_of_it_is_caught() {
         let mut unread = history.clone();
         unread.events.truncate(last - 1);
         done(&mut unread, LAST, Function::Insert(7_777), Answer::Done);
-        for checker in [&SetFinal as &dyn Analyse, &Durability] {
+        for checker in [&SetFinal as &dyn Analyse, &Durability::default()] {
             let verdict = checker.analyse(&unread).verdict();
             assert!(matches!(verdict, Verdict::Unknown(_)), "{} {seed}", checker.name());
         }
@@ -374,12 +376,12 @@ fn an_append_that_was_acknowledged_is_in_every_final_read() {
         }
         history
     };
-    assert_eq!(Durability.analyse(&story(&[1, 2, 3])).verdict(), Verdict::Valid);
-    assert_eq!(count(&Durability, &story(&[1, 3]), "lost"), 1);
+    assert_eq!(Durability::default().analyse(&story(&[1, 2, 3])).verdict(), Verdict::Valid);
+    assert_eq!(count(&Durability::default(), &story(&[1, 3]), "lost"), 1);
     let mut unread = story(&[1, 2, 3]);
     push(&mut unread, 0, Kind::Invoke, append(4));
     push(&mut unread, 0, Kind::Ok, append(4));
-    assert!(matches!(Durability.analyse(&unread).verdict(), Verdict::Unknown(_)));
+    assert!(matches!(Durability::default().analyse(&unread).verdict(), Verdict::Unknown(_)));
 }
 
 #[test]

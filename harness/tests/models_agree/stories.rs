@@ -117,7 +117,7 @@ fn what_may_not_have_been_written_is_not_lost() {
              {{:process 1, :type :invoke, :f :read, :value nil}} {{:process 1, :type :ok, :f :read, :value 1}}"
         );
         let imported = interchange::read_calls(history.as_bytes(), None, Object::CasRegister);
-        word(&Durability.analyse(&imported.expect("it is a history").history)).to_owned()
+        word(&Durability::default().analyse(&imported.expect("it is a history").history)).to_owned()
     };
     assert_eq!(cas("true"), "invalid");
     assert_ne!(cas(":unknown"), "invalid");

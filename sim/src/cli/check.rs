@@ -3,10 +3,10 @@
 use super::explain;
 use super::lists::{self, Lists};
 use anyhow::{Context, anyhow, bail};
-use harness::checker::Checker;
 use harness::checker::list_append::{self, ListAppend};
 use harness::checker::rw_register::{self, Inference, OrderHint, RwRegister};
 use harness::checker::transactional::{Model, Report, Validity};
+use harness::checker::{Checker, Verdict};
 use harness::cli::output::Output;
 use harness::history::History;
 use harness::interchange::{self, Alphabet, Format, Imported};
@@ -246,7 +246,7 @@ impl Check {
                     Box::new(RwRegister { model, inference: *inference })
                 }
             };
-            self.explained(&mut out, &history, checker)?;
+            self.explained(&mut out, &history, &report.verdict(), checker)?;
         }
         Ok(ending(&report).exit_code())
     }
@@ -256,10 +256,11 @@ impl Check {
         &self,
         out: &mut Output,
         history: &History,
+        verdict: &Verdict,
         checker: Box<dyn Checker>,
     ) -> anyhow::Result<()> {
         let Some(folder) = &self.explain else { return Ok(()) };
-        let page = explain::history(folder, &self.file, history, checker)?;
+        let page = explain::history(folder, &self.file, history, verdict, checker)?;
         if !self.json {
             out.text(format_args!("  timeline: {}\n", page.display()))?;
         }

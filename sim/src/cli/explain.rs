@@ -1,6 +1,6 @@
 //! `--explain DIR`: what explains a run or a history, in a new folder.
 
-use harness::checker::Checker;
+use harness::checker::{Checker, Verdict};
 use harness::explain::Explanation;
 use harness::history::History;
 use harness::store::explained;
@@ -22,10 +22,10 @@ pub fn history(
     folder: &Path,
     file: &Path,
     history: &History,
+    verdict: &Verdict,
     checker: Box<dyn Checker>,
 ) -> anyhow::Result<PathBuf> {
-    let verdict = checker.check(history);
     let title = format!("{} {} {}", checker.name(), verdict.name(), file.display());
-    let explanation = Explanation::of(title, history, &verdict, &[checker]);
+    let explanation = Explanation::of(title, history, verdict, &[checker]);
     Ok(explained::write_new(folder, &explanation)?)
 }

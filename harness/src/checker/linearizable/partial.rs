@@ -2,14 +2,15 @@
 //! What the words of an anomaly tell in a few lines, for whoever shows it call by call.
 //!
 //! Promises the order that the search found longest, and states only where that order is known from its beginning. Objects
-//! at which the search gives up have none. Cannot see: which of several longest orders took place.
+//! at which the search gives up have none, whoever else found them wrong. Cannot see: which of several longest orders took place.
 
-use super::calls::{self, One};
+use super::calls::One;
 use super::model::{
     Asked, Counter, Map, Mixed, Model, Register, Sequence, Set, Stream, TtlRegister, Zset,
 };
 use super::search::Operation;
-use super::{Found, Linearizable, SHOWN_MAX, Stuck, parts, unread};
+use super::words::Words;
+use super::{Found, Linearizable, Stuck};
 use crate::history::History;
 use crate::op::{Answer, Key, Object};
 
@@ -41,24 +42,21 @@ pub struct Partial {
     pub possible: Vec<String>,
 }
 
-/// Of the first few objects that are not linearizable.
-pub(super) fn of(checker: &Linearizable, history: &History) -> Vec<Partial> {
-    let Ok((objects, _)) = calls::read(history, checker.object, checker.failed_cas) else {
-        return Vec::new();
-    };
-    let parts = objects.into_iter().flat_map(|one| parts::split(checker.object, one));
-    let partial = |mut one: One| {
-        match checker.object {
-            Object::Register | Object::CasRegister => unread::leave_out(&mut one),
-            Object::Stream => unread::leave_out_entries(&mut one),
-            _ => {}
+/// Of the first object at which a search ends that is not linearizable.
+pub(super) fn of(checker: &Linearizable, history: &History) -> Option<Partial> {
+    let object = checker.object;
+    let (mut objects, _) = checker.objects(history).ok()?;
+    objects.find_map(|one| {
+        let words = Words { history, object, one: &one };
+        // What is right by a judge that is quicker needs no search.
+        if let Some(None) = checker.unsearched(&words) {
+            return None;
         }
         match checker.search(&one) {
-            Found::Stuck(stuck) => Some(told(checker.object, &one, stuck)),
+            Found::Stuck(stuck) => Some(told(object, &one, stuck)),
             Found::Linearizable | Found::Capped(_) => None,
         }
-    };
-    parts.filter_map(partial).take(SHOWN_MAX).collect()
+    })
 }
 
 fn told(object: Object, one: &One, stuck: Stuck) -> Partial {

@@ -12,11 +12,21 @@
 //! and so does whoever certainly took something and does not say what.
 
 use super::calls::One;
-use crate::op::{Answer, Function, Value};
+use crate::op::{Answer, Function, Object, Value};
 use std::collections::BTreeSet;
 
+/// Leaves out of an object's operations what may be.
+pub(super) fn leave_out(object: Object, one: &mut One) {
+    match object {
+        Object::Register | Object::CasRegister => leave_out_writes(one),
+        Object::Stream => leave_out_entries(one),
+        Object::Queue | Object::List => leave_out_elements(one),
+        _ => {}
+    }
+}
+
 /// Leaves out entries that no reading shows.
-pub(super) fn leave_out_entries(one: &mut One) {
+fn leave_out_entries(one: &mut One) {
     let mut seen: BTreeSet<Value> = BTreeSet::new();
     for operation in &one.operations {
         match (operation.what.function, operation.what.answer) {
@@ -39,7 +49,7 @@ pub(super) fn leave_out_entries(one: &mut One) {
 }
 
 /// Leaves out what was put in and that no answer shows.
-pub(super) fn leave_out_elements(one: &mut One) {
+fn leave_out_elements(one: &mut One) {
     let mut seen: BTreeSet<Value> = BTreeSet::new();
     let mut counted = 0;
     for operation in &one.operations {
@@ -65,8 +75,8 @@ pub(super) fn leave_out_elements(one: &mut One) {
     one.keep(&matter);
 }
 
-/// Leaves out what may be.
-pub(super) fn leave_out(one: &mut One) {
+/// Leaves out writes that nobody saw.
+fn leave_out_writes(one: &mut One) {
     let mut seen: BTreeSet<Value> = BTreeSet::new();
     for operation in &one.operations {
         let happened =

@@ -4,10 +4,9 @@ use super::calls::One;
 use super::clash::{Clash, Line};
 use super::search::{Capped, CappedDeep, Stuck};
 use super::zones::{Contradiction, Stay};
-use crate::history::{Event, History, Kind};
+use crate::history::{Event, History, Kind, seconds};
 use crate::op::{Answer, Function, Object};
 use std::fmt::Write;
-use std::time::Duration;
 
 /// Operations of a list that are told, at most.
 const TOLD: usize = 10;
@@ -262,9 +261,4 @@ impl Told {
 
 fn value(value: Option<u64>) -> String {
     value.map_or("nil".to_owned(), |value| value.to_string())
-}
-
-/// `18.204 s`.
-pub(super) fn seconds(time: Duration) -> String {
-    format!("{}.{:03} s", time.as_secs(), time.subsec_millis())
 }

@@ -94,15 +94,18 @@ impl ListWords<'_> {
         let last = last.map(|last| versions.order[last]);
         let writer = last.and_then(|last| versions.append_of(self.all, last));
         let writer = writer.map_or("nobody".to_string(), |append| self.name(append.txn));
-        let (seen, next) = match last {
-            None => (
-                format!("{a} observed key {key} empty, its initial state"),
-                format!("{b} appended {value}, the first of key {key}"),
-            ),
-            Some(last) => (
-                format!("{a} observed {last}, appended to key {key} by {writer}"),
-                format!("{b} appended {value} to key {key} after {writer} had appended {last}"),
-            ),
+        let seen = match last {
+            None => format!("{a} observed key {key} empty, its initial state"),
+            Some(last) => format!("{a} observed {last}, appended to key {key} by {writer}"),
+        };
+        let next = match last {
+            _ if append.position == NONE => {
+                format!("{b} appended {value} to key {key}, after all that is ever read of it")
+            }
+            None => format!("{b} appended {value}, the first of key {key}"),
+            Some(last) => {
+                format!("{b} appended {value} to key {key} after {writer} had appended {last}")
+            }
         };
         let mut seen_at: Vec<Place> = self.append_places(versions, last.as_slice());
         seen_at.push(read);

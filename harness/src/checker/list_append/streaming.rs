@@ -17,10 +17,10 @@ mod asked;
 mod failed;
 mod lists;
 mod order;
+mod trouble;
 mod words;
 
 use super::direct::Expected;
-use super::versions::first_repeat;
 use crate::checker::streaming::{Held, Streaming};
 use crate::checker::{Anomaly, Verdict};
 use crate::history::{Event, Kind as Ending, Process};
@@ -29,6 +29,7 @@ use failed::Failed;
 use lists::{Append, List, edge, hashed};
 use order::{Cycle, Due, Floor, Id, Kind, Order, Own};
 use std::collections::BTreeMap;
+use trouble::{Shown, Trouble, incompatible, stale, unknown, wrong};
 
 /// An operation that is open for so many events counts as one of unknown outcome.
 const LATE_AFTER: usize = 1 << 17;
@@ -59,27 +60,6 @@ struct Running {
     appends: Vec<Own>,
     /// Whether it was open for so long that its end is not waited for.
     is_late: bool,
-}
-
-/// Why an event leads to nothing good.
-enum Trouble {
-    /// The history is not one that can be judged.
-    Unfit(String),
-    Wrong(Anomaly),
-    Cycle(Cycle),
-}
-
-impl From<Cycle> for Trouble {
-    fn from(cycle: Cycle) -> Trouble {
-        Trouble::Cycle(cycle)
-    }
-}
-
-/// A list that was read.
-struct Shown<'e> {
-    key: Key,
-    values: &'e [Value],
-    by: Due,
 }
 
 impl StreamingLists {
@@ -425,10 +405,6 @@ fn own(mops: &[Mop]) -> impl Iterator<Item = (Key, Value)> {
     })
 }
 
-fn wrong(name: &str, text: &str, events: Vec<usize>, index: usize) -> Trouble {
-    Trouble::Wrong(words::anomaly(name, text, events, index))
-}
-
 /// What a transaction says of itself: its reads must agree with its earlier reads and appends, and show none of its later ones.
 fn agrees_with_itself(mops: &[Mop], by: Due) -> Result<(), Trouble> {
     let mut expected: BTreeMap<Key, Expected> = BTreeMap::new();
@@ -459,60 +435,4 @@ fn agrees_with_itself(mops: &[Mop], by: Due) -> Result<(), Trouble> {
         *expects = Expected::Exactly(values, Vec::new());
     }
     Ok(())
-}
-
-/// A version that was over before the transaction was asked.
-fn stale(shown: &Shown, list: &List) -> Trouble {
-    let Shown { key, values, by } = *shown;
-    let (length, first) = (values.len(), list.first);
-    let mut events = vec![by.by];
-    let mut text = format!("key {key} was read with {length} elements, {}", words::list(values));
-    if let Some(Due { event, by: id, process }) = list.gone {
-        text.push_str(&format!(
-            ", where it had {first} at least before that was asked at event {}: {process}'s transaction of event {id}, \
-             which made or saw that, had ended at event {event}",
-            by.by
-        ));
-        events.extend([event, id]);
-    }
-    wrong("G-single-item-realtime", &text, events, by.event)
-}
-
-/// A list of which neither is the other's beginning.
-fn incompatible(shown: &Shown, list: &List) -> Trouble {
-    let Shown { key, values, by } = *shown;
-    if let Some(at) = first_repeat(values) {
-        return twice(key, values[at], by);
-    }
-    let known = list.versions.iter().filter_map(|version| Some(version.end?.0));
-    let known: Vec<Value> = known.collect();
-    let text = format!(
-        "key {key} was read as {} ({} elements), and had been read with {} elements that end {}: neither begins with the other",
-        words::list(values),
-        values.len(),
-        list.len(),
-        words::list(&known)
-    );
-    wrong("incompatible-order", &text, vec![by.by], by.event)
-}
-
-fn twice(key: Key, value: Value, by: Due) -> Trouble {
-    let text = format!("key {key} was read with element {value} twice");
-    wrong("duplicate-elements", &text, vec![by.by], by.event)
-}
-
-/// An element that nobody can have appended now.
-fn unknown(shown: &Shown, failed: Option<Id>, value: Value) -> Trouble {
-    let Shown { key, values, by } = *shown;
-    if first_repeat(values).is_some_and(|at| values[at] == value) {
-        return twice(key, value, by);
-    }
-    if let Some(id) = failed {
-        let text = format!(
-            "key {key} was read with {value}, which the transaction of event {id} appended that had failed"
-        );
-        return wrong("G1a", &text, vec![id, by.by], by.event);
-    }
-    let text = format!("key {key} was read with {value}, which nobody had asked to append by then");
-    wrong("garbage-read", &text, vec![by.by], by.event)
 }

@@ -6,7 +6,8 @@ use super::words::RegisterWords;
 use crate::checker::transactional::columns::{NONE, Txn};
 use crate::checker::transactional::evidence::{Because, unexplained};
 use crate::checker::transactional::proof::{Dependency, Place, Proof};
-use crate::checker::transactional::words::{Words, seconds};
+use crate::checker::transactional::words::Words;
+use crate::history::seconds;
 use crate::op::RegisterMop;
 
 impl RegisterWords<'_, '_> {

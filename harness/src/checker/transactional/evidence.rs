@@ -4,7 +4,8 @@
 use super::cycles::{Cycle, STEPS_MAX};
 use super::graph::Edge;
 use super::proof::{self, Dependency, Member, Place, Proof, Step};
-use super::words::{Shown, Told, Words, each_once, seconds};
+use super::words::{Shown, Told, Words, each_once};
+use crate::history::seconds;
 use crate::op::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -5,7 +5,7 @@ use super::evidence::Because;
 use super::graph::Edge;
 use crate::cluster::NodeId;
 use crate::columns::Outcome;
-use crate::history::Process;
+use crate::history::{Process, seconds};
 use crate::op::Value;
 use std::time::Duration;
 
@@ -68,11 +68,6 @@ pub trait Words {
         let time = seconds(ended.1);
         format!("{process} {outcome} at {time}{node}: {}", self.mops(txn, around))
     }
-}
-
-/// `18.204 s`.
-pub fn seconds(time: Duration) -> String {
-    format!("{}.{:03} s", time.as_secs(), time.subsec_millis())
 }
 
 /// Each event once, in order.

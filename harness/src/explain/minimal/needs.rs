@@ -15,9 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Checkers for which the changes of an object that are not shown do not matter.
 const BY_VALUE: [&str; 3] = [unique_ids::NAME, monotonic::NAME, causal_reverse::NAME];
 
+/// So many times may one of some operations need another: of one object everybody may need everybody.
+const OFTEN_MAX: usize = 4_000_000;
+
 /// Who needs whom. Operations are named by their numbers.
-pub(super) struct Needs<'h> {
-    operations: &'h [Operation<'h>],
+pub(super) struct Needs {
     writers: BTreeMap<(Key, Value), Vec<usize>>,
     /// By key, all that may change its object.
     changes: BTreeMap<Key, Vec<usize>>,
@@ -27,10 +29,9 @@ pub(super) struct Needs<'h> {
     by_value: bool,
 }
 
-impl<'h> Needs<'h> {
-    pub fn of(operations: &'h [Operation<'h>], checker: &str) -> Needs<'h> {
+impl Needs {
+    pub fn of(operations: &[Operation], checker: &str) -> Needs {
         let mut needs = Needs {
-            operations,
             writers: BTreeMap::new(),
             changes: BTreeMap::new(),
             by_key: BTreeMap::new(),
@@ -58,8 +59,8 @@ impl<'h> Needs<'h> {
     }
 
     /// Whether it is a comparison that did not find what it asked for.
-    fn is_refused(&self, number: usize) -> bool {
-        let Operation { outcome, op, .. } = self.operations[number];
+    fn is_refused(operation: &Operation) -> bool {
+        let Operation { outcome, op, .. } = *operation;
         let Op::Call(Call { function: Function::Cas { .. }, answer, .. }) = op else {
             return false;
         };
@@ -67,14 +68,14 @@ impl<'h> Needs<'h> {
     }
 
     /// What one needs directly.
-    fn of_one(&self, number: usize) -> Vec<usize> {
-        let operation = &self.operations[number];
+    fn of_one(&self, operations: &[Operation], number: usize) -> Vec<usize> {
+        let operation = &operations[number];
         let mut needed: Vec<usize> = Vec::new();
         for shown in shown(operation.op) {
             needed.extend(self.writers.get(&shown).into_iter().flatten());
         }
         for key in operation.op.keys() {
-            let alone = self.plain.contains(&key) && !self.is_refused(number);
+            let alone = self.plain.contains(&key) && !Needs::is_refused(operation);
             if !alone && !self.by_value {
                 needed.extend(self.changes.get(&key).into_iter().flatten());
             }
@@ -83,32 +84,40 @@ impl<'h> Needs<'h> {
         needed
     }
 
-    /// These and all that they need, ascending; `None` if those are more than so many.
-    pub fn with_needed(&self, of: BTreeSet<usize>, most: usize) -> Option<Vec<usize>> {
+    /// These and all that they need, ascending; `None` if those are more than so many, or need each other too often.
+    pub fn with_needed(
+        &self,
+        operations: &[Operation],
+        of: BTreeSet<usize>,
+        most: usize,
+    ) -> Option<Vec<usize>> {
         let mut known = of;
         let mut new: Vec<usize> = known.iter().copied().collect();
+        let mut often = 0;
         while let Some(number) = new.pop() {
-            if known.len() > most {
+            let needed = self.of_one(operations, number);
+            often += needed.len();
+            if known.len() > most || often > OFTEN_MAX {
                 return None;
             }
-            new.extend(self.of_one(number).into_iter().filter(|needed| known.insert(*needed)));
+            new.extend(needed.into_iter().filter(|needed| known.insert(*needed)));
         }
         (known.len() <= most).then(|| known.into_iter().collect())
     }
 
     /// Every operation that shares a key with one of these.
-    pub fn sharing_keys(&self, of: &BTreeSet<usize>) -> BTreeSet<usize> {
-        let keys = of.iter().flat_map(|number| self.operations[*number].op.keys());
+    pub fn sharing_keys(&self, operations: &[Operation], of: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let keys = of.iter().flat_map(|number| operations[*number].op.keys());
         let keys: BTreeSet<Key> = keys.collect();
         let sharing = keys.iter().filter_map(|key| self.by_key.get(key)).flatten();
         sharing.chain(of).copied().collect()
     }
 
     /// Among some operations, ascending, who is needed by whom.
-    pub fn reversed(&self, kept: &[usize]) -> NeededBy {
+    pub fn reversed(&self, operations: &[Operation], kept: &[usize]) -> NeededBy {
         let mut needed_by = vec![Vec::new(); kept.len()];
         for (place, number) in kept.iter().enumerate() {
-            for needed in self.of_one(*number) {
+            for needed in self.of_one(operations, *number) {
                 if let Ok(at) = kept.binary_search(&needed) {
                     needed_by[at].push(place);
                 }

@@ -140,9 +140,11 @@ fn tamper(rng: &mut ChaCha8Rng, history: &mut History) {
 /// Makes every anomaly small and looks whether it is what it claims to be; returns how many there were.
 fn looked_over(history: &History, checker: &dyn Checker) -> usize {
     let Verdict::Invalid(anomalies) = checker.check(history) else { return 0 };
+    let whole = Whole::of(history, checker, &anomalies);
+    assert_eq!(whole.allowed, names(checker.check(history)));
     let mut seen = BTreeSet::new();
     for anomaly in anomalies.iter().filter(|anomaly| seen.insert(anomaly.name.clone())) {
-        let small = minimal(history, checker, anomaly, &anomaly.events, ALL).expect("it is small");
+        let small = whole.minimal(anomaly, &anomaly.events, ALL).expect("it is small");
         assert!(!small.is_capped);
         let name = &anomaly.name;
         // What it claims: the same anomaly, in a part of the history.
@@ -151,16 +153,12 @@ fn looked_over(history: &History, checker: &dyn Checker) -> usize {
         let part: Vec<&Event> = small.events.iter().map(|event| &history.events[*event]).collect();
         assert_eq!(small.history.events.iter().collect::<Vec<_>>(), part);
         // And nothing can be left out of it, judged anew.
-        let operations = operations(&small.history);
-        assert_eq!(operations.len(), small.operations);
-        let needs = Needs::of(&operations, checker.name());
-        let all: Vec<usize> = (0..operations.len()).collect();
-        let allowed = names(checker.check(history));
-        let target =
-            Target { history: &small.history, operations: &operations, checker, name, allowed };
+        let part = Whole::of(&small.history, checker, &anomalies);
+        assert_eq!(part.operations.len(), small.operations);
+        let all: Vec<usize> = (0..small.operations).collect();
         for one in &all {
-            let less = needs.reversed(&all).without(&all, &[*one]);
-            assert!(!target.is_shown_by(&less), "{name}: {one} of {} is too much", all.len());
+            let less = part.needs.reversed(&part.operations, &all).without(&all, &[*one]);
+            assert!(!part.shows(name, &less), "{name}: {one} of {} is too much", all.len());
         }
     }
     seen.len()
@@ -181,18 +179,15 @@ fn what_is_left_shows_the_same_anomaly_and_can_lose_no_operation() {
 
 /// Leaves out operations at random, with what needs them: nothing may be wrong then.
 fn left_out(history: &History, checker: &dyn Checker, rng: &mut ChaCha8Rng) -> usize {
-    let operations = operations(history);
     if checker.check(history) != Verdict::Valid {
         return 0;
     }
-    let needs = Needs::of(&operations, checker.name());
-    let all: Vec<usize> = (0..operations.len()).collect();
-    let target =
-        Target { history, operations: &operations, checker, name: "", allowed: BTreeSet::new() };
+    let whole = Whole::of(history, checker, &[]);
+    let all: Vec<usize> = (0..whole.operations.len()).collect();
     for _ in 0..4 {
         let gone: Vec<usize> = all.iter().copied().filter(|_| rng.chance(0.2)).collect();
-        let less = needs.reversed(&all).without(&all, &gone);
-        let verdict = checker.check(&target.history_of(&less).0);
+        let less = whole.needs.reversed(&whole.operations, &all).without(&all, &gone);
+        let verdict = checker.check(&whole.history_of(&less).0);
         assert!(!matches!(verdict, Verdict::Invalid(_)), "{gone:?}: {verdict:?}");
     }
     1
@@ -224,7 +219,11 @@ fn a_budget_that_ends_is_told_and_what_is_left_still_shows_it() {
         for calls in 0..6 {
             let budget = Budget { calls, operations: 1_000 };
             let anomaly = &anomalies[0];
-            match minimal(&history, &checker, anomaly, &anomaly.events, budget) {
+            match Whole::of(&history, &checker, &anomalies).minimal(
+                anomaly,
+                &anomaly.events,
+                budget,
+            ) {
                 Ok(small) => {
                     capped += usize::from(small.is_capped);
                     assert!(names(checker.check(&small.history)).contains(&anomaly.name));

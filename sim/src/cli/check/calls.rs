@@ -41,7 +41,7 @@ pub(super) fn act(check: &Check, object: Object) -> anyhow::Result<u8> {
             out.text(format_args!("  key {key} is {} in the file\n", interchange::shown(name)))?;
         }
     }
-    check.explained(&mut out, &imported.history, Box::new(checker))?;
+    check.explained(&mut out, &imported.history, &report.verdict, Box::new(checker))?;
     Ok(report.verdict.exit_code())
 }
 

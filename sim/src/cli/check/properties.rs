@@ -56,6 +56,18 @@ enum Reading {
     Queues,
 }
 
+impl Reading {
+    /// What `--of` calls it, but for what it is without the word.
+    fn word(&self) -> Option<&'static str> {
+        match self {
+            Reading::Transactions(Alphabet::Registers) => Some("rw-register"),
+            Reading::Transactions(Alphabet::Bank) => Some("bank"),
+            Reading::Calls(object) => Some(object.name()),
+            Reading::Transactions(Alphabet::Lists) | Reading::Queues => None,
+        }
+    }
+}
+
 /// Every checker of one property that a file can be checked with.
 pub(super) const NAMES: [&str; 13] = [
     "set-final",
@@ -109,7 +121,8 @@ pub(super) fn act(check: &Check) -> anyhow::Result<Option<u8>> {
     let findings = checker.analyse(&imported.history);
     let cpu_ms = sim::execute::thread_cpu_ms() - before;
     let exit_code = tell(check, &findings, &imported, cpu_ms)?;
-    check.explained(&mut Output::default(), &imported.history, Box::new(checker))?;
+    let verdict = findings.verdict();
+    check.explained(&mut Output::default(), &imported.history, &verdict, Box::new(checker))?;
     Ok(Some(exit_code))
 }
 
@@ -146,7 +159,10 @@ fn chosen(name: &str, said: &Properties) -> anyhow::Result<(Box<dyn Analyse>, Re
         }
         "long-fork" => (Box::new(LongFork), Reading::Transactions(Alphabet::Registers)),
         "zset-safety" => (Box::new(ZsetSafety::default()), Reading::Calls(Object::Zset)),
-        "durability" => (Box::new(Durability), reading(said.of.as_deref())?),
+        "durability" => {
+            let reading = reading(said.of.as_deref())?;
+            (Box::new(Durability { of: reading.word() }), reading)
+        }
         _ => (Box::new(FunctionStats), reading(said.of.as_deref())?),
     })
 }
