@@ -96,3 +96,18 @@ fn a_file_is_explained_in_a_new_folder_and_an_old_one_is_left_alone() {
     );
     assert_eq!(fs::read_to_string(room.join("told/timeline.html")).expect("it is there"), "mine");
 }
+
+#[test]
+fn what_a_history_is_made_of_is_said_again() {
+    let room = room("of");
+    let history = r#"{"index":0,"type":"invoke","process":0,"f":"add","value":[7,1],"time":1}
+{"index":1,"type":"ok","process":0,"f":"add","value":[7,1],"time":2}
+{"index":2,"type":"invoke","process":1,"f":"read","value":[7,null],"time":5}
+{"index":3,"type":"ok","process":1,"f":"read","value":[7,[]],"time":6}
+"#;
+    fs::write(room.join("lost.jsonl"), history).expect("there is room");
+    let words = ["check", "durability", "lost.jsonl", "--of", "set", "--explain", "told"];
+    let (code, said) = say(&room, &words);
+    assert_eq!(code, 1, "{said}");
+    assert_eq!(holds_again(&room.join("told")), 1);
+}
