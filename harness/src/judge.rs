@@ -3,8 +3,8 @@
 //! A run that tested too little is `Unknown`, with every reason: nothing acknowledged, final reads missing, a kind of
 //! fault that was injected and never acted. What the world saw go wrong inside is `Invalid` beside what the checkers find.
 
-use crate::checker::{Anomaly, Verdict};
-use crate::options::Options;
+use crate::checker::{Anomaly, Verdict, streaming};
+use crate::options::{Options, Until};
 use crate::recording::{Injection, Phase, Run};
 use crate::stats::{Summary, both_ways};
 use crate::test::Test;
@@ -17,6 +17,9 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// How much was tested.
     pub summary: Summary,
+    /// Of a run that was to end at an anomaly: the one that the test's streaming checker had seen when it was stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<Anomaly>,
 }
 
 /// Judges a run: the test's checkers, what the world found, and whether it was enough.
@@ -26,7 +29,17 @@ pub fn judge(test: &Test, options: &Options, run: &Run) -> Judgement {
     for checker in (test.checkers)() {
         verdict = verdict.merge(checker.check(&run.history));
     }
-    Judgement { verdict, summary }
+    let ended_by = ended_by(test, options, run);
+    if let (Some(anomaly), Verdict::Valid | Verdict::Unknown(_)) = (&ended_by, &verdict) {
+        // A streaming checker raises no false alarm; the others may have hit a cap.
+        verdict = verdict.merge(Verdict::Invalid(vec![anomaly.clone()]));
+    }
+    Judgement { verdict, summary, ended_by }
+}
+
+fn ended_by(test: &Test, options: &Options, run: &Run) -> Option<Anomaly> {
+    let stopped = run.stopped.filter(|_| options.until == Until::Anomaly)?;
+    streaming::first_by(test.streaming()?, &run.history, stopped)
 }
 
 fn findings(run: &Run) -> Verdict {

@@ -18,6 +18,39 @@ pub const NODES_MAX: u16 = 64;
 /// Each group is a Raft log of every node.
 pub const GROUPS_MAX: u16 = 16;
 
+/// What ends the disturbing of a run, if nobody else does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Until {
+    /// Its time is over.
+    #[default]
+    Time,
+    /// The same, or the first anomaly that the test's streaming checker sees before: see [`Test::streaming`].
+    Anomaly,
+}
+
+impl Until {
+    /// The word for it on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Until::Time => "time",
+            Until::Anomaly => "anomaly",
+        }
+    }
+}
+
+impl FromStr for Until {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Until, String> {
+        match text {
+            "time" => Ok(Until::Time),
+            "anomaly" => Ok(Until::Anomaly),
+            _ => Err(format!("`{text}` does not fit --until: time or anomaly")),
+        }
+    }
+}
+
 /// The size, length and shape of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
@@ -50,6 +83,9 @@ pub struct Options {
     /// Applied entries between two snapshots of the store; 0: what the seed of a simulation or the store itself makes it.
     #[serde(default)]
     pub snapshot_entries: u64,
+    /// What ends the disturbing.
+    #[serde(default)]
+    pub until: Until,
 }
 
 fn one() -> u16 {
@@ -73,6 +109,7 @@ impl Default for Options {
             final_limit: seconds(60),
             groups: 1,
             snapshot_entries: 0,
+            until: Until::Time,
         }
     }
 }
@@ -110,6 +147,7 @@ impl Options {
             "final-limit" => self.final_limit = seconds(word, value)?,
             "groups" => self.groups = groups(value)?,
             "snapshot-entries" => self.snapshot_entries = whole(word, value)?,
+            "until" => self.until = value.parse()?,
             _ => {
                 let words = Options::words().join(", ");
                 return Err(format!("there is no option `{word}`: the options are {words}"));
@@ -150,6 +188,7 @@ impl Options {
             ("final-limit", decimal(self.final_limit)),
             ("groups", self.groups.to_string()),
             ("snapshot-entries", self.snapshot_entries.to_string()),
+            ("until", self.until.name().to_owned()),
         ]
     }
 }
@@ -260,6 +299,7 @@ mod tests {
             ("final-limit", "2"),
             ("groups", "3"),
             ("snapshot-entries", "64"),
+            ("until", "anomaly"),
         ] {
             options.set(word, value)?;
         }
@@ -304,6 +344,7 @@ mod tests {
             ("read-percent", "101", "0 to 100"),
             ("groups", "17", "1 to 16"),
             ("snapshot-entries", "-1", "a whole number"),
+            ("until", "dawn", "time or anomaly"),
             ("colour", "red", "the options are nodes"),
         ] {
             let sentence = options.set(word, value).unwrap_err();

@@ -143,7 +143,16 @@ impl Report<'_> {
 
     fn stopped(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(at) = self.run.stopped else { return Ok(()) };
-        writeln!(f, "  stopped:     at {:.1} s, on request", at.as_secs_f64())
+        let at = at.as_secs_f64();
+        match &self.judgement.ended_by {
+            Some(Anomaly { name, found_by, .. }) => {
+                writeln!(
+                    f,
+                    "  stopped:     at {at:.1} s, at the first anomaly: {name}   [{found_by}]"
+                )
+            }
+            None => writeln!(f, "  stopped:     at {at:.1} s, on request"),
+        }
     }
 
     fn whereabouts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

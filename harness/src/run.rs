@@ -2,6 +2,7 @@
 //!
 //! [`run`] records and decides nothing; [`judge`] decides, later, when the runtime is gone.
 
+use crate::checker::streaming::Watch;
 use crate::cluster::Cluster;
 use crate::decided::{Decided, NotedGenerator, NotedNemesis};
 use crate::fault::FaultKind;
@@ -13,7 +14,7 @@ use crate::interpreter::{Asks, Breaker, Interpreter, Settings, attempt};
 use crate::nemesis::compose::{Composed, Interval};
 use crate::nemesis::{self, Nemesis};
 use crate::op::{Completion, Key};
-use crate::options::Options;
+use crate::options::{Options, Until};
 use crate::recording::{Entry, Recorder, Sink};
 use crate::seed::{Seed, Stream};
 use crate::stop::Stop;
@@ -115,6 +116,10 @@ pub async fn run_with(
         let names: Vec<&str> = unsupported.iter().map(|kind| kind.name()).collect();
         return Err(RunError::Unsupported(names.join(", ")));
     }
+    let sink = match options.until {
+        Until::Time => sink,
+        Until::Anomaly => watched(test, &stop, sink),
+    };
     let run = Run::new(test.name, seed, cluster.nodes(), unsupported);
     let recorder = Recorder::new(run, sink);
     cluster.set_up(seed).await?;
@@ -128,6 +133,14 @@ pub async fn run_with(
     let artifacts = cluster.tear_down().await;
     walk.record(Entry::Ended(artifacts));
     Ok(walk.interpreter.recorder.run)
+}
+
+/// The sink behind a watch that ends the run at the first anomaly, where the test has a checker that can.
+fn watched(test: &Test, stop: &Stop, sink: Option<Box<dyn Sink>>) -> Option<Box<dyn Sink>> {
+    match test.streaming() {
+        Some(checker) => Some(Box::new(Watch::new(checker, stop.clone(), sink))),
+        None => sink,
+    }
 }
 
 /// What the seed draws faults from.

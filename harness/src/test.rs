@@ -5,7 +5,7 @@ use crate::checker::linearizable::streaming::StreamingCalls;
 use crate::checker::list_append::streaming::StreamingLists;
 use crate::checker::streaming::Streaming;
 use crate::client::Dial;
-use crate::options::Options;
+use crate::options::{Options, Until};
 use crate::workload::Workload;
 use crate::workload::transactions::Alphabet;
 
@@ -40,5 +40,15 @@ impl Test {
             }
             _ => None,
         }
+    }
+
+    /// That its runs go on to the end of their time, though they are to end at an anomaly: a sentence, where it is so.
+    pub fn unwatched(&self, options: &Options) -> Option<String> {
+        (options.until == Until::Anomaly && self.streaming().is_none()).then(|| {
+            let name = self.name;
+            format!(
+                "{name} has no checker that sees a run while it goes on: each lasts its whole time"
+            )
+        })
     }
 }

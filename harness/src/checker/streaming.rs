@@ -6,11 +6,10 @@
 //! `Valid`.
 
 use super::{Anomaly, Verdict};
-use crate::history::Event;
+use crate::history::{Event, History};
 use crate::recording::{Entry, Sink};
 use crate::stop::Stop;
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::time::Duration;
 
 /// What a checker holds at a moment, as counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,15 +44,15 @@ pub trait Streaming {
     fn finish(self: Box<Self>) -> Verdict;
 }
 
-/// What a [`Watch`] has seen; clones see the same.
-#[derive(Clone, Default)]
-pub struct Seen(Rc<RefCell<Option<Anomaly>>>);
-
-impl Seen {
-    /// The first anomaly, if there was one.
-    pub fn first(&self) -> Option<Anomaly> {
-        self.0.borrow().clone()
-    }
+/// The first anomaly that a checker sees by this moment of a history: what a [`Watch`] has ended a run at.
+pub fn first_by(
+    mut checker: Box<dyn Streaming>,
+    history: &History,
+    by: Duration,
+) -> Option<Anomaly> {
+    let events = history.events.iter().enumerate();
+    let mut known = events.take_while(|(_, event)| event.time <= by);
+    known.find_map(|(index, event)| checker.event(index, event))
 }
 
 /// Sees a run as it comes, and asks for its end at the first anomaly. The run then heals, reads back and is judged.
@@ -61,19 +60,13 @@ pub struct Watch {
     checker: Box<dyn Streaming>,
     events: usize,
     stop: Stop,
-    seen: Seen,
     next: Option<Box<dyn Sink>>,
 }
 
 impl Watch {
     /// Of a run that hears `stop`; the other sink is told everything first.
     pub fn new(checker: Box<dyn Streaming>, stop: Stop, next: Option<Box<dyn Sink>>) -> Watch {
-        Watch { checker, events: 0, stop, seen: Seen::default(), next }
-    }
-
-    /// Where to ask later what it saw.
-    pub fn seen(&self) -> Seen {
-        self.seen.clone()
+        Watch { checker, events: 0, stop, next }
     }
 }
 
@@ -85,8 +78,7 @@ impl Sink for Watch {
         let Entry::Event(event) = entry else { return };
         let index = self.events;
         self.events += 1;
-        if let Some(anomaly) = self.checker.event(index, event) {
-            *self.seen.0.borrow_mut() = Some(anomaly);
+        if self.checker.event(index, event).is_some() {
             self.stop.ask();
         }
     }

@@ -44,6 +44,11 @@ const WORDS: &[(&str, &str, &str)] = &[
         "N",
         "Applied entries between snapshots of the store; 0: as a simulation's seed or the store has it",
     ),
+    (
+        "until",
+        "WHEN",
+        "What ends a run: time, or anomaly, the first that a checker sees while the run goes on",
+    ),
 ];
 
 /// What the command line says of a run beside its test and seed.

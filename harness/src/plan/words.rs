@@ -12,6 +12,7 @@
 use super::Plan;
 use crate::catalog;
 use crate::cluster::NodeId;
+use crate::options::Until;
 use std::fmt;
 use std::time::Duration;
 
@@ -21,7 +22,11 @@ impl fmt::Display for Plan {
         for (_, line) in self.lines() {
             writeln!(f, "{line}")?;
         }
-        writeln!(f, "{}   the end: all is healed and read back", seconds(self.until))
+        let sooner = match self.options.until {
+            Until::Time => "",
+            Until::Anomaly => ", unless an anomaly is seen before",
+        };
+        writeln!(f, "{}   the end{sooner}: all is healed and read back", seconds(self.until))
     }
 }
 

@@ -24,7 +24,8 @@ pub const HOSTS: &str = "hosts";
 pub const PLAN: &str = "plan";
 
 /// Options that are of this world, whatever a plan says.
-pub const OF_THIS_WORLD: [&str; 4] = ["deadline", "serve-limit", "final-limit", "classify"];
+pub const OF_THIS_WORLD: [&str; 5] =
+    ["deadline", "serve-limit", "final-limit", "classify", "until"];
 
 /// Time that one operation may take where nobody says otherwise. Real machines are slower than simulated ones, and busier.
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -192,6 +192,9 @@ fn announce(task: &Task, folder: &Path) {
     if task.profile != Profile::Fixed {
         note(format_args!("profile {} in every node", task.profile));
     }
+    if let Some(sentence) = task.test.unwatched(&task.options) {
+        note(sentence);
+    }
     note(format_args!("folder {}", folder.display()));
 }
 

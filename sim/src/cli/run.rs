@@ -68,6 +68,9 @@ pub fn announce(case: &Case) {
     if let Some(words) = profile_in_words(case.profile) {
         note(words);
     }
+    if let Some(sentence) = case.test.unwatched(&case.options) {
+        note(sentence);
+    }
 }
 
 /// How much was tested, a line each.

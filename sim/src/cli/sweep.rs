@@ -221,6 +221,9 @@ impl Told<'_> {
     fn run(&mut self, runs: &Runs, means: &Means) -> anyhow::Result<ControlFlow<()>> {
         let (test, seeds) = (runs.case.test.name, runs.seeds);
         note(format_args!("{test}  {seeds}, {} jobs", means.jobs));
+        if let Some(sentence) = runs.case.test.unwatched(&runs.case.options) {
+            note(sentence);
+        }
         let (Resumed { mut results, end }, found) = self.results(runs)?;
         let path = results.path().display().to_string();
         if results.runs() > 0 {

@@ -1,6 +1,7 @@
 //! The command line, driven as a person or a script drives it.
 
 mod check;
+mod until;
 
 use harness::plan::Plan;
 use harness::seed::Seed;
