@@ -40,6 +40,9 @@ use words::ListWords;
 /// The name that anomalies carry in `found_by`.
 pub const NAME: &str = "list-append";
 
+/// More threads are not had: a machine may refuse them.
+const JOBS_MAX: usize = 64;
+
 /// Checks a list-append history against a consistency model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListAppend {
@@ -97,7 +100,7 @@ pub fn analyse_prohibiting(history: &History, prohibited: AnomalySet) -> Report 
 }
 
 fn judged(columns: &Columns, prohibited: AnomalySet, jobs: usize) -> Report {
-    judge(columns, prohibited, jobs.max(1)).unwrap_or_else(Report::unknown)
+    judge(columns, prohibited, jobs.clamp(1, JOBS_MAX)).unwrap_or_else(Report::unknown)
 }
 
 fn judge(columns: &Columns, prohibited: AnomalySet, jobs: usize) -> Result<Report, String> {
@@ -109,16 +112,17 @@ fn judge(columns: &Columns, prohibited: AnomalySet, jobs: usize) -> Result<Repor
     coverage.written = looked.appends.written;
     coverage.observed = looked.appends.observed;
     let order = order(prohibited);
-    let slots = slots.filter(|_| looked.all_plain);
-    let taken = slots.map(|slots| replay::take(&all, &slots, order, jobs));
-    let (cycles, is_empty) = match taken {
-        Some(Taken { complete: true, .. }) => (Vec::new(), dependencies::is_empty(&all, order)?),
-        incomplete => {
-            let taken = incomplete.map_or(Vec::new(), |taken| taken.taken);
-            let dependencies = dependencies::infer(&all, &taken, order)?;
-            (cycles::find(&dependencies.graph, columns.len()), dependencies.is_empty)
-        }
-    };
+    let mut taken = Taken::nothing(columns.len());
+    if let Some(slots) = slots.as_ref().filter(|_| looked.careful.is_empty()) {
+        taken = replay::take(&all, slots, order, jobs);
+    }
+    let (mut cycles, mut is_empty) = (Vec::new(), true);
+    if !taken.complete {
+        let left = dependencies::infer(&all, slots.as_ref(), &looked.careful, &taken.taken, order)?;
+        cycles = cycles::find(&left.graph, columns.len());
+        is_empty = left.is_empty;
+    }
+    let is_empty = is_empty && dependencies::is_empty(&all, order)?;
     let direct = looked.findings.sorted(&all);
     let found = Found { direct, cycles, is_empty, coverage, notes: Vec::new(), doubt: None };
     Ok(found.report(NAME, prohibited, &ListWords::new(&all)))

@@ -4,28 +4,66 @@
 //! Transactions of unknown outcome take part; one that nothing can follow (it appended nothing that was seen,
 //! and read nothing) closes no cycle.
 
+use super::replay::{slots_of, takes_part};
+use super::slots::Slots;
 use super::touches::Touches;
 use super::versions::{Seen, Versions};
 use crate::checker::transactional::dependencies::{Builder, Dependencies, Order};
 use crate::checker::transactional::graph::Edge;
 use crate::columns::{NONE, Outcome};
 
-/// The dependencies of a history but for those with transactions that lie on no cycle. The error is what makes it
-/// impossible to order its versions.
+/// The dependencies of a history but for those with transactions that lie on no cycle: of some rows out of their versions, of
+/// all others as their slots show them, which costs a fraction. Whether there is an edge is told of what is not left out. The
+/// error is what makes it impossible to order versions.
 pub(super) fn infer(
     all: &Touches,
+    slots: Option<&Slots>,
+    careful: &[usize],
     on_no_cycle: &[bool],
     order: Order,
 ) -> Result<Dependencies, String> {
-    let mut followed = followed(all)?;
-    followed.iter_mut().zip(on_no_cycle).for_each(|(followed, taken)| *followed &= !taken);
-    let mut lists = Lists { all, builder: Builder::new(all, followed) };
-    for row in 0..all.rows() {
-        let versions = Versions::new(all, row)?;
+    let mut followed = followed(all, careful)?;
+    for (txn, followed) in followed.iter_mut().enumerate() {
+        let takes_part = |slots| takes_part(all.columns, slots, txn);
+        *followed = !on_no_cycle[txn] && (*followed || slots.is_some_and(takes_part));
+    }
+    let taking_part: Vec<u32> =
+        (0..followed.len() as u32).filter(|txn| followed[*txn as usize]).collect();
+    let mut builder = Builder::new(all, followed);
+    if let Some(slots) = slots {
+        of_slots(all, slots, &taking_part, &mut builder);
+    }
+    let mut lists = Lists { all, builder };
+    for row in careful {
+        let versions = Versions::new(all, *row)?;
         lists.appends(&versions);
         lists.reads(&versions);
     }
     Ok(lists.builder.finish(order))
+}
+
+/// What the slots show of some transactions.
+fn of_slots(all: &Touches, slots: &Slots, txns: &[u32], builder: &mut Builder<Touches>) {
+    // Of each key's last slot, where no append has its place: who read the last version, and whose append nobody saw.
+    let mut last = Vec::new();
+    for txn in txns {
+        for (slot, appends) in slots_of(all.columns, slots, *txn as usize) {
+            if let Some(before) = slots.writer_before(slot) {
+                builder.edge(before, *txn, if appends { Edge::Ww } else { Edge::Wr });
+            }
+            match slots.writers[slot] {
+                NONE => last.push((slot, appends, *txn)),
+                writer if !appends => builder.edge(*txn, writer, Edge::Rw),
+                _ => {}
+            }
+        }
+    }
+    last.sort_unstable();
+    for key in last.chunk_by(|a, b| a.0 == b.0) {
+        let (readers, unseen) = key.split_at(key.partition_point(|(_, appends, _)| !appends));
+        let txns = |part: &[(usize, bool, u32)]| part.iter().map(|(.., txn)| *txn).collect();
+        builder.overwritten(txns(readers), txns(unseen));
+    }
 }
 
 /// Whether no transaction depends on another.
@@ -42,11 +80,11 @@ pub(super) fn is_empty(all: &Touches, order: Order) -> Result<bool, String> {
     Ok(lists.builder.finish(order).is_empty)
 }
 
-/// The transactions that something may come after.
-fn followed(all: &Touches) -> Result<Vec<bool>, String> {
+/// The transactions that something may come after, as far as their success and some rows tell.
+fn followed(all: &Touches, rows: &[usize]) -> Result<Vec<bool>, String> {
     let succeeded = |txn| all.columns.outcome(txn) == Outcome::Ok;
     let mut followed: Vec<bool> = (0..all.columns.len()).map(succeeded).collect();
-    for row in 0..all.rows() {
+    for row in rows.iter().copied() {
         let versions = Versions::new(all, row)?;
         let writers = (0..versions.writers.len()).filter_map(|at| versions.writer(at));
         writers.for_each(|writer| followed[writer as usize] = true);

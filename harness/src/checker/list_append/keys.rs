@@ -15,8 +15,8 @@ use std::thread;
 pub(super) struct Looked {
     pub findings: Findings,
     pub appends: Plain,
-    /// Whether nothing is to be said of any of them: then their micro-operations have their places.
-    pub all_plain: bool,
+    /// The rows of those that are not plain, ascending: the micro-operations of all others have their slots.
+    pub careful: Vec<usize>,
 }
 
 /// Looks at every key. The error is what makes it impossible to order its versions: that of the first key.
@@ -62,7 +62,7 @@ impl Looked {
         self.findings.extend(later.findings);
         self.appends.written += later.appends.written;
         self.appends.observed += later.appends.observed;
-        self.all_plain &= later.all_plain;
+        self.careful.extend(later.careful);
         self
     }
 }
@@ -73,18 +73,21 @@ fn look_at(
     mut shares: Option<Shares>,
 ) -> Result<Looked, String> {
     let mut looked =
-        Looked { findings: Findings::default(), appends: Plain::default(), all_plain: true };
+        Looked { findings: Findings::default(), appends: Plain::default(), careful: Vec::new() };
     let mut scratch = Scratch::default();
     for row in rows {
-        let plain = shares
-            .as_mut()
-            .and_then(|shares| plain::look(all, row, &mut scratch, &mut shares.of(all.slots(row))));
-        if let Some(Plain { written, observed }) = plain {
-            looked.appends.written += written;
-            looked.appends.observed += observed;
-            continue;
+        if let Some(shares) = &mut shares {
+            let mut share = shares.of(all.slots(row));
+            if let Some(Plain { written, observed }) =
+                plain::look(all, row, &mut scratch, &mut share)
+            {
+                looked.appends.written += written;
+                looked.appends.observed += observed;
+                continue;
+            }
+            share.clear(all.of(row).iter().map(|touch| all.cell(*touch)));
         }
-        looked.all_plain = false;
+        looked.careful.push(row);
         let versions = Versions::new(all, row)?;
         looked.findings.add(all, &versions);
         for append in &versions.appends {

@@ -29,6 +29,13 @@ pub(super) struct Taken {
     pub complete: bool,
 }
 
+impl Taken {
+    /// Of so many transactions.
+    pub fn nothing(count: usize) -> Taken {
+        Taken { taken: vec![false; count], complete: false }
+    }
+}
+
 /// Takes what can be taken.
 pub(super) fn take(all: &Touches, slots: &Slots, order: Order, jobs: usize) -> Taken {
     let count = all.columns.len();

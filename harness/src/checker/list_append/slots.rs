@@ -1,5 +1,6 @@
 //! Where each micro-operation stands: the versions of all keys in one row of *slots*. The slot of a version is that of the
-//! append that ends it and of the reads that show it up to there; a key's last slot is for what nobody saw.
+//! append that ends it and of the reads that show it up to there; a key's last slot is for what nobody saw. Keys that are not
+//! [plain](super::plain) have theirs empty.
 
 use super::touches::Touches;
 use crate::columns::NONE;
@@ -43,6 +44,14 @@ impl Share<'_> {
             Place::Read(version) => (self.first + version) << 1,
         };
         self.cells[cell].store(packed, Ordering::Relaxed);
+    }
+
+    /// Forgets the key, of which these are the micro-operations.
+    pub fn clear(&mut self, cells: impl Iterator<Item = usize>) {
+        self.writers.fill(NONE);
+        self.readers.fill(0);
+        self.unseen.fill(0);
+        cells.for_each(|cell| self.cells[cell].store(NONE, Ordering::Relaxed));
     }
 }
 

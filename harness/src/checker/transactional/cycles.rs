@@ -74,10 +74,10 @@ const ALL_EDGES: Edges = Edges::of(&[Ww, Wr, Rw, Process, Realtime, Relay]);
 
 /// Every cycle to report, at most one for each type and component. Nodes from `txns` on are barriers.
 pub fn find(graph: &Graph, txns: usize) -> Vec<Cycle> {
-    if graph.is_acyclic() {
+    let components = graph.components(ALL_EDGES);
+    if components.count as usize == graph.nodes() {
         return Vec::new();
     }
-    let components = graph.components(ALL_EDGES);
     let (start, members) = components.members();
     let mut local = vec![0u32; graph.nodes()];
     let mut cycles = Vec::new();
@@ -212,15 +212,28 @@ struct LookedOver {
 
 impl LookedOver {
     fn is_acyclic(&mut self, graph: &Graph, allowed: Edges) -> bool {
+        // Mostly the order of processes adds no cycle, and then both are known at once.
+        let wider = allowed.with(Process);
+        self.known(wider) == Some(true)
+            || self.known(allowed).unwrap_or_else(|| {
+                self.look(graph, wider) || (wider != allowed && self.look(graph, allowed))
+            })
+    }
+
+    /// Whether that is acyclic, as far as it follows from what was looked over.
+    fn known(&self, allowed: Edges) -> Option<bool> {
         if self.acyclic.iter().any(|wider| allowed.are_among(*wider)) {
-            return true;
+            return Some(true);
         }
-        if self.cyclic.iter().any(|narrower| narrower.are_among(allowed)) {
-            return false;
-        }
-        let acyclic = graph.is_acyclic_over(allowed);
-        if acyclic { &mut self.acyclic } else { &mut self.cyclic }.push(allowed);
-        acyclic
+        self.cyclic.iter().any(|narrower| narrower.are_among(allowed)).then_some(false)
+    }
+
+    fn look(&mut self, graph: &Graph, allowed: Edges) -> bool {
+        self.known(allowed).unwrap_or_else(|| {
+            let acyclic = graph.is_acyclic_over(allowed);
+            if acyclic { &mut self.acyclic } else { &mut self.cyclic }.push(allowed);
+            acyclic
+        })
     }
 }
 
@@ -263,6 +276,9 @@ struct Condensed {
 
 impl Condensed {
     fn new(graph: &Graph, allowed: Edges) -> Condensed {
+        if let Some(order) = graph.topological_order(allowed) {
+            return Condensed::of_nodes(order);
+        }
         let components = graph.components(allowed);
         let (start, members) = components.members();
         let count = components.count as usize;
@@ -271,6 +287,23 @@ impl Condensed {
             Condensed { components, rank, order: Vec::with_capacity(count), start, members };
         condensed.rank(graph, allowed);
         condensed
+    }
+
+    /// Of nodes that are components of their own, in an order in which edges lead upwards.
+    fn of_nodes(order: Vec<u32>) -> Condensed {
+        let count = order.len() as u32;
+        let mut rank = vec![0; order.len()];
+        for (at, node) in order.iter().enumerate() {
+            rank[*node as usize] = at as u32;
+        }
+        let components = Components { of: (0..count).collect(), count };
+        Condensed {
+            components,
+            rank,
+            order,
+            start: (0..=count).collect(),
+            members: (0..count).collect(),
+        }
     }
 
     /// Whether every component is one node.

@@ -151,9 +151,14 @@ impl Graph {
         self.is_acyclic_over(Edges(u8::MAX))
     }
 
-    /// Whether there is no cycle of these edges: nothing is left once nodes without predecessors are taken away, again and
-    /// again (Kahn).
+    /// Whether there is no cycle of these edges.
     pub fn is_acyclic_over(&self, allowed: Edges) -> bool {
+        self.topological_order(allowed).is_some()
+    }
+
+    /// All nodes in an order in which these edges lead upwards, unless they make a cycle: nodes without predecessors are taken
+    /// away, first come first served, until nothing is left (Kahn).
+    pub fn topological_order(&self, allowed: Edges) -> Option<Vec<u32>> {
         let mut predecessors = vec![0u32; self.nodes()];
         for packed in &self.packed {
             let (edge, to) = unpack(*packed);
@@ -171,7 +176,7 @@ impl Graph {
                 }
             }
         }
-        done == self.nodes()
+        (done == self.nodes()).then_some(free)
     }
 
     /// The strongly connected component of each node, over these edges only (Tarjan). A component's number
