@@ -3,7 +3,8 @@
 //! A toy list store executes random plans. Executed atomically it is strictly serializable, and the checker must
 //! stay silent whatever was unknown. Executed one micro-operation at a time it is often not, and the checker
 //! must agree with the twin: no alarm that the twin refutes, and, once final reads show every version order,
-//! none that it misses. Then single anomalies are planted into sound histories, and each must be found.
+//! none that it misses; `TRANSACTION_HISTORIES` histories for each of both, 25,000 unless it says otherwise. Then single
+//! anomalies are planted into sound histories, and each must be found.
 
 use harness::checker::list_append::analyse;
 use harness::checker::transactional::{Model, Report, Validity};
@@ -103,6 +104,12 @@ fn well_told(report: &Report, history: &History) -> bool {
     })
 }
 
+/// That each twin judges.
+fn histories() -> u32 {
+    let said = std::env::var("TRANSACTION_HISTORIES").ok();
+    said.map_or(25_000, |said| said.parse().expect("TRANSACTION_HISTORIES is a number"))
+}
+
 fn config(cases: u32) -> ProptestConfig {
     let rng_seed = RngSeed::Fixed(0x5eed);
     ProptestConfig { cases, failure_persistence: None, rng_seed, ..ProptestConfig::default() }
@@ -138,7 +145,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(6000))]
+    #![proptest_config(config(histories()))]
 
     #[test]
     fn no_alarm_is_raised_that_brute_force_refutes(

@@ -11,7 +11,7 @@
 //!   on strict serializability.
 //!
 //! Elsewhere a valid verdict is not compared: orders that no rule infers may hide what the twin sees.
-//! Weaker models have no twin. `TWIN_TIMES=n` tries n times as many histories.
+//! Weaker models have no twin. `TRANSACTION_HISTORIES` histories are tried by each, 25,000 unless it says otherwise.
 
 use harness::checker::rw_register::{Inference, OrderHint, analyse, analyse_prohibiting};
 use harness::checker::transactional::{Model, Report, Validity};
@@ -173,9 +173,14 @@ fn slip(history: &mut History, (event, mop, kind): (usize, usize, u64)) {
     }
 }
 
+/// That each twin judges.
+fn histories() -> u32 {
+    let said = std::env::var("TRANSACTION_HISTORIES").ok();
+    said.map_or(25_000, |said| said.parse().expect("TRANSACTION_HISTORIES is a number"))
+}
+
 fn config(cases: u32) -> ProptestConfig {
-    let times = std::env::var("TWIN_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
-    let (cases, rng_seed) = (cases * times, RngSeed::Fixed(0x5eed));
+    let rng_seed = RngSeed::Fixed(0x5eed);
     ProptestConfig { cases, failure_persistence: None, rng_seed, ..ProptestConfig::default() }
 }
 
@@ -221,7 +226,7 @@ fn slips(count_max: usize) -> impl Strategy<Value = Slips> {
 }
 
 proptest! {
-    #![proptest_config(config(8000))]
+    #![proptest_config(config(histories()))]
 
     #[test]
     fn no_alarm_is_raised_that_brute_force_refutes(plans in plans(1..7, 3), slips in slips(2)) {
@@ -273,7 +278,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(4000))]
+    #![proptest_config(config(histories()))]
 
     #[test]
     fn where_nothing_is_concurrent_brute_force_and_checker_agree(

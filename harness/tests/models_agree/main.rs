@@ -5,7 +5,7 @@
 //! answer is changed. What a twin counts, a checker must count. What a linearizable store did is never accused: whatever a
 //! checker calls invalid, the search (which has a brute-force twin elsewhere) must call so, too.
 //!
-//! `MODEL_HISTORIES` histories of each kind are tried, 5,000 unless it says otherwise.
+//! `MODEL_HISTORIES` histories of each kind are tried, 50,000 unless it says otherwise.
 
 mod mutations;
 mod store;
@@ -33,7 +33,7 @@ use twins::{Asked, Counts, asked};
 
 fn histories() -> u64 {
     let said = std::env::var("MODEL_HISTORIES").ok();
-    said.map_or(5_000, |said| said.parse().expect("MODEL_HISTORIES is a number"))
+    said.map_or(50_000, |said| said.parse().expect("MODEL_HISTORIES is a number"))
 }
 
 /// A small history of a seed, with a lie in three of five.
