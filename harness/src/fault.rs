@@ -5,8 +5,13 @@
 
 use crate::cluster::NodeId;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
+
+mod kind;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use kind::FaultKind;
 
 /// Something broken or mended. Enacting one twice is harmless.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -126,117 +131,6 @@ pub enum Fault {
     },
 }
 
-/// A family of faults: what `--faults` names, what a cluster supports, what a summary counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultKind {
-    /// Links cut between nodes.
-    Partition,
-    /// Processes killed.
-    Kill,
-    /// Machines powered off.
-    Power,
-    /// Processes stopped and continued.
-    Pause,
-    /// Wall clocks moved.
-    Clock,
-    /// Messages late.
-    Latency,
-    /// Messages lost and doubled.
-    Flaky,
-    /// Links with little room.
-    #[serde(rename = "rate")]
-    Throttle,
-    /// Wall clocks that alternate.
-    Strobe,
-    /// Wall clocks that run fast or slow.
-    Drift,
-    /// Machines restarted.
-    Reboot,
-    /// Members removed, and added again.
-    Membership,
-    /// Leadership handed over.
-    Transfer,
-    /// Nodes restarted one after another.
-    Rolling,
-    /// Ranges of keys split.
-    Split,
-    /// The renewal of the clock's ceiling cut off.
-    Ceiling,
-}
-
-impl FaultKind {
-    /// Every kind, in the order in which they are listed to people.
-    pub const ALL: [FaultKind; 16] = [
-        FaultKind::Partition,
-        FaultKind::Kill,
-        FaultKind::Power,
-        FaultKind::Pause,
-        FaultKind::Clock,
-        FaultKind::Latency,
-        FaultKind::Flaky,
-        FaultKind::Throttle,
-        FaultKind::Strobe,
-        FaultKind::Drift,
-        FaultKind::Reboot,
-        FaultKind::Membership,
-        FaultKind::Transfer,
-        FaultKind::Rolling,
-        FaultKind::Split,
-        FaultKind::Ceiling,
-    ];
-
-    /// What a test breaks unless it is told otherwise. Its remembered seeds draw from these: a kind that is new does not
-    /// join them.
-    pub const STANDARD: [FaultKind; 6] = [
-        FaultKind::Partition,
-        FaultKind::Kill,
-        FaultKind::Power,
-        FaultKind::Pause,
-        FaultKind::Clock,
-        FaultKind::Latency,
-    ];
-
-    /// The word for it on the command line and in summaries.
-    pub fn name(self) -> &'static str {
-        match self {
-            FaultKind::Partition => "partition",
-            FaultKind::Kill => "kill",
-            FaultKind::Power => "power",
-            FaultKind::Pause => "pause",
-            FaultKind::Clock => "clock",
-            FaultKind::Latency => "latency",
-            FaultKind::Flaky => "flaky",
-            FaultKind::Throttle => "rate",
-            FaultKind::Strobe => "strobe",
-            FaultKind::Drift => "drift",
-            FaultKind::Reboot => "reboot",
-            FaultKind::Membership => "membership",
-            FaultKind::Transfer => "transfer",
-            FaultKind::Rolling => "rolling",
-            FaultKind::Split => "split",
-            FaultKind::Ceiling => "ceiling",
-        }
-    }
-}
-
-impl fmt::Display for FaultKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for FaultKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<FaultKind, String> {
-        FaultKind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
-            let names = FaultKind::ALL.map(FaultKind::name).join(", ");
-            format!("`{text}` is not a fault: the faults are {names}")
-        })
-    }
-}
-
 impl Fault {
     /// The family that this fault breaks something in; `None` for what only mends.
     pub fn kind(&self) -> Option<FaultKind> {
@@ -298,9 +192,7 @@ impl Fault {
             | Fault::HoldCeiling { .. } => &[],
         }
     }
-}
 
-impl Fault {
     /// The nodes that it names, as often as it names them.
     pub fn nodes(&self) -> Vec<NodeId> {
         match self {
@@ -329,158 +221,6 @@ impl Fault {
             | Fault::Join(node)
             | Fault::Wipe(node)
             | Fault::Transfer(node) => vec![*node],
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Fault::Partition { shape, cuts } => {
-                write!(f, "partition {shape}:")?;
-                for (from, to) in cuts {
-                    write!(f, " {from}>{to}")?;
-                }
-                Ok(())
-            }
-            Fault::HealNetwork => write!(f, "heal"),
-            Fault::Kill(node) => write!(f, "kill {node}"),
-            Fault::PowerOff(node) => write!(f, "power off {node}"),
-            Fault::Restart(node) => write!(f, "restart {node}"),
-            Fault::Pause(node) => write!(f, "pause {node}"),
-            Fault::Resume(node) => write!(f, "resume {node}"),
-            Fault::WallJump { node, by_ms } => write!(f, "wall clock of {node} {by_ms:+} ms"),
-            Fault::WallReset(node) => write!(f, "wall clock of {node} reset"),
-            Fault::Slow { nodes, delay_ms, jitter_ms } => {
-                write!(f, "slow{}: {delay_ms} ms", Spaced(nodes))?;
-                match jitter_ms {
-                    0 => Ok(()),
-                    _ => write!(f, " and up to {jitter_ms} ms more"),
-                }
-            }
-            Fault::Fast => write!(f, "fast"),
-            Fault::Flaky { nodes, loss_percent, duplicate_percent } => {
-                let nodes = Spaced(nodes);
-                write!(f, "flaky{nodes}: {loss_percent} % lost, {duplicate_percent} % doubled")
-            }
-            Fault::Reliable => write!(f, "reliable"),
-            Fault::Throttle { nodes, kib_per_s } => {
-                write!(f, "throttle{}: {kib_per_s} KiB/s", Spaced(nodes))
-            }
-            Fault::Unthrottle => write!(f, "unthrottle"),
-            Fault::WallStrobe { node, delta_ms, period_ms } => {
-                write!(f, "wall clock of {node} {delta_ms:+} ms every other {period_ms} ms")
-            }
-            Fault::WallDrift { node, ppm } => write!(f, "wall clock of {node} drifts {ppm:+} ppm"),
-            Fault::Reboot(node) => write!(f, "reboot {node}"),
-            Fault::Remove(node) => write!(f, "remove {node}"),
-            Fault::Join(node) => write!(f, "join {node}"),
-            Fault::Wipe(node) => write!(f, "wipe {node}"),
-            Fault::Transfer(node) => write!(f, "transfer leadership to {node}"),
-            Fault::Split { at } => write!(f, "split at {at}"),
-            Fault::HoldCeiling { for_ms } => write!(f, "hold the ceiling for {for_ms} ms"),
-            Fault::Rolling { nodes, down_ms, rest_ms } => {
-                let nodes = Spaced(nodes);
-                write!(f, "rolling restart{nodes}: {down_ms} ms down, {rest_ms} ms between")
-            }
-        }
-    }
-}
-
-/// Nodes, with a space before each.
-struct Spaced<'a>(&'a [NodeId]);
-
-impl fmt::Display for Spaced<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|node| write!(f, " {node}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_is_read_from_the_word_it_is_told_by_and_kept_under_it() {
-        for kind in FaultKind::ALL {
-            assert_eq!(kind.name().parse(), Ok(kind));
-            let kept = serde_json::to_string(&kind).expect("it is a word");
-            assert_eq!(kept, format!("\"{kind}\""));
-        }
-        let sentence = "slowness".parse::<FaultKind>().unwrap_err();
-        assert!(sentence.ends_with("membership, transfer, rolling, split, ceiling"), "{sentence}");
-    }
-
-    #[test]
-    fn the_standard_kinds_come_first_in_their_order() {
-        assert_eq!(FaultKind::STANDARD, FaultKind::ALL[..FaultKind::STANDARD.len()]);
-        assert!(
-            FaultKind::ALL.is_sorted(),
-            "options are sorted by it, and a seed draws in that order"
-        );
-    }
-
-    #[test]
-    fn a_fault_is_told_with_its_nodes_and_numbers() {
-        let nodes = |of: &[u16]| of.iter().copied().map(NodeId).collect::<Vec<NodeId>>();
-        let slow = |of, delay_ms, jitter_ms| Fault::Slow { nodes: nodes(of), delay_ms, jitter_ms };
-        let node = NodeId(2);
-        for (fault, told) in [
-            (slow(&[1, 3], 250, 0), "slow n1 n3: 250 ms"),
-            (slow(&[2], 250, 40), "slow n2: 250 ms and up to 40 ms more"),
-            (Fault::Fast, "fast"),
-            (
-                Fault::Flaky { nodes: nodes(&[1, 2]), loss_percent: 20, duplicate_percent: 3 },
-                "flaky n1 n2: 20 % lost, 3 % doubled",
-            ),
-            (Fault::Reliable, "reliable"),
-            (Fault::Throttle { nodes: nodes(&[4]), kib_per_s: 64 }, "throttle n4: 64 KiB/s"),
-            (Fault::Unthrottle, "unthrottle"),
-            (
-                Fault::WallStrobe { node, delta_ms: -250, period_ms: 10 },
-                "wall clock of n2 -250 ms every other 10 ms",
-            ),
-            (Fault::WallDrift { node, ppm: 500 }, "wall clock of n2 drifts +500 ppm"),
-            (Fault::Reboot(node), "reboot n2"),
-            (Fault::Remove(node), "remove n2"),
-            (Fault::Join(node), "join n2"),
-            (Fault::Wipe(node), "wipe n2"),
-            (Fault::Transfer(node), "transfer leadership to n2"),
-            (Fault::Split { at: "47".to_owned() }, "split at 47"),
-            (Fault::HoldCeiling { for_ms: 12_000 }, "hold the ceiling for 12000 ms"),
-            (
-                Fault::Rolling { nodes: nodes(&[2, 1]), down_ms: 500, rest_ms: 100 },
-                "rolling restart n2 n1: 500 ms down, 100 ms between",
-            ),
-        ] {
-            assert_eq!(fault.to_string(), told);
-        }
-    }
-
-    #[test]
-    fn a_fault_names_the_nodes_that_it_breaks_and_what_mends_is_of_no_kind() {
-        let (node, nodes) = (NodeId(2), vec![NodeId(1), NodeId(2)]);
-        let flaky = Fault::Flaky { nodes: nodes.clone(), loss_percent: 1, duplicate_percent: 1 };
-        let throttle = Fault::Throttle { nodes: nodes.clone(), kib_per_s: 8 };
-        let strobe = Fault::WallStrobe { node, delta_ms: 1, period_ms: 1 };
-        let rolling = Fault::Rolling { nodes: nodes.clone(), down_ms: 1, rest_ms: 1 };
-        for (fault, kind, named) in [
-            (rolling, Some(FaultKind::Rolling), nodes.clone()),
-            (flaky, Some(FaultKind::Flaky), nodes.clone()),
-            (throttle, Some(FaultKind::Throttle), nodes),
-            (strobe, Some(FaultKind::Strobe), vec![node]),
-            (Fault::WallDrift { node, ppm: 1 }, Some(FaultKind::Drift), vec![node]),
-            (Fault::Reboot(node), Some(FaultKind::Reboot), vec![node]),
-            (Fault::Remove(node), Some(FaultKind::Membership), vec![node]),
-            (Fault::Join(node), None, vec![node]),
-            (Fault::Wipe(node), Some(FaultKind::Membership), vec![node]),
-            (Fault::Transfer(node), Some(FaultKind::Transfer), vec![node]),
-            (Fault::Split { at: "47".to_owned() }, Some(FaultKind::Split), Vec::new()),
-            (Fault::HoldCeiling { for_ms: 1 }, Some(FaultKind::Ceiling), Vec::new()),
-            (Fault::Reliable, None, Vec::new()),
-            (Fault::Unthrottle, None, Vec::new()),
-        ] {
-            assert_eq!((fault.kind(), fault.nodes()), (kind, named), "{fault}");
         }
     }
 }

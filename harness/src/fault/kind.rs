@@ -1,0 +1,116 @@
+//! Families of faults, and the words for them.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A family of faults: what `--faults` names, what a cluster supports, what a summary counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// Links cut between nodes.
+    Partition,
+    /// Processes killed.
+    Kill,
+    /// Machines powered off.
+    Power,
+    /// Processes stopped and continued.
+    Pause,
+    /// Wall clocks moved.
+    Clock,
+    /// Messages late.
+    Latency,
+    /// Messages lost and doubled.
+    Flaky,
+    /// Links with little room.
+    #[serde(rename = "rate")]
+    Throttle,
+    /// Wall clocks that alternate.
+    Strobe,
+    /// Wall clocks that run fast or slow.
+    Drift,
+    /// Machines restarted.
+    Reboot,
+    /// Members removed, and added again.
+    Membership,
+    /// Leadership handed over.
+    Transfer,
+    /// Nodes restarted one after another.
+    Rolling,
+    /// Ranges of keys split.
+    Split,
+    /// The renewal of the clock's ceiling cut off.
+    Ceiling,
+}
+
+impl FaultKind {
+    /// Every kind, in the order in which they are listed to people.
+    pub const ALL: [FaultKind; 16] = [
+        FaultKind::Partition,
+        FaultKind::Kill,
+        FaultKind::Power,
+        FaultKind::Pause,
+        FaultKind::Clock,
+        FaultKind::Latency,
+        FaultKind::Flaky,
+        FaultKind::Throttle,
+        FaultKind::Strobe,
+        FaultKind::Drift,
+        FaultKind::Reboot,
+        FaultKind::Membership,
+        FaultKind::Transfer,
+        FaultKind::Rolling,
+        FaultKind::Split,
+        FaultKind::Ceiling,
+    ];
+
+    /// What a test breaks unless it is told otherwise. Its remembered seeds draw from these: a kind that is new does not
+    /// join them.
+    pub const STANDARD: [FaultKind; 6] = [
+        FaultKind::Partition,
+        FaultKind::Kill,
+        FaultKind::Power,
+        FaultKind::Pause,
+        FaultKind::Clock,
+        FaultKind::Latency,
+    ];
+
+    /// The word for it on the command line and in summaries.
+    pub fn name(self) -> &'static str {
+        match self {
+            FaultKind::Partition => "partition",
+            FaultKind::Kill => "kill",
+            FaultKind::Power => "power",
+            FaultKind::Pause => "pause",
+            FaultKind::Clock => "clock",
+            FaultKind::Latency => "latency",
+            FaultKind::Flaky => "flaky",
+            FaultKind::Throttle => "rate",
+            FaultKind::Strobe => "strobe",
+            FaultKind::Drift => "drift",
+            FaultKind::Reboot => "reboot",
+            FaultKind::Membership => "membership",
+            FaultKind::Transfer => "transfer",
+            FaultKind::Rolling => "rolling",
+            FaultKind::Split => "split",
+            FaultKind::Ceiling => "ceiling",
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for FaultKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<FaultKind, String> {
+        FaultKind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            let names = FaultKind::ALL.map(FaultKind::name).join(", ");
+            format!("`{text}` is not a fault: the faults are {names}")
+        })
+    }
+}

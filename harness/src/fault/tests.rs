@@ -1,0 +1,141 @@
+use super::*;
+use crate::codec::RUN;
+use serde::de::DeserializeOwned;
+
+#[test]
+fn every_kind_is_read_from_the_word_it_is_told_by_and_kept_under_it() {
+    for kind in FaultKind::ALL {
+        assert_eq!(kind.name().parse(), Ok(kind));
+        let kept = serde_json::to_string(&kind).expect("it is a word");
+        assert_eq!(kept, format!("\"{kind}\""));
+    }
+    let sentence = "slowness".parse::<FaultKind>().unwrap_err();
+    assert!(sentence.ends_with("membership, transfer, rolling, split, ceiling"), "{sentence}");
+}
+
+#[test]
+fn the_standard_kinds_come_first_in_their_order() {
+    assert_eq!(FaultKind::STANDARD, FaultKind::ALL[..FaultKind::STANDARD.len()]);
+    assert!(FaultKind::ALL.is_sorted(), "options are sorted by it, and a seed draws in that order");
+}
+
+#[test]
+fn a_fault_is_told_with_its_nodes_and_numbers() {
+    let nodes = |of: &[u16]| of.iter().copied().map(NodeId).collect::<Vec<NodeId>>();
+    let slow = |of, delay_ms, jitter_ms| Fault::Slow { nodes: nodes(of), delay_ms, jitter_ms };
+    let node = NodeId(2);
+    for (fault, told) in [
+        (slow(&[1, 3], 250, 0), "slow n1 n3: 250 ms"),
+        (slow(&[2], 250, 40), "slow n2: 250 ms and up to 40 ms more"),
+        (Fault::Fast, "fast"),
+        (
+            Fault::Flaky { nodes: nodes(&[1, 2]), loss_percent: 20, duplicate_percent: 3 },
+            "flaky n1 n2: 20 % lost, 3 % doubled",
+        ),
+        (Fault::Reliable, "reliable"),
+        (Fault::Throttle { nodes: nodes(&[4]), kib_per_s: 64 }, "throttle n4: 64 KiB/s"),
+        (Fault::Unthrottle, "unthrottle"),
+        (
+            Fault::WallStrobe { node, delta_ms: -250, period_ms: 10 },
+            "wall clock of n2 -250 ms every other 10 ms",
+        ),
+        (Fault::WallDrift { node, ppm: 500 }, "wall clock of n2 drifts +500 ppm"),
+        (Fault::Reboot(node), "reboot n2"),
+        (Fault::Remove(node), "remove n2"),
+        (Fault::Join(node), "join n2"),
+        (Fault::Wipe(node), "wipe n2"),
+        (Fault::Transfer(node), "transfer leadership to n2"),
+        (Fault::Split { at: "47".to_owned() }, "split at 47"),
+        (Fault::HoldCeiling { for_ms: 12_000 }, "hold the ceiling for 12000 ms"),
+        (
+            Fault::Rolling { nodes: nodes(&[2, 1]), down_ms: 500, rest_ms: 100 },
+            "rolling restart n2 n1: 500 ms down, 100 ms between",
+        ),
+    ] {
+        assert_eq!(fault.to_string(), told);
+    }
+}
+
+#[test]
+fn a_fault_names_the_nodes_that_it_breaks_and_what_mends_is_of_no_kind() {
+    let (node, nodes) = (NodeId(2), vec![NodeId(1), NodeId(2)]);
+    let flaky = Fault::Flaky { nodes: nodes.clone(), loss_percent: 1, duplicate_percent: 1 };
+    let throttle = Fault::Throttle { nodes: nodes.clone(), kib_per_s: 8 };
+    let strobe = Fault::WallStrobe { node, delta_ms: 1, period_ms: 1 };
+    let rolling = Fault::Rolling { nodes: nodes.clone(), down_ms: 1, rest_ms: 1 };
+    for (fault, kind, named) in [
+        (rolling, Some(FaultKind::Rolling), nodes.clone()),
+        (flaky, Some(FaultKind::Flaky), nodes.clone()),
+        (throttle, Some(FaultKind::Throttle), nodes),
+        (strobe, Some(FaultKind::Strobe), vec![node]),
+        (Fault::WallDrift { node, ppm: 1 }, Some(FaultKind::Drift), vec![node]),
+        (Fault::Reboot(node), Some(FaultKind::Reboot), vec![node]),
+        (Fault::Remove(node), Some(FaultKind::Membership), vec![node]),
+        (Fault::Join(node), None, vec![node]),
+        (Fault::Wipe(node), Some(FaultKind::Membership), vec![node]),
+        (Fault::Transfer(node), Some(FaultKind::Transfer), vec![node]),
+        (Fault::Split { at: "47".to_owned() }, Some(FaultKind::Split), Vec::new()),
+        (Fault::HoldCeiling { for_ms: 1 }, Some(FaultKind::Ceiling), Vec::new()),
+        (Fault::Reliable, None, Vec::new()),
+        (Fault::Unthrottle, None, Vec::new()),
+    ] {
+        assert_eq!((fault.kind(), fault.nodes()), (kind, named), "{fault}");
+    }
+}
+
+/// A value's first byte in a file.
+fn stored(value: &impl Serialize) -> usize {
+    let header = RUN.encode(&()).expect("nothing fits").len();
+    usize::from(RUN.encode(value).expect("it fits")[header])
+}
+
+/// What is said of a number that no value of the type has.
+fn refused<T: DeserializeOwned>(number: usize) -> String {
+    let bytes = RUN.encode(&(number as u64, 0u64)).expect("it fits");
+    RUN.decode::<T>(&bytes).err().map_or_else(String::new, |error| error.to_string())
+}
+
+#[test]
+fn files_of_old_keep_their_meaning_since_no_fault_moves() {
+    let (node, nodes, shape) = (NodeId(1), Vec::new(), String::new());
+    let faults = [
+        Fault::Partition { shape, cuts: Vec::new() },
+        Fault::HealNetwork,
+        Fault::Kill(node),
+        Fault::PowerOff(node),
+        Fault::Restart(node),
+        Fault::Pause(node),
+        Fault::Resume(node),
+        Fault::WallJump { node, by_ms: 1 },
+        Fault::WallReset(node),
+        Fault::Slow { nodes: nodes.clone(), delay_ms: 1, jitter_ms: 0 },
+        Fault::Fast,
+        Fault::Flaky { nodes: nodes.clone(), loss_percent: 1, duplicate_percent: 1 },
+        Fault::Reliable,
+        Fault::Throttle { nodes: nodes.clone(), kib_per_s: 1 },
+        Fault::Unthrottle,
+        Fault::WallStrobe { node, delta_ms: 1, period_ms: 1 },
+        Fault::WallDrift { node, ppm: 1 },
+        Fault::Reboot(node),
+        Fault::Remove(node),
+        Fault::Join(node),
+        Fault::Transfer(node),
+        Fault::Rolling { nodes, down_ms: 1, rest_ms: 1 },
+        Fault::Wipe(node),
+        Fault::Split { at: String::new() },
+        Fault::HoldCeiling { for_ms: 1 },
+    ];
+    for (number, fault) in faults.iter().enumerate() {
+        assert_eq!(stored(fault), number, "{fault}");
+    }
+    for (number, kind) in FaultKind::ALL.iter().enumerate() {
+        assert_eq!(stored(kind), number, "{kind}");
+    }
+    // Whoever adds one adds it here.
+    for (said, count) in [
+        (refused::<Fault>(faults.len()), faults.len()),
+        (refused::<FaultKind>(FaultKind::ALL.len()), FaultKind::ALL.len()),
+    ] {
+        assert!(said.contains(&format!("0 <= i < {count}")), "{said}");
+    }
+}

@@ -1,0 +1,68 @@
+//! A fault in a few words, as reports, plans and histories tell it.
+
+use super::Fault;
+use crate::cluster::NodeId;
+use std::fmt;
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Partition { shape, cuts } => {
+                write!(f, "partition {shape}:")?;
+                for (from, to) in cuts {
+                    write!(f, " {from}>{to}")?;
+                }
+                Ok(())
+            }
+            Fault::HealNetwork => write!(f, "heal"),
+            Fault::Kill(node) => write!(f, "kill {node}"),
+            Fault::PowerOff(node) => write!(f, "power off {node}"),
+            Fault::Restart(node) => write!(f, "restart {node}"),
+            Fault::Pause(node) => write!(f, "pause {node}"),
+            Fault::Resume(node) => write!(f, "resume {node}"),
+            Fault::WallJump { node, by_ms } => write!(f, "wall clock of {node} {by_ms:+} ms"),
+            Fault::WallReset(node) => write!(f, "wall clock of {node} reset"),
+            Fault::Slow { nodes, delay_ms, jitter_ms } => {
+                write!(f, "slow{}: {delay_ms} ms", Spaced(nodes))?;
+                match jitter_ms {
+                    0 => Ok(()),
+                    _ => write!(f, " and up to {jitter_ms} ms more"),
+                }
+            }
+            Fault::Fast => write!(f, "fast"),
+            Fault::Flaky { nodes, loss_percent, duplicate_percent } => {
+                let nodes = Spaced(nodes);
+                write!(f, "flaky{nodes}: {loss_percent} % lost, {duplicate_percent} % doubled")
+            }
+            Fault::Reliable => write!(f, "reliable"),
+            Fault::Throttle { nodes, kib_per_s } => {
+                write!(f, "throttle{}: {kib_per_s} KiB/s", Spaced(nodes))
+            }
+            Fault::Unthrottle => write!(f, "unthrottle"),
+            Fault::WallStrobe { node, delta_ms, period_ms } => {
+                write!(f, "wall clock of {node} {delta_ms:+} ms every other {period_ms} ms")
+            }
+            Fault::WallDrift { node, ppm } => write!(f, "wall clock of {node} drifts {ppm:+} ppm"),
+            Fault::Reboot(node) => write!(f, "reboot {node}"),
+            Fault::Remove(node) => write!(f, "remove {node}"),
+            Fault::Join(node) => write!(f, "join {node}"),
+            Fault::Wipe(node) => write!(f, "wipe {node}"),
+            Fault::Transfer(node) => write!(f, "transfer leadership to {node}"),
+            Fault::Split { at } => write!(f, "split at {at}"),
+            Fault::HoldCeiling { for_ms } => write!(f, "hold the ceiling for {for_ms} ms"),
+            Fault::Rolling { nodes, down_ms, rest_ms } => {
+                let nodes = Spaced(nodes);
+                write!(f, "rolling restart{nodes}: {down_ms} ms down, {rest_ms} ms between")
+            }
+        }
+    }
+}
+
+/// Nodes, with a space before each.
+struct Spaced<'a>(&'a [NodeId]);
+
+impl fmt::Display for Spaced<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|node| write!(f, " {node}"))
+    }
+}
