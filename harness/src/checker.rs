@@ -55,6 +55,14 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Whether this checker, or invariant, found something.
+    pub fn is_by(&self, found_by: &str) -> bool {
+        match self {
+            Verdict::Invalid(anomalies) => anomalies.iter().any(|a| a.found_by == found_by),
+            Verdict::Valid | Verdict::Unknown(_) => false,
+        }
+    }
+
     /// The worse of two, with all its evidence.
     pub fn merge(self, other: Verdict) -> Verdict {
         match (self, other) {

@@ -123,11 +123,19 @@ impl<'a> Interpreter<'a> {
     }
 
     /// Until the generator is exhausted and nothing is in flight. The nemesis is asked as long as the generator has
-    /// something to ask.
-    pub async fn drive(&mut self, asks: Asks<'_>, mut breaker: Option<Breaker<'_>>) {
+    /// something to ask. Gives the moment at which it was asked to stop, if that was sooner.
+    pub async fn drive(
+        &mut self,
+        asks: Asks<'_>,
+        mut breaker: Option<Breaker<'_>>,
+    ) -> Option<Duration> {
         let Asks { generator, rng, stop } = asks;
+        let (mut exhausted, mut stopped) = (false, None);
         loop {
-            let exhausted = stop.is_asked() || self.ask(generator, rng);
+            if stop.is_asked() && !exhausted {
+                stopped = Some(self.cluster.clock().now());
+            }
+            exhausted = stop.is_asked() || self.ask(generator, rng);
             if exhausted {
                 breaker = None;
             }
@@ -153,6 +161,7 @@ impl<'a> Interpreter<'a> {
         // Only timers are left.
         self.in_flight.clear();
         self.armed = None;
+        stopped
     }
 
     /// Injects faults one after another, outside of any loop: the healing at the end. What cannot be mended is tried

@@ -30,8 +30,8 @@ pub fn judge(test: &Test, options: &Options, run: &Run) -> Judgement {
         verdict = verdict.merge(checker.check(&run.history));
     }
     let ended_by = ended_by(test, options, run);
-    if let (Some(anomaly), Verdict::Valid | Verdict::Unknown(_)) = (&ended_by, &verdict) {
-        // A streaming checker raises no false alarm; the others may have hit a cap.
+    if let Some(anomaly) = ended_by.as_ref().filter(|anomaly| !verdict.is_by(&anomaly.found_by)) {
+        // A streaming checker raises no false alarm; the one for whole histories may have hit a cap.
         verdict = verdict.merge(Verdict::Invalid(vec![anomaly.clone()]));
     }
     Judgement { verdict, summary, ended_by }

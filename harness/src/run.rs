@@ -209,12 +209,14 @@ impl<'a> Walk<'a> {
         let stop = self.stop.clone();
         let asks = Asks { generator: &mut generator, rng: &mut asks, stop };
         let breaker = Breaker { nemesis: &mut nemesis, rng: &mut breaks };
-        self.interpreter.drive(asks, Some(breaker)).await;
+        let stopped = self.interpreter.drive(asks, Some(breaker)).await;
         let healing = nemesis.heal(self.interpreter.view());
         let (asks, next_ask) = generator.into_inner().noted();
         let looks = nemesis.noted();
         self.record(Entry::Decided(Decided { asks, next_ask, looks, until }));
-        self.note_stop();
+        if let Some(at) = stopped {
+            self.record(Entry::Stopped(at));
+        }
         self.enter(Phase::Heal);
         self.interpreter.inject_all(healing).await;
     }
@@ -230,13 +232,6 @@ impl<'a> Walk<'a> {
             nemesis: Box::new(nemesis),
             until: start + time,
             began: None,
-        }
-    }
-
-    fn note_stop(&mut self) {
-        if self.stop.is_asked() {
-            let now = self.cluster.clock().now();
-            self.record(Entry::Stopped(now));
         }
     }
 
@@ -272,7 +267,7 @@ impl<'a> Walk<'a> {
                     Completion::Fail(reason) | Completion::Info(reason) => reason,
                 };
                 if phase == Phase::SetUp && self.stop.is_asked() {
-                    self.note_stop();
+                    self.record(Entry::Stopped(clock.now()));
                     return false;
                 }
                 if clock.now() >= limit {

@@ -1,6 +1,7 @@
 //! The interpreter's rules, one story each, against a cluster in memory with scripted answers.
 
 use bytes::Bytes;
+use futures_util::future::join;
 use harness::client::Classify;
 use harness::cluster::{Cluster, NodeId};
 use harness::fault::Fault;
@@ -255,4 +256,31 @@ fn the_same_story_told_twice_is_the_same_history() {
     let events = run();
     assert_eq!(events.iter().filter(|event| event.kind == Kind::Invoke).count(), 20_000);
     assert_eq!(events, run());
+}
+
+/// When a run of so many reads, of which none is answered within 5 s, hears that it is to stop: that is said after 2 s.
+fn stopped(reads: usize) -> Option<Duration> {
+    let clock = VirtualClock::default();
+    let cluster = InMemory::new(1, clock.clone()).scripted(|_, _| Answer::Swallow);
+    let mut generator = Each::of(vec![read(7); reads]);
+    let mut rng = Seed(1).stream(Stream::Workload);
+    let stop = Stop::default();
+    let stopped = clock.run(async {
+        let mut interpreter = Interpreter::new(&cluster, settings(1), recorder(&cluster));
+        let asks = Asks { generator: &mut generator, rng: &mut rng, stop: stop.clone() };
+        let says = async {
+            cluster.clock().sleep(2 * SECOND).await;
+            stop.ask();
+        };
+        let (stopped, ()) = join(interpreter.drive(asks, None), says).await;
+        assert!(cluster.clock().now() >= 5 * SECOND, "what is in flight is waited for");
+        stopped
+    });
+    stopped.expect("the interpreter waits only for time")
+}
+
+#[test]
+fn a_stop_counts_from_its_moment_and_not_when_all_was_asked_before() {
+    assert_eq!(stopped(3), Some(2 * SECOND));
+    assert_eq!(stopped(1), None);
 }

@@ -116,13 +116,12 @@ fn judge(columns: &Columns, prohibited: AnomalySet, jobs: usize) -> Result<Repor
     if let Some(slots) = slots.as_ref().filter(|_| looked.careful.is_empty()) {
         taken = replay::take(&all, slots, order, jobs);
     }
-    let (mut cycles, mut is_empty) = (Vec::new(), true);
-    if !taken.complete {
+    let (cycles, is_empty) = if taken.complete {
+        (Vec::new(), dependencies::is_empty(&all, order)?)
+    } else {
         let left = dependencies::infer(&all, slots.as_ref(), &looked.careful, &taken.taken, order)?;
-        cycles = cycles::find(&left.graph, columns.len());
-        is_empty = left.is_empty;
-    }
-    let is_empty = is_empty && dependencies::is_empty(&all, order)?;
+        (cycles::find(&left.graph, columns.len()), left.is_empty)
+    };
     let direct = looked.findings.sorted(&all);
     let found = Found { direct, cycles, is_empty, coverage, notes: Vec::new(), doubt: None };
     Ok(found.report(NAME, prohibited, &ListWords::new(&all)))

@@ -22,10 +22,9 @@ impl fmt::Display for Plan {
         for (_, line) in self.lines() {
             writeln!(f, "{line}")?;
         }
-        let sooner = match self.options.until {
-            Until::Time => "",
-            Until::Anomaly => ", unless an anomaly is seen before",
-        };
+        let is_watched = self.options.until == Until::Anomaly
+            && catalog::find(&self.test).is_ok_and(|test| test.unwatched(&self.options).is_none());
+        let sooner = if is_watched { ", unless an anomaly is seen before" } else { "" };
         writeln!(f, "{}   the end{sooner}: all is healed and read back", seconds(self.until))
     }
 }

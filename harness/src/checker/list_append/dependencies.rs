@@ -13,8 +13,8 @@ use crate::checker::transactional::graph::Edge;
 use crate::columns::{NONE, Outcome};
 
 /// The dependencies of a history but for those with transactions that lie on no cycle: of some rows out of their versions, of
-/// all others as their slots show them, which costs a fraction. Whether there is an edge is told of what is not left out. The
-/// error is what makes it impossible to order versions.
+/// all others as their slots show them, which costs a fraction. The error is what makes it
+/// impossible to order versions.
 pub(super) fn infer(
     all: &Touches,
     slots: Option<&Slots>,
@@ -27,11 +27,9 @@ pub(super) fn infer(
         let takes_part = |slots| takes_part(all.columns, slots, txn);
         *followed = !on_no_cycle[txn] && (*followed || slots.is_some_and(takes_part));
     }
-    let taking_part: Vec<u32> =
-        (0..followed.len() as u32).filter(|txn| followed[*txn as usize]).collect();
     let mut builder = Builder::new(all, followed);
     if let Some(slots) = slots {
-        of_slots(all, slots, &taking_part, &mut builder);
+        of_slots(all, slots, &mut builder);
     }
     let mut lists = Lists { all, builder };
     for row in careful {
@@ -42,18 +40,18 @@ pub(super) fn infer(
     Ok(lists.builder.finish(order))
 }
 
-/// What the slots show of some transactions.
-fn of_slots(all: &Touches, slots: &Slots, txns: &[u32], builder: &mut Builder<Touches>) {
+/// What the slots show.
+fn of_slots(all: &Touches, slots: &Slots, builder: &mut Builder<Touches>) {
     // Of each key's last slot, where no append has its place: who read the last version, and whose append nobody saw.
     let mut last = Vec::new();
-    for txn in txns {
-        for (slot, appends) in slots_of(all.columns, slots, *txn as usize) {
+    for txn in 0..all.columns.len() as u32 {
+        for (slot, appends) in slots_of(all.columns, slots, txn as usize) {
             if let Some(before) = slots.writer_before(slot) {
-                builder.edge(before, *txn, if appends { Edge::Ww } else { Edge::Wr });
+                builder.edge(before, txn, if appends { Edge::Ww } else { Edge::Wr });
             }
             match slots.writers[slot] {
-                NONE => last.push((slot, appends, *txn)),
-                writer if !appends => builder.edge(*txn, writer, Edge::Rw),
+                NONE => last.push((slot, appends, txn)),
+                writer if !appends => builder.edge(txn, writer, Edge::Rw),
                 _ => {}
             }
         }

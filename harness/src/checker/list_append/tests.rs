@@ -92,3 +92,36 @@ fn what_an_empty_completion_read_is_not_known() {
     let history = imported.expect("it is a history").history;
     assert_eq!(analyse(&history, Model::default()).verdict(), Verdict::Valid);
 }
+
+/// Eight readers of a version that nine unseen appends follow: as many as make a difference between relays and single edges.
+/// The last append comes before nothing, so that who takes the end of a serial order first may take it.
+#[test]
+fn what_was_taken_counts_among_those_who_overwrite() {
+    let mut ops: Vec<(String, String)> = (1..=7).map(appends_to_two).collect();
+    for j in 1..=8 {
+        let more = if j == 1 { ("[:r 8 nil]", "[:r 8 [8]]") } else { ("", "") };
+        let asked = format!("[:r 0 nil] [:r {j} nil] {}", more.0);
+        ops.push((asked, format!("[:r 0 []] [:r {j} [{j}]] {}", more.1)));
+    }
+    ops.push(appends_to_two(8));
+    ops.push(("[:append 0 9]".to_owned(), "[:append 0 9]".to_owned()));
+    let line = |kind: &str, (process, mops): (usize, &String)| {
+        format!("{{:type :{kind} :process {process} :value [{mops}]}}\n")
+    };
+    let invoked = ops.iter().map(|(asked, _)| asked).enumerate().map(|at| line("invoke", at));
+    let ended = ops.iter().map(|(_, answered)| answered).enumerate().map(|at| line("ok", at));
+    let text: String = invoked.chain(ended).collect();
+    let imported = interchange::read(text.as_bytes(), None, interchange::Alphabet::Lists);
+    let columns = Columns::of(&imported.expect("it is a history").history).expect("one at a time");
+    let model: Model = "serializable".parse().expect("it is one");
+    let slow = carefully(&columns, model.prohibits()).expect("nothing is appended twice");
+    assert_eq!(slow.valid, Validity::False);
+    for jobs in 1..4 {
+        assert_eq!(analyse_columns(&columns, model, jobs), slow, "{jobs} jobs");
+    }
+}
+
+fn appends_to_two(i: usize) -> (String, String) {
+    let mops = format!("[:append 0 {i}] [:append {i} {i}]");
+    (mops.clone(), mops)
+}

@@ -140,7 +140,8 @@ impl<'a> Component<'a> {
         let mut cycles = Vec::new();
         let [process, realtime, rw] = [Process, Realtime, Rw].map(|kind| self.kinds.contains(kind));
         // It is a component, by all its edges.
-        let mut looked_over = LookedOver { acyclic: Vec::new(), cyclic: vec![self.kinds] };
+        let mut looked_over =
+            LookedOver { kinds: self.kinds, acyclic: Vec::new(), cyclic: vec![self.kinds] };
         for spec in &SPECS {
             let possible = match spec.beyond {
                 Some(Process) => process,
@@ -206,6 +207,8 @@ impl<'a> Component<'a> {
 
 /// Which kinds of edges make no cycle: many types look for one in the same few.
 struct LookedOver {
+    /// Those that there are.
+    kinds: Edges,
     acyclic: Vec<Edges>,
     cyclic: Vec<Edges>,
 }
@@ -213,7 +216,8 @@ struct LookedOver {
 impl LookedOver {
     fn is_acyclic(&mut self, graph: &Graph, allowed: Edges) -> bool {
         // Mostly the order of processes adds no cycle, and then both are known at once.
-        let wider = allowed.with(Process);
+        let [allowed, wider] =
+            [allowed, allowed.with(Process)].map(|edges| edges.among(self.kinds));
         self.known(wider) == Some(true)
             || self.known(allowed).unwrap_or_else(|| {
                 self.look(graph, wider) || (wider != allowed && self.look(graph, allowed))

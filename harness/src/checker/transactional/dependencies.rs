@@ -100,6 +100,7 @@ impl<'a, T: Timeline> Builder<'a, T> {
 
     /// Each reader comes before each other's write. No reader may have failed.
     pub fn overwritten(&mut self, mut readers: Vec<u32>, mut writers: Vec<u32>) {
+        writers.retain(|writer| self.outcome(*writer) != Outcome::Fail);
         writers.sort_unstable();
         writers.dedup();
         readers.sort_unstable();
@@ -110,7 +111,6 @@ impl<'a, T: Timeline> Builder<'a, T> {
             }
             return;
         }
-        writers.retain(|writer| self.outcome(*writer) != Outcome::Fail);
         // More than four of each: one of them is another's.
         self.is_empty &= writers.iter().all(|writer| self.outcome(*writer) == Outcome::Open);
         writers.retain(|writer| self.followed[*writer as usize]);

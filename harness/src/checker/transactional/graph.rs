@@ -42,6 +42,11 @@ impl Edges {
         Edges(self.0 & !(1 << edge as u8))
     }
 
+    /// Those of these that are among some others.
+    pub fn among(self, others: Edges) -> Edges {
+        Edges(self.0 & others.0)
+    }
+
     /// Whether all of these are among some others.
     pub fn are_among(self, others: Edges) -> bool {
         self.0 & !others.0 == 0
