@@ -1,0 +1,46 @@
+//! What checkers say, word for word: small histories and all that is said of each, in `stories`.
+//!
+//! A story is the words of a checker, a history of one event a line (process, type, the rest of an op map; a millisecond
+//! apart) and, after a line of dashes, what is said of it: verdict, numbers, anomalies, cycles with their proofs. Stories stand
+//! apart by a line of equals signs. They show every turn that verdicts and words take; whether the verdicts are right is asked by
+//! the twins. After a change of the words: `STORIES_WRITTEN=1 cargo test -p harness --test told`, and read the difference.
+
+mod judges;
+
+use judges::Judge;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const BETWEEN: &str = "==========\n";
+const TOLD: &str = "----------\n";
+
+fn stories() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/told/stories");
+    let files = fs::read_dir(folder).expect("the stories are there");
+    let mut files: Vec<PathBuf> = files.map(|file| file.expect("it is there").path()).collect();
+    files.sort();
+    files
+}
+
+/// A story as it should be.
+fn told(story: &str) -> String {
+    let asked = story.split_once(TOLD).map_or(story, |(asked, _)| asked);
+    let (words, lines) = asked.split_once('\n').expect("a checker, then a history");
+    let judge = Judge::by(words);
+    format!("{asked}{TOLD}{}", judge.tell(&judge.reading.read(lines)))
+}
+
+#[test]
+fn every_story_is_told_word_for_word() {
+    for file in stories() {
+        let text = fs::read_to_string(&file).expect("it is text");
+        let all: Vec<String> = text.split(BETWEEN).map(told).collect();
+        if std::env::var_os("STORIES_WRITTEN").is_some() {
+            fs::write(&file, all.join(BETWEEN)).expect("it can be written");
+            continue;
+        }
+        for (is, should) in text.split(BETWEEN).zip(&all) {
+            assert_eq!(is, should, "{}", file.display());
+        }
+    }
+}
