@@ -122,6 +122,19 @@ mod tests {
             line.extend(vec![b'.'; 100]);
             assert_eq!(look(&["panicked"], &line).counts()["log-pattern"], 1, "{before}");
         }
+        let mut line = vec![b'.'; PIECE_MAX as usize - 1];
+        line.extend(b"no");
+        assert_eq!(look(&["no"], &line).counts()["log-pattern"], 1);
+    }
+
+    #[test]
+    fn every_log_is_counted() {
+        let (patterns, mut looked) = (LogPatterns::default(), LogPatterns::default().begin());
+        for log in ["one\n", "two\nthree\n"] {
+            patterns.look(&mut looked, "n1", log.as_bytes()).expect("memory is read");
+        }
+        let found = looked.end();
+        assert_eq!((found.get("logs"), found.get("lines")), (Some(2), Some(3)));
     }
 
     #[test]

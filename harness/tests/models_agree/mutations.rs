@@ -433,8 +433,10 @@ fn a_node_recovers_in_time_or_is_told() {
     assert_eq!(verdict(&[(3_000, 3_001, Kind::Ok)]), Verdict::Valid, "nobody asked before");
     let slow_later = [(3_000, 3_001, Kind::Ok), (5_000, 5_600, Kind::Ok)];
     assert_eq!(verdict(&slow_later), Verdict::Valid, "nor was it slow in that time");
+    assert_eq!(verdict(&[(1_600, 2_100, Kind::Ok)]), Verdict::Valid, "it took no longer");
     for late in [
         &[(1_100, 1_601, Kind::Ok)][..],
+        &[(1_600, 2_101, Kind::Ok)],
         &[(1_100, 1_101, Kind::Fail), (1_499, 1_500, Kind::Fail), (1_501, 1_502, Kind::Ok)],
         &[(3_000, 3_001, Kind::Fail), (3_002, 3_003, Kind::Ok)],
     ] {

@@ -6,7 +6,7 @@ use harness::checker::counter_bounds::CounterBounds;
 use harness::checker::durability::Durability;
 use harness::checker::function_stats::FunctionStats;
 use harness::checker::linearizable::streaming::StreamingCalls;
-use harness::checker::linearizable::{FailedCas, Linearizable, Partial};
+use harness::checker::linearizable::{Caps, FailedCas, Linearizable, Partial};
 use harness::checker::list_append::streaming::StreamingLists;
 use harness::checker::list_append::{self, ListAppend};
 use harness::checker::long_fork::LongFork;
@@ -25,6 +25,9 @@ use harness::history::History;
 use harness::interchange::{self, Alphabet, Imported};
 use harness::op::Object;
 use std::fmt::Write;
+
+/// Those of the searches for what grows: they are the whole of a search.
+const CAPS: Caps = Caps { narrow: 0, deep: 0, configurations: 1 << 18, visited: 1_000_000 };
 
 /// What a history is read as.
 #[derive(Clone, Copy)]
@@ -81,6 +84,11 @@ impl Judge {
     }
 }
 
+fn failed_cas(flags: &str) -> FailedCas {
+    let said = after(flags, "--failed-cas").map(str::parse);
+    said.map_or(FailedCas::default(), |said| said.expect("a reading of failed cas"))
+}
+
 fn object_of(name: &str) -> Option<Object> {
     Object::ALL.into_iter().find(|object| object.name() == name)
 }
@@ -92,13 +100,14 @@ fn after<'w>(flags: &'w str, flag: &str) -> Option<&'w str> {
 
 fn lists(words: &str, flags: &str) -> Judge {
     let model = after(flags, "--model").and_then(|model| model.parse().ok()).expect("a model");
-    assert_eq!(ListAppend { model }.words(), words);
+    let checker = ListAppend { model };
+    assert_eq!(checker.words(), words);
     let tell = move |history: &History| {
         let report = list_append::analyse(history, model);
         for jobs in 2..4 {
             assert_eq!(list_append::analyse_by(history, model, jobs), report, "by {jobs} threads");
         }
-        told_of(&report)
+        told_of(&checker, history, &report)
     };
     Judge { reading: Reading::Transactions(Alphabet::Lists), tell: Box::new(tell) }
 }
@@ -110,18 +119,22 @@ fn registers(words: &str, flags: &str) -> Judge {
         sequential_keys: flags.contains("--sequential-keys"),
         linearizable_keys: flags.contains("--linearizable-keys"),
     };
-    assert_eq!(RwRegister { model, inference }.words(), words);
-    let tell = move |history: &History| told_of(&rw_register::analyse(history, model, inference));
+    let checker = RwRegister { model, inference };
+    assert_eq!(checker.words(), words);
+    let tell = move |history: &History| {
+        told_of(&checker, history, &rw_register::analyse(history, model, inference))
+    };
     Judge { reading: Reading::Transactions(Alphabet::Registers), tell: Box::new(tell) }
 }
 
 fn calls(words: &str, object: Object) -> Judge {
-    let observed = words.ends_with("--failed-cas observed");
-    let failed_cas = if observed { FailedCas::Observed } else { FailedCas::Dropped };
+    let failed_cas = failed_cas(words);
     let checker = Linearizable { failed_cas, ..Linearizable::of(object) };
-    assert_eq!(checker.words(), words);
+    assert_eq!((checker.name(), checker.words()), ("linearizable", words.to_owned()));
     let tell = move |history: &History| {
         let report = checker.analyse(history);
+        assert_eq!(checker.check(history), report.verdict);
+        assert!(checker.cycles(history).is_empty());
         let mut told = String::new();
         let _ = writeln!(
             told,
@@ -188,6 +201,7 @@ fn property(words: &str, name: &str, flags: &str) -> Judge {
                 Some(object) => Reading::Calls(object_of(object).expect("an object")),
             };
             if name == "stats" {
+                assert_eq!(Analyse::name(&FunctionStats), name);
                 return findings(Box::new(FunctionStats), reading);
             }
             let of = of.map(|of| object_of(of).map_or("rw-register", Object::name));
@@ -195,7 +209,7 @@ fn property(words: &str, name: &str, flags: &str) -> Judge {
         }
         _ => panic!("there is no checker {words}"),
     };
-    assert_eq!(Analyse::words(&checker), words);
+    assert_eq!((Checker::name(&checker), Checker::words(&checker)), (name, words.to_owned()));
     findings(checker, reading)
 }
 
@@ -218,7 +232,8 @@ fn findings(checker: Box<dyn Analyse>, reading: Reading) -> Judge {
 }
 
 fn growing(words: &str) -> Judge {
-    let object = object_of(words);
+    let (name, flags) = words.split_once(' ').unwrap_or((words, ""));
+    let (object, failed_cas) = (object_of(name), failed_cas(flags));
     let reading = match object {
         None => Reading::Transactions(Alphabet::Lists),
         Some(object) => Reading::Calls(object),
@@ -226,7 +241,10 @@ fn growing(words: &str) -> Judge {
     let tell = move |history: &History| {
         let mut checker: Box<dyn Streaming> = match object {
             None => Box::new(StreamingLists::default()),
-            Some(object) => Box::new(StreamingCalls::of(object).expect("it is no stream")),
+            Some(object) => {
+                let growing = StreamingCalls::with(object, failed_cas, CAPS);
+                Box::new(growing.expect("it is no stream"))
+            }
         };
         let mut told = String::new();
         for (index, event) in history.events.iter().enumerate() {
@@ -235,7 +253,8 @@ fn growing(words: &str) -> Judge {
                 tell_anomaly(&mut told, &anomaly);
             }
         }
-        let _ = writeln!(told, "held: {:?}", checker.held());
+        let held = checker.held();
+        let _ = writeln!(told, "held: {held:?}, {} but for the keys", held.total());
         let end = checker.finish();
         let _ = writeln!(told, "{}", end.name());
         if let Verdict::Unknown(_) = &end {
@@ -265,7 +284,15 @@ fn tell_anomaly(told: &mut String, anomaly: &Anomaly) {
     let _ = writeln!(told, "{name} by {found_by}, {events:?}: {text}");
 }
 
-fn told_of(report: &Report) -> String {
+fn told_of(checker: &dyn Checker, history: &History, report: &Report) -> String {
+    assert_eq!(checker.check(history), report.verdict());
+    let cycles: Vec<(Anomaly, Cycle)> = report
+        .cycles
+        .iter()
+        .map(|(at, cycle)| (report.anomalies[*at].clone(), cycle.clone()))
+        .collect();
+    assert_eq!(checker.cycles(history), cycles);
+    assert!(report.anomalies.iter().all(|anomaly| anomaly.found_by == checker.name()));
     let mut told = String::new();
     let word = match &report.valid {
         Validity::True => "valid".to_owned(),

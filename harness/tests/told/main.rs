@@ -7,6 +7,7 @@
 
 mod judges;
 
+use harness::checker::Verdict;
 use judges::Judge;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,4 +44,10 @@ fn every_story_is_told_word_for_word() {
             assert_eq!(is, should, "{}", file.display());
         }
     }
+}
+
+#[test]
+fn a_verdict_is_an_exit_code() {
+    let verdicts = [Verdict::Valid, Verdict::Invalid(Vec::new()), Verdict::Unknown(Vec::new())];
+    assert_eq!(verdicts.map(|verdict| verdict.exit_code()), [0, 1, 2]);
 }

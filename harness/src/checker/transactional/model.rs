@@ -179,6 +179,27 @@ mod tests {
     }
 
     #[test]
+    fn the_distance_of_two_words_is_that_of_levenshtein() {
+        let words = [
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("abc", "abc", 0),
+            ("abc", "xabc", 1),
+            ("xabc", "abc", 1),
+            ("abc", "abxc", 1),
+            ("abxc", "abc", 1),
+            ("abc", "axc", 1),
+            ("kitten", "sitting", 3),
+            ("sitting", "kitten", 3),
+            ("ab", "ba", 2),
+        ];
+        for (from, to, distance) in words {
+            let letters: Vec<char> = from.chars().collect();
+            assert_eq!(edits(&letters, to), distance, "{from} {to}");
+        }
+    }
+
+    #[test]
     fn strict_serializable_prohibits_every_anomaly() {
         let prohibited = Model::STRICT_SERIALIZABLE.prohibits();
         assert!(AnomalyType::ALL.into_iter().all(|anomaly| prohibited.contains(anomaly)));

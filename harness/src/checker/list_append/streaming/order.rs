@@ -237,20 +237,18 @@ impl Order {
         Ok(())
     }
 
-    /// What was forgotten comes before it.
+    /// What was forgotten comes before it, if it is kept.
     pub fn after_floor(&mut self, to: Id, floor: Option<Floor>, edge: Edge) -> Result<(), Cycle> {
-        match (floor, self.txns.get(&to)) {
-            (Some(floor), Some(txn)) if floor.earliest > txn.earliest && floor.of != to => {
-                self.raise(to, floor.earliest, Why::Forgotten(floor, edge))
-            }
-            _ => Ok(()),
+        match floor {
+            Some(floor) => self.raise(to, floor.earliest, Why::Forgotten(floor, edge)),
+            None => Ok(()),
         }
     }
 
     /// It comes before what was forgotten and must have taken effect by then.
     pub fn before_due(&self, from: Id, due: Due, edge: Edge) -> Result<(), Cycle> {
         match self.txns.get(&from) {
-            Some(txn) if txn.earliest > due.event && due.by != from => {
+            Some(txn) if txn.earliest > due.event => {
                 let mut cycle = self.chain(from, due);
                 cycle.steps.push((from, edge));
                 cycle.last = due.by;
