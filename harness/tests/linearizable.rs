@@ -434,6 +434,14 @@ fn a_search_that_grows_too_large_says_which_cap_it_hit_and_where() {
 }
 
 #[test]
+fn a_failed_cas_is_read_in_one_of_two_ways() {
+    assert_eq!("dropped".parse(), Ok(FailedCas::Dropped));
+    assert_eq!("observed".parse(), Ok(FailedCas::Observed));
+    let wrong = "ignored".parse::<FailedCas>();
+    assert!(wrong.is_err_and(|sentence| sentence.starts_with("`ignored` is not a reading")));
+}
+
+#[test]
 fn a_cap_that_is_reached_exactly_is_not_hit() {
     let asked: String = (0..4).map(|process| format!("{process} invoke add 1\n")).collect();
     let answered: String = (0..4).map(|process| format!("{process} ok add 1\n")).collect();
@@ -459,6 +467,17 @@ fn objects_at_which_the_search_gives_up_are_counted() {
     let history = history(Object::Counter, &format!("{lines}{reads}")).history;
     let report = Linearizable { caps, ..Linearizable::of(Object::Counter) }.analyse(&history);
     assert_eq!(report.undecided, 2, "{report:?}");
+}
+
+#[test]
+fn of_a_long_search_the_beginning_is_forgotten() {
+    // A checkpoint is made every 256 events.
+    for (calls, is_cut) in [(126, false), (127, false), (128, true), (200, true)] {
+        let lines: String = (0..calls).map(|_| "0 invoke write 1\n0 ok write 1\n").collect();
+        let history = history(Object::CasRegister, &(lines + "0 invoke read\n0 ok read 2")).history;
+        let order = Linearizable::of(Object::CasRegister).order(&history).expect("it is wrong");
+        assert_eq!((order.is_cut, order.order.len() == calls), (is_cut, !is_cut), "{calls}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use harness::checker::bank::BankTotal;
 use harness::checker::causal_reverse::CausalReverse;
 use harness::checker::durability::Durability;
 use harness::checker::function_stats::FunctionStats;
+use harness::checker::linearizable::Caps;
 use harness::checker::long_fork::LongFork;
 use harness::checker::recovery::Recovery;
 use harness::checker::set_final::SetFinal;
@@ -450,4 +451,27 @@ fn a_node_recovers_in_time_or_is_told() {
     }
     let calm = random(Shop::Set, 10, 2, 0, &mut rng(1));
     assert!(matches!(recovery.analyse(&calm).verdict(), Verdict::Unknown(_)));
+}
+
+#[test]
+fn members_at_which_the_search_gives_up_are_counted() {
+    let mut history = History::default();
+    for member in [0, 1] {
+        let adds = Function::ZIncrBy { member, by: 1 };
+        done(&mut history, 0, adds, Answer::Number(1));
+    }
+    done(&mut history, 0, Function::ZRange, Answer::Scores(vec![(0, 1), (1, 1)]));
+    let caps = Caps { narrow: 0, deep: 0, configurations: 0, visited: 0 };
+    let findings = ZsetSafety { caps, ..ZsetSafety::default() }.analyse(&history);
+    // Each of the members; of those that are not decided no two are looked at.
+    assert_eq!(findings.get("undecided"), Some(2), "{findings:?}");
+    assert_eq!(findings.reasons().len(), 2, "{findings:?}");
+}
+
+#[test]
+fn what_is_no_sorted_set_is_refused() {
+    let mut history = History::default();
+    done(&mut history, 0, Function::Add(1), Answer::Number(1));
+    let findings = ZsetSafety::default().analyse(&history);
+    assert_eq!(findings.reasons(), ["event 0 is no call of a sorted set"]);
 }

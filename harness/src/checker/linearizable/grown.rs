@@ -100,3 +100,32 @@ where
         self.model.words(&self.states[state as usize])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::Register;
+    use super::*;
+
+    #[test]
+    fn the_number_of_a_forgotten_class_is_used_again() {
+        let mut grown = Grown::new(Register);
+        let writes: Vec<Function> = (0..3).map(Function::Write).collect();
+        let [first, second] = [0, 1].map(|at| grown.class(&writes[at], None).0);
+        assert_eq!(grown.classes(), 2);
+        grown.keep_classes(&BTreeSet::from([second]));
+        assert_eq!(grown.classes(), 1);
+        assert_eq!(grown.class(&writes[1], None).0, second, "it was kept");
+        assert_eq!(grown.class(&writes[2], None).0, first);
+    }
+
+    #[test]
+    fn states_that_are_kept_get_their_positions_for_numbers() {
+        let mut grown = Grown::new(Register);
+        let [one, two] = [1, 2].map(|value| grown.class(&Function::Write(value), None).0);
+        let states = [grown.step(0, one), grown.step(0, two)];
+        assert_eq!((states, grown.states()), ([1, 2], 3));
+        grown.keep(&[2]);
+        assert_eq!((grown.states(), grown.words(0)), (1, "2".to_owned()));
+        assert_eq!((grown.step(0, two), grown.step(0, one)), (0, 1));
+    }
+}

@@ -172,3 +172,40 @@ fn sorted(mut numbers: Vec<u32>) -> Vec<u32> {
     numbers.dedup();
     numbers
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{Asked, Counter};
+    use super::*;
+    use crate::op::Function;
+
+    #[test]
+    fn what_is_remembered_may_grow_with_what_is_possible() {
+        let one = Asked { function: &Function::Add(1), answer: None };
+        let mut space = Space::new(&Counter, vec![&one]);
+        let mut automaton: Borrowed = Automaton::new(&mut space);
+        let mut state = 0;
+        while automaton.steps.states() < 4096 {
+            state = automaton.step(state, 0).expect("it always counts");
+        }
+        assert!(!automaton.is_full(0));
+        state = automaton.step(state, 0).expect("it always counts");
+        assert_eq!((automaton.steps.states(), automaton.words(state)), (4097, "4096".to_owned()));
+        assert!(automaton.is_full(0) && !automaton.is_full(1));
+        for _ in 0..4 {
+            state = automaton.step(state, 0).expect("it always counts");
+        }
+        assert!(automaton.is_full(1) && !automaton.is_full(2));
+
+        let (mut low, mut high, mut bag) = (7, state, automaton.bags.with(0, 0));
+        let mut empty = 0;
+        automaton.bags.with(bag, 0);
+        automaton.keep(vec![(&mut high, &mut bag), (&mut low, &mut empty)]);
+        assert_eq!((low, high, empty, bag), (0, 1, 0, 1));
+        assert_eq!((automaton.steps.states(), automaton.bags.len()), (2, 2));
+        assert_eq!([low, high].map(|state| automaton.words(state)), ["7", "4100"]);
+        assert_eq!(automaton.step(low, 0), Some(2), "what a step came to is forgotten");
+        let other = automaton.bags.with(bag, 0);
+        assert_eq!((automaton.bags.count(bag, 0), automaton.bags.count(other, 0)), (1, 2));
+    }
+}
