@@ -83,19 +83,14 @@ impl<'o, 'h> Sums<'o, 'h> {
         Ok(())
     }
 
-    /// Whether nothing ended before what stands before it was asked for.
+    /// Whether nothing ended before what stands before it was asked for. Reads of one sum stand in the order in which they
+    /// were asked for, so none of them is late for another.
     fn in_time(&self) -> Result<(), Clash> {
-        let (mut before, mut group): (Latest, Latest) = (None, None);
-        let mut sum = 0;
+        let mut before: Latest = None;
         for told in &self.told {
-            if told.sum != sum || !told.is_read {
-                before = before.max(group.take());
-                sum = told.sum;
-            }
             let Operation { invoked, .. } = self.operations[told.operation];
             match before.filter(|(at, _)| *at > self.operations[told.operation].end()) {
                 Some((_, late)) => return Err(self.reversed(late, told.operation)),
-                None if told.is_read => group = group.max(Some((invoked, told.operation))),
                 None => before = before.max(Some((invoked, told.operation))),
             }
         }

@@ -292,7 +292,7 @@ fn covering<'s>(certain: &[&'s Stay], from: usize, to: usize) -> Vec<&'s Stay> {
             let Some(chosen) = longest.take() else { break };
             covering.push(chosen);
             until = chosen.take_begin;
-            if until > to || stay.put_end > until {
+            if until > to {
                 break;
             }
         }

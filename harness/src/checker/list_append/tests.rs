@@ -69,6 +69,11 @@ fn a_serial_order_is_found_from_both_ends_for_every_valid_history() {
                 let taken = replay::take(&all, &slots, order, jobs);
                 assert_eq!(taken.complete, acyclic, "seed {seed}, {order:?}, {jobs} jobs");
             }
+            // Who takes from the end alone comes to the beginning.
+            let taken = rewind::take(&columns, &slots, order, 0);
+            let takes_part = |txn: &usize| replay::takes_part(&columns, &slots, *txn);
+            let all = (0..columns.len()).filter(takes_part).all(|txn| taken[txn]);
+            assert_eq!(all, acyclic, "seed {seed}, {order:?}, from the end");
             orders += usize::from(acyclic);
             let half = columns.len() / 2;
             let later = rewind::take(&columns, &slots, order, half);
