@@ -475,3 +475,17 @@ fn what_is_no_sorted_set_is_refused() {
     let findings = ZsetSafety::default().analyse(&history);
     assert_eq!(findings.reasons(), ["event 0 is no call of a sorted set"]);
 }
+
+#[test]
+fn what_a_queue_still_holds_in_the_end_is_not_lost() {
+    for (left, lost) in [(vec![2, 3], 0), (vec![3], 1), (vec![], 2)] {
+        let mut history = History::default();
+        for value in 1..=3 {
+            done(&mut history, 0, Function::Enqueue(value), Answer::Done);
+        }
+        done(&mut history, 0, Function::Dequeue, Answer::Value(1));
+        done(&mut history, 0, Function::Read, Answer::Values(left));
+        let findings = TotalQueue.analyse(&history);
+        assert_eq!(findings.get("lost"), Some(lost), "{findings:?}");
+    }
+}

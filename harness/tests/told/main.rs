@@ -7,10 +7,13 @@
 
 mod judges;
 
-use harness::checker::Verdict;
+use harness::checker::recovery::Recovery;
+use harness::checker::{Checker, Verdict};
+use harness::history::History;
 use judges::Judge;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const BETWEEN: &str = "==========\n";
 const TOLD: &str = "----------\n";
@@ -50,4 +53,27 @@ fn every_story_is_told_word_for_word() {
 fn a_verdict_is_an_exit_code() {
     let verdicts = [Verdict::Valid, Verdict::Invalid(Vec::new()), Verdict::Unknown(Vec::new())];
     assert_eq!(verdicts.map(|verdict| verdict.exit_code()), [0, 1, 2]);
+}
+
+/// Says no more than it must.
+struct Silent;
+
+impl Checker for Silent {
+    fn name(&self) -> &'static str {
+        "silent"
+    }
+
+    fn check(&self, _history: &History) -> Verdict {
+        Verdict::Valid
+    }
+}
+
+#[test]
+fn a_checker_is_asked_for_by_its_name_unless_it_says_more() {
+    let history = History::default();
+    assert_eq!((Silent.words(), Silent.order(&history)), ("silent".to_owned(), None));
+    assert!(Silent.cycles(&history).is_empty());
+    let recovery = Recovery { within: Duration::from_secs(1) };
+    let called = (Checker::name(&recovery), Checker::words(&recovery));
+    assert_eq!(called, ("recovery", "recovery".to_owned()));
 }

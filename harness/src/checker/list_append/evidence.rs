@@ -1,6 +1,6 @@
 //! What an edge was inferred from: the elements, the lists and the reader that show it.
 
-use super::versions::{Append, Seen, Versions};
+use super::versions::{Append, Versions};
 use super::words::{ListWords, elided_list, read_values};
 use crate::checker::transactional::evidence::{Because, unexplained};
 use crate::checker::transactional::proof::{Dependency, Place, Proof};
@@ -170,10 +170,7 @@ impl ListWords<'_> {
         let from = versions.touches.partition_point(|touch| touch.txn < txn);
         let own = versions.touches[from..].iter();
         let at = from + own.take_while(|touch| touch.index() != index).count();
-        match versions.seen[at] {
-            Seen::Nothing => None,
-            _ => versions.last_seen(self.all, at),
-        }
+        versions.last_seen(self.all, at)
     }
 
     /// The read that the version order of a key comes from.
