@@ -107,6 +107,17 @@ fn what_was_forgotten_must_have_come_before_whoever_was_asked_later() {
     }
 }
 
+#[test]
+fn what_crashed_may_have_come_before_what_was_forgotten() {
+    let mut story = sound();
+    story.ask(9, &[append(1, 1)]);
+    story.event(9, Kind::Info, &[append(1, 1)]);
+    story.done(1, &[append(1, 2)]);
+    story.fill(WAITING + 1);
+    story.done(2, &[read(1, &[1, 2])]);
+    assert_eq!(story.found, None);
+}
+
 /// Events for which an operation may be open until its end is not waited for.
 const LATE: usize = 1 << 17;
 
