@@ -23,6 +23,7 @@ use registers::{State, serializable};
 use schedule::{End, Plan, Step, agenda, plans};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use unknown::shows_unknown;
 
 #[path = "twin/registers.rs"]
 mod registers;
@@ -30,6 +31,8 @@ mod registers;
 mod schedule;
 #[path = "twin/serial.rs"]
 mod serial;
+#[path = "twin/unknown.rs"]
+mod unknown;
 
 /// Every value of a key is written once.
 fn asked(plans: &[Plan]) -> Vec<Vec<RegisterMop>> {
@@ -217,28 +220,6 @@ proptest! {
         prop_assert_eq!(before.anomaly_types, after.anomaly_types);
         prop_assert_eq!(before.coverage, after.coverage);
     }
-}
-
-/// Whether a transaction read what one of unknown outcome wrote.
-fn shows_unknown(history: &History) -> bool {
-    let ended = |process| {
-        let ends = |event: &&Event| event.process == process && event.kind != Kind::Invoke;
-        history.events.iter().find(ends).is_some_and(|event| event.kind != Kind::Info)
-    };
-    let asked = history.events.iter().filter(|event| event.kind == Kind::Invoke);
-    let unknown = asked.filter(|event| !ended(event.process));
-    let written: Vec<(Key, Held)> = unknown
-        .flat_map(|event| event.op.register_mops())
-        .filter_map(|mop| match mop {
-            RegisterMop::Write { key, value } => Some((*key, Held::Value(*value))),
-            RegisterMop::Read { .. } => None,
-        })
-        .collect();
-    let told = history.events.iter().filter(|event| event.kind == Kind::Ok);
-    told.flat_map(|event| event.op.register_mops()).any(|mop| match mop {
-        RegisterMop::Read { key, value } => written.contains(&(*key, *value)),
-        RegisterMop::Write { .. } => false,
-    })
 }
 
 type Slips = Vec<(usize, usize, u64)>;
