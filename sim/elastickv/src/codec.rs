@@ -2,7 +2,7 @@
 //!
 //! Reading never panics: a short or broken buffer is [`Malformed`].
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use std::fmt;
 
 /// The bytes are not what was written.
@@ -17,14 +17,17 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
+/// Most records and requests are shorter.
+const ROOM: usize = 160;
+
 /// Appends values to a buffer.
 #[derive(Default)]
 pub struct Writer(Vec<u8>);
 
 impl Writer {
-    /// An empty buffer.
+    /// An empty buffer, with room for most of what is written.
     pub fn new() -> Writer {
-        Writer::default()
+        Writer(Vec::with_capacity(ROOM))
     }
 
     /// One byte.
@@ -58,6 +61,12 @@ impl Writer {
         self
     }
 
+    /// Bytes as they are.
+    pub fn raw(&mut self, value: &[u8]) -> &mut Writer {
+        self.0.extend_from_slice(value);
+        self
+    }
+
     /// The buffer.
     pub fn finish(self) -> Vec<u8> {
         self.0
@@ -65,47 +74,57 @@ impl Writer {
 }
 
 /// Takes values from a buffer; byte strings share it.
-pub struct Reader(Bytes);
+pub struct Reader {
+    bytes: Bytes,
+    at: usize,
+}
 
 impl Reader {
     /// From the beginning.
     pub fn new(bytes: Bytes) -> Reader {
-        Reader(bytes)
+        Reader { bytes, at: 0 }
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let array = self.bytes[self.at..].first_chunk::<N>().ok_or(Malformed)?;
+        self.at += N;
+        Ok(*array)
     }
 
     /// One byte.
     pub fn u8(&mut self) -> Result<u8, Malformed> {
-        self.0.try_get_u8().map_err(|_| Malformed)
+        self.array().map(u8::from_le_bytes)
     }
 
     /// Two bytes.
     pub fn u16(&mut self) -> Result<u16, Malformed> {
-        self.0.try_get_u16_le().map_err(|_| Malformed)
+        self.array().map(u16::from_le_bytes)
     }
 
     /// Four bytes.
     pub fn u32(&mut self) -> Result<u32, Malformed> {
-        self.0.try_get_u32_le().map_err(|_| Malformed)
+        self.array().map(u32::from_le_bytes)
     }
 
     /// Eight bytes.
     pub fn u64(&mut self) -> Result<u64, Malformed> {
-        self.0.try_get_u64_le().map_err(|_| Malformed)
+        self.array().map(u64::from_le_bytes)
     }
 
     /// Length and bytes.
     pub fn bytes(&mut self) -> Result<Bytes, Malformed> {
         let len = self.u32()? as usize;
-        if len > self.0.len() {
+        if len > self.left() {
             return Err(Malformed);
         }
-        Ok(self.0.split_to(len))
+        self.at += len;
+        Ok(self.bytes.slice(self.at - len..self.at))
     }
 
     /// A count of things that take at least `each` bytes, so that a broken count cannot ask for memory.
     pub fn count(&mut self, each: usize) -> Result<usize, Malformed> {
         let count = self.u32()? as usize;
-        if count.saturating_mul(each.max(1)) > self.0.len() {
+        if count.saturating_mul(each.max(1)) > self.left() {
             return Err(Malformed);
         }
         Ok(count)
@@ -113,12 +132,12 @@ impl Reader {
 
     /// Nothing may be left.
     pub fn end(self) -> Result<(), Malformed> {
-        if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
+        if self.left() == 0 { Ok(()) } else { Err(Malformed) }
     }
 
     /// Bytes not yet taken.
     pub fn left(&self) -> usize {
-        self.0.len()
+        self.bytes.len() - self.at
     }
 }
 
@@ -127,9 +146,21 @@ pub const FRAME_HEADER: usize = 8;
 
 /// Adds a frame (length, CRC-32, payload) to a buffer.
 pub fn frame_into(buffer: &mut Vec<u8>, payload: &[u8]) {
-    buffer.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    buffer.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
-    buffer.extend_from_slice(payload);
+    frame_with(buffer, |writer| {
+        writer.raw(payload);
+    });
+}
+
+/// Adds a frame whose payload is written where it stays.
+pub fn frame_with(buffer: &mut Vec<u8>, payload: impl FnOnce(&mut Writer)) {
+    let start = buffer.len();
+    buffer.extend_from_slice(&[0; FRAME_HEADER]);
+    let mut writer = Writer(std::mem::take(buffer));
+    payload(&mut writer);
+    *buffer = writer.finish();
+    let (header, payload) = buffer[start..].split_at_mut(FRAME_HEADER);
+    header[..4].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    header[4..].copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
 }
 
 /// The frame at `offset`: its payload and the offset after it. `None` where the file ends, is torn or is broken.

@@ -59,6 +59,8 @@ pub struct FrameLog<D> {
     disk: D,
     format: Format,
     number: u64,
+    /// Where that is.
+    path: String,
 }
 
 impl<D: Disk> FrameLog<D> {
@@ -67,7 +69,8 @@ impl<D: Disk> FrameLog<D> {
     pub async fn open(disk: D, format: Format) -> io::Result<(FrameLog<D>, Option<Vec<Bytes>>)> {
         let segments = disk.list(format.folder).await?;
         let newest = segments.iter().filter_map(|path| format.segment_number(path)).max();
-        let log = FrameLog { disk, format, number: newest.unwrap_or(0) };
+        let number = newest.unwrap_or(0);
+        let log = FrameLog { disk, format, number, path: format.path(number) };
         let frames = match newest {
             Some(_) => Some(log.recover().await?),
             None => None,
@@ -77,8 +80,8 @@ impl<D: Disk> FrameLog<D> {
     }
 
     async fn recover(&self) -> io::Result<Vec<Bytes>> {
-        let path = self.format.path(self.number);
-        let file = read_whole(&self.disk, &path).await?.unwrap_or_default();
+        let path = &self.path;
+        let file = read_whole(&self.disk, path).await?.unwrap_or_default();
         let (header, mut offset) = frame_at(&file, 0).ok_or_else(|| self.broken())?;
         if header != self.format.header.as_bytes() {
             return Err(self.broken());
@@ -96,38 +99,39 @@ impl<D: Disk> FrameLog<D> {
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidData, text));
             }
-            self.disk.truncate(&path, offset as u64).await?;
+            self.disk.truncate(path, offset as u64).await?;
         }
         // What was read may be in the page cache only: a killed process' last writes. From here on it counts as durable.
-        self.disk.sync(&path).await?;
+        self.disk.sync(path).await?;
         self.disk.sync_dir(self.format.folder).await?;
         Ok(frames)
     }
 
     /// The error for a segment that cannot be read as what it should be.
     pub fn broken(&self) -> io::Error {
-        let (path, header) = (self.format.path(self.number), self.format.header);
+        let (path, header) = (&self.path, self.format.header);
         io::Error::new(io::ErrorKind::InvalidData, format!("{path} is not a whole `{header}` file"))
     }
 
     /// Begins the next segment with these frames and removes the old one; durable when this returns.
     pub async fn start(&mut self, frames: &[u8]) -> io::Result<()> {
         self.number += 1;
+        self.path = self.format.path(self.number);
         let mut content = Vec::with_capacity(frames.len() + 64);
         frame_into(&mut content, self.format.header.as_bytes());
         content.extend_from_slice(frames);
-        write_whole(&self.disk, &self.format.path(self.number), &content).await?;
+        write_whole(&self.disk, &self.path, &content).await?;
         self.remove_others().await
     }
 
     /// Adds frames; not durable before [`FrameLog::sync`].
     pub async fn append(&self, frames: &[u8]) -> io::Result<()> {
-        self.disk.append(&self.format.path(self.number), frames).await
+        self.disk.append(&self.path, frames).await
     }
 
     /// What was appended before the call is durable when this returns.
     pub async fn sync(&self) -> io::Result<()> {
-        self.disk.sync(&self.format.path(self.number)).await
+        self.disk.sync(&self.path).await
     }
 
     async fn remove_others(&self) -> io::Result<()> {

@@ -85,7 +85,7 @@ fn message() -> impl Strategy<Value = Message> {
             context,
             stamp,
             entries: entries.collect(),
-            snapshot,
+            snapshot: snapshot.map(Box::new),
         }
     })
 }

@@ -483,7 +483,9 @@ fn what_was_replaced_before_it_was_persisted_is_not_acknowledged() {
     let meta = SnapshotMeta { index: 3, term: 2, conf: ConfState::voters([1, 2, 3]) };
     let snapshot = Some(Snapshot { meta, data: Bytes::from_static(b"state") });
     let install = message(MessageKind::Snap, 3, 2, 2);
-    node.raft.step(Message { snapshot, ..install }).expect("of a later leader");
+    node.raft
+        .step(Message { snapshot: snapshot.map(Box::new), ..install })
+        .expect("of a later leader");
     let acks: Vec<(u64, u64)> = node.drain().iter().map(|m| (m.to, m.index)).collect();
     assert_eq!(acks, [(3, 3)], "entry 4 is nowhere");
 }
@@ -1055,7 +1057,7 @@ fn snapshot_of_a_configuration_without_this_node_is_ignored() {
     let mut group = Group::led(3);
     let meta = SnapshotMeta { index: 9, term: 1, conf: ConfState::voters([1, 3]) };
     let mut snap = message(MessageKind::Snap, 1, 2, 1);
-    snap.snapshot = Some(Snapshot { meta, data: Bytes::new() });
+    snap.snapshot = Some(Box::new(Snapshot { meta, data: Bytes::new() }));
     group.raft(2).step(snap).expect("it leads");
     let ready = group.raft(2).ready();
     assert_eq!(ready.snapshot, None);
@@ -1067,7 +1069,7 @@ fn node_with_an_uninstalled_snapshot_neither_applies_nor_campaigns() {
     let mut group = Group::led(3);
     let meta = SnapshotMeta { index: 9, term: 1, conf: ConfState::voters([1, 2, 3]) };
     let mut snap = message(MessageKind::Snap, 1, 2, 1);
-    snap.snapshot = Some(Snapshot { meta, data: Bytes::new() });
+    snap.snapshot = Some(Box::new(Snapshot { meta, data: Bytes::new() }));
     group.raft(2).step(snap).expect("it leads");
     let mut app = message(MessageKind::App, 1, 2, 1);
     (app.index, app.log_term, app.commit, app.entries) = (9, 1, 10, vec![entry(1, 10)]);

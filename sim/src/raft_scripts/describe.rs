@@ -152,7 +152,7 @@ fn indented_message(indent: &str, m: &Message) -> String {
         rejected_hint: m.reject.then_some(m.reject_hint),
         commit: m.commit,
         entries: &m.entries,
-        snapshot: m.snapshot.as_ref().map(snapshot),
+        snapshot: m.snapshot.as_deref().map(snapshot),
         ..Head::default()
     };
     message_line(indent, &route, &head)

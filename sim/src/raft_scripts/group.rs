@@ -290,7 +290,7 @@ impl Group {
         let node = &self.nodes[from];
         let mut message = elastickv::raft::Message::new(MessageKind::Snap, to);
         (message.from, message.term) = (node.id(), node.raft.term());
-        message.snapshot = Some(node.newest_snapshot());
+        message.snapshot = Some(Box::new(node.newest_snapshot()));
         self.print(&describe::message(&message));
         self.travelling.push((to, Delivery::Peer(message)));
         Ok(())

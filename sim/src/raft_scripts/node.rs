@@ -58,8 +58,8 @@ impl Node {
     pub fn take(&mut self, mut ready: Ready, told: &mut Vec<String>) -> Vec<Delivery> {
         let messages = std::mem::take(&mut ready.messages);
         if self.config.async_storage_writes {
-            self.append_work.extend(ready.append);
-            self.apply_work.extend(ready.apply);
+            self.append_work.extend(ready.append.map(|work| *work));
+            self.apply_work.extend(ready.apply.map(|work| *work));
         } else {
             self.store(&ready.entries, ready.snapshot.as_ref());
             self.apply(&ready.committed, told);

@@ -9,7 +9,7 @@
 //! replayed from the store's applied index.
 
 use super::{Keep, Mutation, Store, read_value, write_value};
-use crate::codec::{FRAME_HEADER, Malformed, Reader, Writer, frame_into};
+use crate::codec::{FRAME_HEADER, Malformed, Reader, Writer, frame_with};
 use crate::env::Disk;
 use crate::files::{Format, FrameLog};
 use bytes::Bytes;
@@ -42,32 +42,32 @@ pub struct Journal<D> {
 
 /// One batch as a frame, ready to be appended.
 pub fn batch(index: u64, commit_ts: u64, last_commit_ts: u64, mutations: &[Mutation]) -> Vec<u8> {
-    let mut writer = Writer::new();
-    writer.u8(BATCH).u64(index).u64(commit_ts).u64(last_commit_ts).u32(mutations.len() as u32);
-    for mutation in mutations {
-        writer.bytes(&mutation.key);
-        write_value(&mut writer, &mutation.value);
-    }
-    framed(&writer.finish())
+    framed(|writer| {
+        writer.u8(BATCH).u64(index).u64(commit_ts).u64(last_commit_ts).u32(mutations.len() as u32);
+        for mutation in mutations {
+            writer.bytes(&mutation.key);
+            write_value(writer, &mutation.value);
+        }
+    })
 }
 
 /// A frame that says that entries up to `index` are in the state although they wrote nothing (`SetDurableAppliedIndex`).
 pub fn applied(index: u64) -> Vec<u8> {
-    let mut writer = Writer::new();
-    writer.u8(APPLIED).u64(index);
-    framed(&writer.finish())
+    framed(|writer| {
+        writer.u8(APPLIED).u64(index);
+    })
 }
 
 /// A frame that says that the entry at `index` raised the watermark.
 pub fn compaction(index: u64, min_ts: u64, keep: Keep) -> Vec<u8> {
-    let mut writer = Writer::new();
-    writer.u8(COMPACT).u64(index).u64(min_ts).u8(u8::from(keep == Keep::Visible));
-    framed(&writer.finish())
+    framed(|writer| {
+        writer.u8(COMPACT).u64(index).u64(min_ts).u8(u8::from(keep == Keep::Visible));
+    })
 }
 
-fn framed(payload: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(FRAME_HEADER + payload.len());
-    frame_into(&mut frame, payload);
+fn framed(payload: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut frame = Writer::new().finish();
+    frame_with(&mut frame, payload);
     frame
 }
 
@@ -105,10 +105,11 @@ impl<D: Disk + Clone> Journal<D> {
         if self.keep == LastCommitTs::OwnFileUnsynced {
             self.write_own_file(last_commit_ts).await?;
         }
-        let mut payload = Vec::with_capacity(state.len() + 1);
-        payload.push(STATE);
-        payload.extend_from_slice(state);
-        self.log.start(&framed(&payload)).await
+        let mut frame = Vec::with_capacity(FRAME_HEADER + 1 + state.len());
+        frame_with(&mut frame, |writer| {
+            writer.u8(STATE).raw(state);
+        });
+        self.log.start(&frame).await
     }
 
     async fn write_own_file(&self, ts: u64) -> io::Result<()> {

@@ -7,7 +7,7 @@ use super::message::{
     ConfChange, ConfChangeKind, ConfChangeV2, ConfState, Entry, EntryKind, Message, MessageKind,
     Snapshot, SnapshotMeta, Transition,
 };
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use std::fmt;
 
 /// Largest data of one entry, bytes.
@@ -92,16 +92,16 @@ impl std::error::Error for DecodeError {}
 impl Message {
     /// The message as bytes. Entries must be consecutive from `index + 1`: their index is not written.
     pub fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(self.encoded_bytes_max());
-        out.put_u8(self.kind as u8);
+        let mut out = Vec::with_capacity(self.encoded_bytes_max());
+        out.push(self.kind as u8);
         let snapshot = match &self.snapshot {
             Some(snapshot) if snapshot.meta.conf.is_joint() => SNAPSHOT | JOINT,
             Some(_) => SNAPSHOT,
             None => 0,
         };
-        out.put_u8(if self.reject { REJECT } else { 0 } | snapshot);
-        out.put_u64_le(self.from);
-        out.put_u64_le(self.to);
+        out.push(if self.reject { REJECT } else { 0 } | snapshot);
+        out.extend_from_slice(&self.from.to_le_bytes());
+        out.extend_from_slice(&self.to.to_le_bytes());
         for number in [self.term, self.log_term, self.index, self.commit, self.reject_hint] {
             put_number(&mut out, number);
         }
@@ -114,7 +114,7 @@ impl Message {
         if let Some(snapshot) = &self.snapshot {
             put_snapshot(&mut out, snapshot);
         }
-        out.freeze()
+        out.into()
     }
 
     /// What a message is for, from its first byte alone.
@@ -124,7 +124,7 @@ impl Message {
 
     /// Reads what [`Message::encode`] wrote; entry and snapshot data are slices of `bytes`.
     pub fn decode(bytes: &Bytes) -> Result<Message, DecodeError> {
-        let mut input = Input { bytes, at: 0 };
+        let mut input = Input { of: bytes, bytes, at: 0 };
         let kind = input.byte()?;
         let kind = *KINDS
             .get(usize::from(kind))
@@ -147,7 +147,7 @@ impl Message {
         message.stamp = input.number()?;
         message.entries = input.entries(message.index)?;
         if flags & SNAPSHOT != 0 {
-            message.snapshot = Some(input.snapshot(flags & JOINT != 0)?);
+            message.snapshot = Some(Box::new(input.snapshot(flags & JOINT != 0)?));
         }
         input.end(message)
     }
@@ -166,15 +166,15 @@ impl Message {
 impl ConfChange {
     /// The data of a conf change entry.
     pub fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(9 + self.context.len());
+        let mut out = Vec::with_capacity(9 + self.context.len());
         put_step(&mut out, self.kind, self.id);
-        out.put_slice(&self.context);
-        out.freeze()
+        out.extend_from_slice(&self.context);
+        out.into()
     }
 
     /// Reads what [`ConfChange::encode`] wrote.
     pub fn decode(bytes: &Bytes) -> Result<ConfChange, DecodeError> {
-        let mut input = Input { bytes, at: 0 };
+        let mut input = Input { of: bytes, bytes, at: 0 };
         let (kind, id) = input.step()?;
         Ok(ConfChange { kind, id, context: bytes.slice(input.at..) })
     }
@@ -187,16 +187,16 @@ impl ConfChangeV2 {
         if *self == ConfChangeV2::default() {
             return Bytes::new();
         }
-        let mut out = BytesMut::new();
-        out.put_u8(match self.transition {
+        let mut out = Vec::new();
+        out.push(match self.transition {
             Transition::Auto => 0,
             Transition::Implicit => 1,
             Transition::Explicit => 2,
         });
         put_number(&mut out, self.changes.len() as u64);
         self.changes.iter().for_each(|(kind, id)| put_step(&mut out, *kind, *id));
-        out.put_slice(&self.context);
-        out.freeze()
+        out.extend_from_slice(&self.context);
+        out.into()
     }
 
     /// Reads what [`ConfChangeV2::encode`] wrote.
@@ -204,7 +204,7 @@ impl ConfChangeV2 {
         if bytes.is_empty() {
             return Ok(ConfChangeV2::default());
         }
-        let mut input = Input { bytes, at: 0 };
+        let mut input = Input { of: bytes, bytes, at: 0 };
         let transition = match input.byte()? {
             0 => Transition::Auto,
             1 => Transition::Implicit,
@@ -217,30 +217,30 @@ impl ConfChangeV2 {
     }
 }
 
-fn put_step(out: &mut BytesMut, kind: ConfChangeKind, id: u64) {
-    out.put_u8(match kind {
+fn put_step(out: &mut Vec<u8>, kind: ConfChangeKind, id: u64) {
+    out.push(match kind {
         ConfChangeKind::AddVoter => 0,
         ConfChangeKind::AddLearner => 1,
         ConfChangeKind::Remove => 2,
     });
-    out.put_u64_le(id);
+    out.extend_from_slice(&id.to_le_bytes());
 }
 
-fn put_number(out: &mut BytesMut, mut number: u64) {
+fn put_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
-        out.put_u8((number as u8) | 0x80);
+        out.push((number as u8) | 0x80);
         number >>= 7;
     }
-    out.put_u8(number as u8);
+    out.push(number as u8);
 }
 
-fn put_data(out: &mut BytesMut, data: &Bytes) {
+fn put_data(out: &mut Vec<u8>, data: &Bytes) {
     put_number(out, data.len() as u64);
-    out.put_slice(data);
+    out.extend_from_slice(data);
 }
 
-fn put_entry(out: &mut BytesMut, entry: &Entry) {
-    out.put_u8(match entry.kind {
+fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
+    out.push(match entry.kind {
         EntryKind::Normal => 0,
         EntryKind::ConfChange => 1,
         EntryKind::ConfChangeV2 => 2,
@@ -249,7 +249,7 @@ fn put_entry(out: &mut BytesMut, entry: &Entry) {
     put_data(out, &entry.data);
 }
 
-fn put_snapshot(out: &mut BytesMut, snapshot: &Snapshot) {
+fn put_snapshot(out: &mut Vec<u8>, snapshot: &Snapshot) {
     put_number(out, snapshot.meta.index);
     put_number(out, snapshot.meta.term);
     let conf = &snapshot.meta.conf;
@@ -258,18 +258,20 @@ fn put_snapshot(out: &mut BytesMut, snapshot: &Snapshot) {
     if conf.is_joint() {
         put_ids(out, &conf.voters_outgoing);
         put_ids(out, &conf.learners_next);
-        out.put_u8(u8::from(conf.auto_leave));
+        out.push(u8::from(conf.auto_leave));
     }
     put_data(out, &snapshot.data);
 }
 
-fn put_ids(out: &mut BytesMut, ids: &[u64]) {
+fn put_ids(out: &mut Vec<u8>, ids: &[u64]) {
     put_number(out, ids.len() as u64);
-    ids.iter().for_each(|id| out.put_u64_le(*id));
+    ids.iter().for_each(|id| out.extend_from_slice(&id.to_le_bytes()));
 }
 
 struct Input<'a> {
-    bytes: &'a Bytes,
+    /// What data is a slice of.
+    of: &'a Bytes,
+    bytes: &'a [u8],
     at: usize,
 }
 
@@ -299,6 +301,17 @@ impl Input<'_> {
     }
 
     fn number(&mut self) -> Result<u64, DecodeError> {
+        // Most are small.
+        if let Some(&byte) = self.bytes.get(self.at)
+            && byte < 0x80
+        {
+            self.at += 1;
+            return Ok(u64::from(byte));
+        }
+        self.long_number()
+    }
+
+    fn long_number(&mut self) -> Result<u64, DecodeError> {
         let mut number = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -332,7 +345,7 @@ impl Input<'_> {
     fn data(&mut self) -> Result<Bytes, DecodeError> {
         let len = self.count(1)?;
         let at = self.take(len)?;
-        Ok(self.bytes.slice(at..at + len))
+        Ok(self.of.slice(at..at + len))
     }
 
     fn entries(&mut self, after: u64) -> Result<Vec<Entry>, DecodeError> {

@@ -372,7 +372,7 @@ impl<E: Env> Inner<E> {
 fn is_of_an_earlier_life(message: &Message, since: Since, raft: &Raft) -> bool {
     let beyond = message.kind == MessageKind::Heartbeat && message.commit > raft.last_index();
     let old = |snapshot: &Snapshot| snapshot.meta.index < since.index;
-    let misses = beyond || message.snapshot.as_ref().is_some_and(old);
+    let misses = beyond || message.snapshot.as_deref().is_some_and(old);
     message.term < since.term || (misses && waits_to_be_added(since, raft))
 }
 
@@ -428,7 +428,7 @@ mod tests {
 
     fn snapshot(index: u64) -> Message {
         let meta = SnapshotMeta { index, term: 7, conf: ConfState::voters([1, 2, 3]) };
-        let snapshot = Some(Snapshot { meta, data: Bytes::new() });
+        let snapshot = Some(Box::new(Snapshot { meta, data: Bytes::new() }));
         Message { snapshot, ..message(MessageKind::Snap, 7) }
     }
 

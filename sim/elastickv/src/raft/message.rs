@@ -247,8 +247,8 @@ pub struct Message {
     pub stamp: u64,
     /// Consecutive, from `index + 1`.
     pub entries: Vec<Entry>,
-    /// In `Snap` only.
-    pub snapshot: Option<Snapshot>,
+    /// In `Snap` only. Boxed, since all other messages are moved without one.
+    pub snapshot: Option<Box<Snapshot>>,
 }
 
 impl Message {

@@ -26,9 +26,9 @@ pub struct Ready {
     /// has changed.
     pub must_sync: bool,
     /// What the append thread is to persist; with `async_storage_writes` only.
-    pub append: Option<AppendWork>,
+    pub append: Option<Box<AppendWork>>,
     /// What the apply thread is to apply; with `async_storage_writes` only.
-    pub apply: Option<ApplyWork>,
+    pub apply: Option<Box<ApplyWork>>,
 }
 
 /// What counts once a `Ready` is done.
@@ -93,9 +93,10 @@ impl Raft {
             // What was acknowledged and then replaced, by a snapshot or by a later leader's entries, before it could be
             // persisted: the deposed leader waits in vain. Upstream answers it.
             let holds = |m: &Message| m.kind != MessageKind::AppResp || m.reject || m.index <= last;
-            let answers = std::mem::take(&mut self.answers).into_iter().filter(holds);
-            let (to_self, to_others) = answers.partition(|m| m.to == own);
-            ready.messages.extend::<Vec<Message>>(to_others);
+            let mut to_self = Vec::new();
+            for answer in self.answers.drain(..).filter(holds) {
+                if answer.to == own { &mut to_self } else { &mut ready.messages }.push(answer);
+            }
             self.accepted = Some(Accepted { to_self, stored, applied });
         }
         ready

@@ -76,7 +76,7 @@ impl Raft {
         };
         peer.progress.become_snapshot(snapshot.meta.index);
         let mut m = Message::new(MessageKind::Snap, peer.id);
-        m.snapshot = Some(snapshot.clone());
+        m.snapshot = Some(Box::new(snapshot.clone()));
         self.send(m);
         true
     }
@@ -126,7 +126,7 @@ impl Raft {
     pub(super) fn handle_snapshot(&mut self, m: Message) {
         let mut answer = Message::new(MessageKind::AppResp, m.from);
         answer.stamp = m.stamp;
-        let restored = m.snapshot.is_some_and(|snapshot| self.restore(snapshot));
+        let restored = m.snapshot.is_some_and(|snapshot| self.restore(*snapshot));
         answer.index = if restored { self.log.last_index() } else { self.log.committed };
         self.send(answer);
     }

@@ -76,16 +76,16 @@ impl Raft {
         let answers = std::mem::take(&mut self.answers);
         let writes = !ready.entries.is_empty() || ready.hard_state.is_some();
         if writes || ready.snapshot.is_some() || !answers.is_empty() {
-            ready.append = Some(AppendWork {
+            ready.append = Some(Box::new(AppendWork {
                 hard_state: ready.hard_state,
                 entries: ready.entries.clone(),
                 snapshot: ready.snapshot.clone(),
                 answers,
                 stored,
-            });
+            }));
         }
-        ready.apply =
-            applied.map(|applied| ApplyWork { entries: ready.committed.clone(), applied });
+        ready.apply = applied
+            .map(|applied| Box::new(ApplyWork { entries: ready.committed.clone(), applied }));
     }
 
     /// The append thread has stored what it was given, and all before it.

@@ -6,7 +6,7 @@
 //! [`Image`] is what a prefix of a segment means; the simulation's durability check reads disks with it too.
 
 use super::message::{ConfState, Entry, EntryKind, HardState, SnapshotMeta};
-use crate::codec::{Malformed, Reader, Writer, frame_into};
+use crate::codec::{Malformed, Reader, Writer, frame_with};
 use crate::env::Disk;
 use crate::files::{Format, FrameLog};
 use bytes::Bytes;
@@ -110,12 +110,13 @@ impl<D: Disk> Wal<D> {
         hard_state: Option<&HardState>,
         entries: &[Entry],
     ) -> io::Result<()> {
-        let mut frames = Vec::new();
+        let bytes: usize = entries.iter().map(|entry| entry.data.len() + 21).sum();
+        let mut frames = Vec::with_capacity(bytes + 64);
         if !entries.is_empty() {
-            frame_into(&mut frames, &entries_record(entries));
+            frame_with(&mut frames, |w| entries_record(w, entries));
         }
         if let Some(hard_state) = hard_state {
-            frame_into(&mut frames, &hard_state_record(hard_state));
+            frame_with(&mut frames, |w| hard_state_record(w, hard_state));
         }
         if frames.is_empty() { Ok(()) } else { self.0.append(&frames).await }
     }
@@ -133,27 +134,25 @@ impl<D: Disk> Wal<D> {
         entries: &[Entry],
     ) -> io::Result<()> {
         let mut frames = Vec::new();
-        frame_into(&mut frames, &snapshot_record(snapshot));
-        frame_into(&mut frames, &hard_state_record(hard_state));
+        frame_with(&mut frames, |w| snapshot_record(w, snapshot));
+        frame_with(&mut frames, |w| hard_state_record(w, hard_state));
         if !entries.is_empty() {
-            frame_into(&mut frames, &entries_record(entries));
+            frame_with(&mut frames, |w| entries_record(w, entries));
         }
         self.0.start(&frames).await
     }
 }
 
-fn snapshot_record(meta: &SnapshotMeta) -> Vec<u8> {
-    let mut w = Writer::new();
+fn snapshot_record(w: &mut Writer, meta: &SnapshotMeta) {
     w.u8(SNAPSHOT).u64(meta.index).u64(meta.term);
     let conf = &meta.conf;
-    write_ids(&mut w, &conf.voters);
-    write_ids(&mut w, &conf.learners);
+    write_ids(w, &conf.voters);
+    write_ids(w, &conf.learners);
     if conf.is_joint() {
-        write_ids(&mut w, &conf.voters_outgoing);
-        write_ids(&mut w, &conf.learners_next);
+        write_ids(w, &conf.voters_outgoing);
+        write_ids(w, &conf.learners_next);
         w.u8(u8::from(conf.auto_leave));
     }
-    w.finish()
 }
 
 fn write_ids(w: &mut Writer, ids: &[u64]) {
@@ -177,14 +176,11 @@ fn read_ids(r: &mut Reader) -> Result<Vec<u64>, Malformed> {
     (0..r.count(8)?).map(|_| r.u64()).collect()
 }
 
-fn hard_state_record(state: &HardState) -> Vec<u8> {
-    let mut w = Writer::new();
+fn hard_state_record(w: &mut Writer, state: &HardState) {
     w.u8(HARD_STATE).u64(state.term).u64(state.vote).u64(state.commit);
-    w.finish()
 }
 
-fn entries_record(entries: &[Entry]) -> Vec<u8> {
-    let mut w = Writer::new();
+fn entries_record(w: &mut Writer, entries: &[Entry]) {
     w.u8(ENTRIES).u32(entries.len() as u32);
     for entry in entries {
         let kind = match entry.kind {
@@ -194,7 +190,6 @@ fn entries_record(entries: &[Entry]) -> Vec<u8> {
         };
         w.u64(entry.term).u64(entry.index).u8(kind).bytes(&entry.data);
     }
-    w.finish()
 }
 
 fn read_entry(r: &mut Reader) -> Result<Entry, Malformed> {
@@ -216,6 +211,20 @@ mod tests {
         Entry { term, index, kind: EntryKind::Normal, data: Bytes::from(format!("e{index}")) }
     }
 
+    fn record(fill: impl FnOnce(&mut Writer)) -> Vec<u8> {
+        let mut w = Writer::new();
+        fill(&mut w);
+        w.finish()
+    }
+
+    fn entries_of(entries: &[Entry]) -> Vec<u8> {
+        record(|w| entries_record(w, entries))
+    }
+
+    fn snapshot_of(meta: &SnapshotMeta) -> Vec<u8> {
+        record(|w| snapshot_record(w, meta))
+    }
+
     fn image_of(records: &[Vec<u8>]) -> Image {
         let mut image = Image::default();
         for record in records {
@@ -227,9 +236,9 @@ mod tests {
     #[test]
     fn entries_cut_off_what_was_logged_from_their_first_index() {
         let image = image_of(&[
-            entries_record(&[entry(1, 1), entry(2, 1), entry(3, 1)]),
-            hard_state_record(&HardState { term: 2, vote: 3, commit: 1 }),
-            entries_record(&[entry(2, 2)]),
+            entries_of(&[entry(1, 1), entry(2, 1), entry(3, 1)]),
+            record(|w| hard_state_record(w, &HardState { term: 2, vote: 3, commit: 1 })),
+            entries_of(&[entry(2, 2)]),
         ]);
         assert_eq!(image.last_index(), 2);
         assert_eq!(
@@ -242,10 +251,8 @@ mod tests {
     #[test]
     fn a_snapshot_covers_the_entries_up_to_its_index() {
         let meta = SnapshotMeta { index: 2, term: 1, conf: ConfState::new([1, 2], [3]) };
-        let image = image_of(&[
-            entries_record(&[entry(1, 1), entry(2, 1), entry(3, 2)]),
-            snapshot_record(&meta),
-        ]);
+        let image =
+            image_of(&[entries_of(&[entry(1, 1), entry(2, 1), entry(3, 2)]), snapshot_of(&meta)]);
         assert_eq!(image.snapshot, meta);
         assert_eq!((image.term_of(2), image.term_of(3), image.last_index()), (Some(1), Some(2), 3));
     }
@@ -260,14 +267,13 @@ mod tests {
         };
         let meta = SnapshotMeta { index: 2, term: 1, conf: joint };
         let leave = Entry { kind: EntryKind::ConfChangeV2, data: Bytes::new(), ..entry(3, 1) };
-        let image =
-            image_of(&[snapshot_record(&meta), entries_record(std::slice::from_ref(&leave))]);
+        let image = image_of(&[snapshot_of(&meta), entries_of(std::slice::from_ref(&leave))]);
         assert_eq!((image.snapshot, image.entries), (meta, vec![leave]));
     }
 
     #[test]
     fn a_gap_is_malformed() {
         let mut image = Image::default();
-        assert_eq!(image.take(Bytes::from(entries_record(&[entry(2, 1)]))), Err(Malformed));
+        assert_eq!(image.take(Bytes::from(entries_of(&[entry(2, 1)]))), Err(Malformed));
     }
 }

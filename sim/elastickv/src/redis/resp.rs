@@ -3,7 +3,6 @@
 //! Parsing is incremental and bounded: a length above the limits is an error before any memory is asked for.
 
 use bytes::{Buf, Bytes, BytesMut};
-use std::io::Write;
 
 const BULK_MAX: usize = 64 << 20;
 const ARRAY_MAX: usize = 1 << 20;
@@ -69,8 +68,21 @@ fn write_line(out: &mut Vec<u8>, kind: u8, text: &[u8]) {
 
 fn write_number(out: &mut Vec<u8>, kind: u8, number: i64) {
     out.push(kind);
-    // Err: a Vec takes every write.
-    let _ = write!(out, "{number}\r\n");
+    if number < 0 {
+        out.push(b'-');
+    }
+    // 20 digits are enough for every number.
+    let (mut digits, mut at, mut left) = ([0; 20], 20, number.unsigned_abs());
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(b"\r\n");
 }
 
 fn write_bulk(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -216,6 +228,15 @@ mod tests {
             part.extend_from_slice(&wire[cut..]);
             let last = std::iter::from_fn(|| read_command(&mut part).unwrap()).last().unwrap();
             assert_eq!(last, ["PING", "now"].map(Bytes::from));
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_people_write_them() {
+        for number in [0, 7, -7, 10, 12_345, i64::MAX, i64::MIN, i64::MIN + 1] {
+            let mut wire = Vec::new();
+            write_number(&mut wire, b':', number);
+            assert_eq!(wire, format!(":{number}\r\n").into_bytes());
         }
     }
 
