@@ -2,13 +2,12 @@
 //! behind.
 
 use crate::clock::SimClock;
-use crate::disk::DiskImage;
-use crate::env::{SimEnv, panic_text, yield_now};
+use crate::disk::{DiskImage, Volume};
+use crate::env::{SimEnv, panic_text};
 use crate::invariants::{self, View};
 use crate::operator::Desk;
 use crate::params::WorldParams;
 use crate::stream::Dial;
-use crate::timers::Timers;
 use crate::world::{self, World};
 use elastickv::admin::{Order, SinceByGroup};
 use elastickv::env::{Fact, GroupId, Port};
@@ -17,9 +16,8 @@ use futures_util::future::{LocalBoxFuture, ready};
 use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, NodeId};
 use harness::fault::{Fault, FaultKind};
 use harness::seed::{Draw, Seed, Stream};
-use madsim::runtime::Handle;
-use madsim::task::JoinHandle;
 use std::cell::RefCell;
+use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -78,13 +76,11 @@ pub struct SimCluster {
     pub(crate) world: Rc<World>,
     nodes: Vec<NodeId>,
     clock: SimClock,
-    driver: RefCell<Option<JoinHandle<()>>>,
     artifacts: RefCell<Option<Artifacts>>,
 }
 
 impl SimCluster {
-    /// A cluster watched by the invariants of [`invariants::all`]. Must be made inside a madsim runtime, on a thread
-    /// that has no world; [`crate::simulate`] does both.
+    /// A cluster watched by the invariants of [`invariants::all`], on a thread that has no world.
     pub fn new(seed: Seed, params: WorldParams, nodes: u16, guest: Rc<dyn Guest>) -> SimCluster {
         let groups = guest.groups();
         let world = Rc::new(World::new(seed, params, nodes, guest));
@@ -93,12 +89,10 @@ impl SimCluster {
         }
         world::enter(&world);
         world.hosts.borrow_mut()[0].start();
-        let driver = madsim::task::spawn_local(Timers::drive(world.clone()));
         SimCluster {
             clock: SimClock(world.clone()),
             world,
             nodes: (1..=nodes).map(NodeId).collect(),
-            driver: RefCell::new(Some(driver)),
             artifacts: RefCell::default(),
         }
     }
@@ -113,8 +107,13 @@ impl SimCluster {
         SimEnv { node: node.0, boot: self.world.hosts.borrow()[usize::from(node.0)].boot }
     }
 
+    /// A task at the clients' machine, for scripts; it ends with the run.
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.world.tasks.spawn(CLIENTS.node, task);
+    }
+
     /// Kills everything and lets go of it. Harmless when done again.
-    pub(crate) async fn stop(&self) {
+    pub(crate) fn stop(&self) {
         if self.artifacts.borrow().is_some() {
             return;
         }
@@ -125,14 +124,9 @@ impl SimCluster {
         }
         *self.artifacts.borrow_mut() = Some(self.leave_behind());
         for node in &self.nodes {
-            self.world.end(node.0).await;
-        }
-        if let Some(driver) = self.driver.take() {
-            driver.abort();
+            self.world.end(node.0);
         }
         self.world.clear();
-        yield_now().await;
-        yield_now().await;
     }
 
     /// In a whole cluster every node catches up with what was acknowledged, though nobody asks it; one that does not is a finding.
@@ -153,46 +147,64 @@ impl SimCluster {
     fn rebuild_all(&self) {
         let Some(guest) = self.world.guest.borrow().clone() else { return };
         for node in self.nodes.iter().map(|node| node.0) {
-            self.rebuild(&*guest, node, View::Kill, self.world.cached_disk(node));
-            self.rebuild(&*guest, node, View::PowerCut, self.world.durable_disk(node));
+            let reached = self.rebuild(&*guest, node, View::Kill, self.world.cached_disk(node));
+            // Most disks have nothing on them that a power cut would take: they say the same again.
+            if !self.world.files(node, Volume::is_durable) {
+                self.rebuild(&*guest, node, View::PowerCut, self.world.durable_disk(node));
+            } else if let Some(reached) = reached {
+                self.rebuilt(node, View::PowerCut, &reached);
+            }
         }
     }
 
-    fn rebuild(&self, guest: &dyn Guest, node: u16, view: View, disk: DiskImage) {
+    /// How far each group of it came; `None` if it cannot be rebuilt.
+    fn rebuild(
+        &self,
+        guest: &dyn Guest,
+        node: u16,
+        view: View,
+        disk: DiskImage,
+    ) -> Option<Vec<(GroupId, u64)>> {
         let world = &self.world;
-        let rebuilt = catch_unwind(AssertUnwindSafe(|| guest.post_mortem(node, disk)));
-        let facts = match rebuilt {
-            Ok(Ok(facts)) => facts,
-            Ok(Err(error)) => {
-                return world.found(
-                    "rebuild",
-                    format!("n{node} cannot be rebuilt after a {view}: {error}"),
-                );
+        let why = match catch_unwind(AssertUnwindSafe(|| guest.post_mortem(node, disk))) {
+            Ok(Ok(facts)) => {
+                let reached =
+                    facts.iter().map(|(group, facts)| (*group, self.tell(node, *group, facts)));
+                let reached: Vec<(GroupId, u64)> = reached.collect();
+                self.rebuilt(node, view, &reached);
+                return Some(reached);
             }
+            Ok(Err(error)) => format!("n{node} cannot be rebuilt after a {view}: {error}"),
             Err(panic) => {
                 let text = panic_text(panic.as_ref());
-                return world.found(
-                    "rebuild",
-                    format!("n{node} panicked when it was rebuilt after a {view}: {text}"),
-                );
+                format!("n{node} panicked when it was rebuilt after a {view}: {text}")
             }
         };
-        for (group, facts) in &facts {
-            let mut reached = 0;
-            for fact in facts {
-                world.observe(node, 0, *group, fact);
-                if let Fact::Applied { index, .. } | Fact::Recovered { applied: index, .. } = *fact
-                {
-                    reached = reached.max(index);
-                }
+        world.found("rebuild", why);
+        None
+    }
+
+    /// Tells the facts of a rebuilding, and says which entry it reached.
+    fn tell(&self, node: u16, group: GroupId, facts: &[Fact]) -> u64 {
+        let mut reached = 0;
+        for fact in facts {
+            self.world.observe(node, 0, group, fact);
+            if let Fact::Applied { index, .. } | Fact::Recovered { applied: index, .. } = *fact {
+                reached = reached.max(index);
             }
-            world.watch_of(|of, invariant| match of == *group {
-                true => invariant.rebuilt(node, view, reached),
+        }
+        reached
+    }
+
+    fn rebuilt(&self, node: u16, view: View, reached: &[(GroupId, u64)]) {
+        for (group, reached) in reached {
+            self.world.watch_of(|of, invariant| match of == *group {
+                true => invariant.rebuilt(node, view, *reached),
                 false => Ok(()),
             });
         }
-        if !facts.is_empty() {
-            world.count("node rebuilt from its disk");
+        if !reached.is_empty() {
+            self.world.count("node rebuilt from its disk");
         }
     }
 
@@ -223,28 +235,10 @@ impl SimCluster {
         for (at, node) in starts {
             let wait = at.saturating_sub(self.world.since_set_up());
             self.world.sleep(Duration::from_nanos(wait)).await;
-            start_process(&self.world, node);
+            self.world.launch(node);
         }
         Ok(())
     }
-}
-
-/// Makes the madsim node that hosts a node's boots, and with it the first boot.
-fn start_process(world: &World, node: u16) {
-    let madsim = Handle::current();
-    let process = madsim.create_node().name(format!("n{node}")).init(move || {
-        let world = world::get().expect("madsim starts nodes only while a run is on");
-        let env = world.start(node);
-        let guest = world.guest.borrow().clone();
-        // The guest's own code runs under `run` from its first line: a panic there is a finding.
-        env.run(async move {
-            if let Some(guest) = guest {
-                guest.boot(env).await;
-            }
-        })
-    });
-    let id = process.build().id();
-    world.hosts.borrow_mut()[usize::from(node)].process = Some(id);
 }
 
 impl Cluster for SimCluster {
@@ -315,7 +309,7 @@ impl Cluster for SimCluster {
     fn tear_down(&self) -> LocalBoxFuture<'_, Artifacts> {
         async {
             self.converge().await;
-            self.stop().await;
+            self.stop();
             self.artifacts.borrow().clone().unwrap_or_default()
         }
         .boxed_local()

@@ -187,6 +187,16 @@ impl Volume {
         self.cached.get(path).and_then(|id| self.files.get(id)).map(|file| &file.cached[..])
     }
 
+    /// Changes of names that became durable or were undone, ever.
+    pub fn names_settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// Whether a power cut would take nothing.
+    pub fn is_durable(&self) -> bool {
+        self.journal.is_empty() && self.files.values().all(|file| file.unsynced.is_empty())
+    }
+
     /// All names that no power cut can take, sorted.
     pub fn synced_paths(&self) -> impl Iterator<Item = &str> {
         self.durable.keys().map(String::as_str)

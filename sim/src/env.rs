@@ -20,9 +20,6 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-/// Tasks spawned between two sweeps of madsim's list of them, which keeps an entry for every task there ever was.
-const SPAWNS_PER_SWEEP: u64 = 4096;
-
 /// One boot of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SimEnv {
@@ -53,14 +50,9 @@ impl SimEnv {
     }
 
     /// Polls a part of the process to its end. A panic in it is a finding and kills the process.
-    fn catch(self, part: impl Future<Output = ()> + 'static) -> impl Future<Output = ()> + 'static {
-        // Counted from now on: a task that is killed before it first runs is waited for as well.
-        let counted = world::get().map(|world| world.count_task(self.node));
-        async move {
-            let _counted = counted;
-            if let Err(panic) = AssertUnwindSafe(part).catch_unwind().await {
-                self.die(panic_text(panic.as_ref()));
-            }
+    async fn catch(self, part: impl Future<Output = ()> + 'static) {
+        if let Err(panic) = AssertUnwindSafe(part).catch_unwind().await {
+            self.die(panic_text(panic.as_ref()));
         }
     }
 
@@ -69,10 +61,6 @@ impl SimEnv {
         let Some(world) = self.world() else { return };
         world.found("node-panic", format!("node n{} panicked: {text}", self.node));
         world.stop(self.node, Down::Process);
-        let process = world.hosts.borrow()[usize::from(self.node)].process;
-        if let Some(process) = process {
-            madsim::runtime::Handle::current().kill(process);
-        }
     }
 }
 
@@ -109,17 +97,8 @@ impl Env for SimEnv {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        let Some(world) = self.world() else { return };
-        let process = world.hosts.borrow()[usize::from(self.node)].process;
-        // Elsewhere it would outlive the node's kill, and the kill would wait for it for ever.
-        let here = Some(madsim::plugin::node());
-        assert!(
-            process.is_none_or(|_| process == here),
-            "a node's tasks are spawned inside the node"
-        );
-        madsim::task::spawn_local(self.catch(task));
-        if world.spawned().is_multiple_of(SPAWNS_PER_SWEEP) {
-            madsim::runtime::Handle::current().metrics().num_tasks();
+        if let Some(world) = self.world() {
+            world.tasks.spawn(self.node, self.catch(task));
         }
     }
 

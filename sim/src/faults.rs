@@ -1,10 +1,9 @@
 //! Faults enacted in the simulated world. Its twin on machines is `real-cluster/src/faults.rs`.
 //!
-//! A process is ended in this order: its host is marked down, no borrow of the world is held, madsim kills its tasks, and
-//! they are waited for. So a restart never runs the destructors of the boot before it.
+//! A process is ended in this order: its host is marked down, no borrow of the world is held, its tasks are dropped. So a restart
+//! never runs the destructors of the boot before it.
 
 use crate::cluster::SimCluster;
-use crate::env::yield_now;
 use crate::host::Down;
 use crate::operator::Desk;
 use crate::trace::{Kind, digest, digest_bytes};
@@ -13,7 +12,6 @@ use elastickv::admin::Order;
 use elastickv::env;
 use harness::cluster::{FaultError, NodeId};
 use harness::fault::Fault;
-use madsim::runtime::Handle;
 use std::time::Duration;
 
 impl SimCluster {
@@ -33,9 +31,9 @@ impl SimCluster {
                 world.net.borrow_mut().slow(nodes, delay_ms, jitter_ms, injection);
             }
             Fault::Fast => world.net.borrow_mut().fast(),
-            Fault::Kill(node) => world.take_down(node.0, Down::Process, injection).await,
-            Fault::PowerOff(node) => world.take_down(node.0, Down::Power, injection).await,
-            Fault::Restart(node) => world.restart(node.0).await,
+            Fault::Kill(node) => world.take_down(node.0, Down::Process, injection),
+            Fault::PowerOff(node) => world.take_down(node.0, Down::Power, injection),
+            Fault::Restart(node) => world.restart(node.0),
             Fault::Pause(node) => world.pause(node.0, injection),
             Fault::Resume(node) => world.resume(node.0),
             Fault::WallJump { node, by_ms } => {
@@ -61,14 +59,14 @@ impl SimCluster {
                 world.wall.borrow_mut().drift(node.0, ppm, world.now(), injection);
             }
             // What a machine that restarts without a sync forgets is what one without power forgets.
-            Fault::Reboot(node) => world.take_down(node.0, Down::Power, injection).await,
+            Fault::Reboot(node) => world.take_down(node.0, Down::Power, injection),
             Fault::Rolling { ref nodes, down_ms, rest_ms } => {
                 for (turn, node) in nodes.iter().enumerate() {
                     let rest = if turn == 0 { 0 } else { rest_ms };
                     world.sleep(Duration::from_millis(rest.into())).await;
-                    world.take_down(node.0, Down::Process, injection).await;
+                    world.take_down(node.0, Down::Process, injection);
                     world.sleep(Duration::from_millis(down_ms.into())).await;
-                    world.restart(node.0).await;
+                    world.restart(node.0);
                 }
             }
             Fault::Remove(node) => self.order(Order::Remove(named(node)), injection).await?,
@@ -162,7 +160,7 @@ fn fingerprint(fault: &Fault) -> [u64; 3] {
 }
 
 impl World {
-    async fn take_down(&self, node: u16, how: Down, injection: usize) {
+    fn take_down(&self, node: u16, how: Down, injection: usize) {
         let (up, powered) = {
             let host = &self.hosts.borrow()[usize::from(node)];
             (host.up, host.powered)
@@ -172,69 +170,46 @@ impl World {
         if up || (powered && how == Down::Power) {
             self.stop(node, how);
         }
-        self.reap(node).await;
     }
 
     /// Ends a node's process for good, at the end of a run; its disk stays as it is.
-    pub(crate) async fn end(&self, node: u16) {
+    pub(crate) fn end(&self, node: u16) {
         if self.hosts.borrow()[usize::from(node)].up {
             self.stop(node, Down::Process);
         }
-        self.reap(node).await;
     }
 
-    /// Drops the tasks of a process that is marked down, and returns when they are gone.
-    async fn reap(&self, node: u16) {
-        let (process, tasks) = {
+    pub(crate) fn restart(&self, node: u16) {
+        let (up, started) = {
             let host = &self.hosts.borrow()[usize::from(node)];
-            (host.process, host.tasks.clone())
+            (host.up, host.boot > 0)
         };
-        let Some(process) = process else { return };
-        Handle::current().kill(process);
-        while tasks.get() > 0 {
-            yield_now().await;
-        }
-    }
-
-    pub(crate) async fn restart(&self, node: u16) {
-        let (up, process) = {
-            let host = &self.hosts.borrow()[usize::from(node)];
-            (host.up, host.process)
-        };
-        if let (false, Some(process)) = (up, process) {
-            // It may have ended by itself a moment ago.
-            self.reap(node).await;
-            Handle::current().restart(process);
+        if !up && started {
+            self.launch(node);
         }
     }
 
     fn pause(&self, node: u16, injection: usize) {
-        let process = {
+        {
             let host = &mut self.hosts.borrow_mut()[usize::from(node)];
             if !host.up || host.paused {
                 return;
             }
             host.paused = true;
-            host.process
-        };
-        self.acted(injection, 1);
-        if let Some(process) = process {
-            Handle::current().pause(process);
         }
+        self.acted(injection, 1);
+        self.tasks.pause(node);
     }
 
     pub(crate) fn resume(&self, node: u16) {
-        let process = {
+        {
             let host = &mut self.hosts.borrow_mut()[usize::from(node)];
             if !host.up || !host.paused {
                 return;
             }
             host.paused = false;
-            host.process
-        };
-        if let Some(process) = process {
-            Handle::current().resume(process);
         }
+        self.tasks.resume(node);
     }
 
     /// True time on a node's wall clock; what was in force has acted as often as it changed what was read.

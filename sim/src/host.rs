@@ -3,9 +3,7 @@
 
 use bytes::Bytes;
 use elastickv::env::{GroupId, Lane};
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::rc::Rc;
 use std::task::Waker;
 
 /// Datagrams that a kernel keeps for a process that does not read them; the oldest go first.
@@ -36,9 +34,6 @@ pub(crate) struct Host {
     pub(crate) leads: BTreeSet<GroupId>,
     pub(crate) lanes: [Inbox; 3],
     pub(crate) ports: BTreeMap<u16, Port>,
-    /// Tasks of all boots that still exist.
-    pub(crate) tasks: Rc<Cell<usize>>,
-    pub(crate) process: Option<madsim::task::NodeId>,
 }
 
 #[derive(Default)]
@@ -78,21 +73,5 @@ impl Host {
 
     pub(crate) fn inbox(&mut self, lane: Lane) -> &mut Inbox {
         &mut self.lanes[lane as usize]
-    }
-}
-
-/// One of a host's tasks, for as long as it exists.
-pub(crate) struct Counted(Rc<Cell<usize>>);
-
-impl Counted {
-    pub(crate) fn new(tasks: &Rc<Cell<usize>>) -> Counted {
-        tasks.set(tasks.get() + 1);
-        Counted(tasks.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
     }
 }

@@ -116,6 +116,11 @@ impl<'a> DiskView<'a> {
         DiskView { volume, group }
     }
 
+    /// How many changes of names no power cut can take any more: while it stays, so do the names.
+    pub fn names_settled(&self) -> u64 {
+        self.volume.names_settled()
+    }
+
     /// The names that no power cut can take.
     pub fn synced_paths(&self) -> impl Iterator<Item = &'a str> + 'a {
         let folder = folder(self.group);

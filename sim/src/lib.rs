@@ -3,15 +3,15 @@
 //! ```text
 //!   harness ── Cluster ──> cluster ── faults ──┐
 //!                                              ▼
-//!   guest <── Env ── env ──────────────────> world ── timers (one heap, one madsim alarm)
+//!   guest <── Env ── env ──────────────────> world ── tasks (who runs next), timers (one heap, the clock)
 //!                                              ├── net, stream (datagrams, byte streams)
 //!                                              ├── disk, clock
 //!                                              ├── trace (the run's hash)
 //!                                              └── observer, invariants (what nodes say of themselves)
 //! ```
 //!
-//! madsim is the executor, the virtual clock and the supervisor that kills, restarts and pauses. Its network, TCP
-//! and file simulators are not used.
+//! A run is one future inside a madsim runtime, which gives libraries a virtual clock and seeded entropy where they ask the
+//! system, and forbids threads. Its executor and its network, TCP and file simulators are not used.
 //!
 //! Architecture Invariant: nothing here reads the machine's clock, asks it for entropy or depends on hash order. One seed
 //! decides a run; the same seed gives the same trace hash in every process.
@@ -75,6 +75,8 @@ pub mod signature;
 pub mod stream;
 #[cfg(madsim)]
 pub mod sweep;
+#[cfg(madsim)]
+mod tasks;
 #[cfg(madsim)]
 pub mod testing;
 #[cfg(madsim)]

@@ -37,6 +37,8 @@ pub(crate) struct Frame {
     to: u16,
     lane: Lane,
     message: Bytes,
+    /// Number of the event in which it was sent: its bytes are in the hash once.
+    sent: u64,
     blame: Blame,
 }
 
@@ -319,6 +321,7 @@ impl World {
         let trip = self.net.borrow_mut().trip(&self.params, from, to, message.len(), self.now());
         // The arrival is folded now: what arrives within the same turn of the driver shares its time.
         let words = [u64::from(to), lane as u64, trip.arrives.unwrap_or(0)];
+        let sent = self.trace().events();
         self.event(from, Kind::Send, &words, &message);
         self.name_message(from, to);
         if self.drops_cut(from, to, Kind::Drop) {
@@ -333,22 +336,23 @@ impl World {
         if let Some(again) = trip.again {
             self.count("datagrams doubled");
             let (message, blame) = (message.clone(), Blame { doubled: trip.spoiled, ..blame });
-            self.timers.at(again, Event::Frame(Frame { from, to, lane, message, blame }));
+            self.timers.at(again, Event::Frame(Frame { from, to, lane, message, sent, blame }));
         }
-        self.timers.at(arrives, Event::Frame(Frame { from, to, lane, message, blame }));
+        self.timers.at(arrives, Event::Frame(Frame { from, to, lane, message, sent, blame }));
     }
 
     /// Says in a recorded event which message of its link it is: that is how an [`Override`] names it.
     pub(crate) fn name_message(&self, from: u16, to: u16) {
-        let number = self.net.borrow().carried(from, to);
-        let Some(number) = number.checked_sub(1) else { return };
-        self.annotate(|| Override { from, to, number, fate: Fate::Lost }.message());
+        self.annotate(|| match self.net.borrow().carried(from, to).checked_sub(1) {
+            Some(number) => Override { from, to, number, fate: Fate::Lost }.message(),
+            None => String::new(),
+        });
     }
 
     /// A datagram arrives at a kernel.
     pub(crate) fn deliver(&self, frame: Frame) {
-        let Frame { from, to, lane, message, blame } = frame;
-        let words = [u64::from(from), lane as u64];
+        let Frame { from, to, lane, message, sent, blame } = frame;
+        let words = [u64::from(from), lane as u64, sent];
         // Before the cut: what nobody could have received is not the partition's doing.
         if !self.hosts.borrow()[usize::from(to)].up {
             return self.event(to, Kind::Drop, &words, &[]);
@@ -356,7 +360,7 @@ impl World {
         if self.drops_cut(from, to, Kind::Drop) {
             return;
         }
-        self.event(to, Kind::Deliver, &words, &message);
+        self.event(to, Kind::Deliver, &words, &[]);
         self.came(blame);
         let mut hosts = self.hosts.borrow_mut();
         let inbox = hosts[usize::from(to)].inbox(lane);

@@ -48,7 +48,7 @@ impl admin::Desk for Desk {
     }
 
     async fn start_over(&self, node: NodeId, since: SinceByGroup) -> Result<(), String> {
-        self.0.end(node.0).await;
+        self.0.end(node.0);
         self.0.wipe(node.0);
         self.0.hosts.borrow_mut()[usize::from(node.0)].empty = true;
         let guest = self.0.guest.borrow().clone();
@@ -60,7 +60,7 @@ impl admin::Desk for Desk {
 
     async fn start(&self, node: NodeId) -> Result<(), String> {
         self.0.resume(node.0);
-        self.0.restart(node.0).await;
+        self.0.restart(node.0);
         Ok(())
     }
 }

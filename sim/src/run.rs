@@ -5,6 +5,7 @@
 
 use crate::cluster::{Guest, SimCluster};
 use crate::params::WorldParams;
+use crate::tasks;
 use crate::world;
 use harness::seed::{Seed, Stream};
 use rand_chacha::rand_core::Rng;
@@ -47,8 +48,8 @@ where
         madsim::runtime::Runtime::with_seed_and_config(scheduler, madsim::Config::default());
     runtime.block_on(async move {
         let cluster = Rc::new(SimCluster::new(seed, params, nodes, guest));
-        let value = body(cluster.clone()).await;
-        cluster.stop().await;
+        let value = tasks::run(&cluster.world, body(cluster.clone()));
+        cluster.stop();
         world::leave();
         value
     })

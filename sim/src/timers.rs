@@ -1,25 +1,26 @@
-//! One heap of everything that is still to happen, ordered by (time, number), and the one task that pops it.
+//! One heap of everything that is still to happen, ordered by (time, number), and the world's clock, which moves from one to the
+//! next.
 //!
 //! Promises: equal times fire in the order in which they were set; a cancelled timer never fires and is a tombstone until
-//! its time; no 1 ms floor. madsim knows one alarm at a time: a `Sleep` that is polled once with the driver's waker, moved
-//! by `reset`. Its callback runs under madsim's timer lock, so it does nothing but wake the driver.
+//! its time. madsim's clock, which libraries read that ask the system for the time, follows by the millisecond.
 
 use crate::disk::Synced;
 use crate::net::Frame;
 use crate::stream::{Packet, Retry};
-use crate::world::{self, World};
-use madsim::time::{Sleep as Alarm, TimeHandle};
+use crate::world;
+use madsim::time::TimeHandle;
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Nanoseconds that both clocks underneath can still count: 292 years.
 const END_OF_TIME: u64 = i64::MAX as u64;
+/// madsim's clock is at most so far behind.
+const FOLLOWS_BY_NS: u64 = 1_000_000;
 
 /// What happens when a timer fires.
 pub(crate) enum Event {
@@ -120,51 +121,27 @@ impl<E> Heap<E> {
     }
 }
 
-/// The world's heap and its madsim alarm.
+/// The world's heap and its clock.
 pub(crate) struct Timers {
     heap: RefCell<Heap<Event>>,
-    time: TimeHandle,
-    /// The time, while the driver runs: it stands still within one turn of a task.
-    turn: Cell<Option<u64>>,
-    alarm: RefCell<Bell>,
-}
-
-/// The madsim side: alarms that were set and have not rung, latest first.
-struct Bell {
-    epoch: Instant,
-    sleep: Pin<Box<Alarm>>,
-    set: Vec<u64>,
-    driver: Option<Waker>,
-    /// While the driver runs, it sets the alarm once at its end.
-    driving: bool,
+    now: Cell<u64>,
+    /// madsim's clock and how far it has been moved; none without a runtime of its.
+    followed: Option<(TimeHandle, Cell<u64>)>,
 }
 
 impl Timers {
     pub(crate) fn new() -> Timers {
-        let time = TimeHandle::current();
-        let bell = Bell {
-            epoch: time.now_instant() - time.elapsed(),
-            sleep: Box::pin(time.sleep(Duration::ZERO)),
-            set: Vec::new(),
-            driver: None,
-            driving: false,
-        };
-        let (heap, alarm) = (RefCell::new(Heap::new()), RefCell::new(bell));
-        Timers { heap, time, turn: Cell::new(None), alarm }
+        let followed = TimeHandle::try_current().map(|clock| (clock, Cell::new(0)));
+        Timers { heap: RefCell::new(Heap::new()), now: Cell::new(0), followed }
     }
 
     /// Virtual nanoseconds since the run began.
     pub(crate) fn now(&self) -> u64 {
-        self.turn.get().unwrap_or_else(|| self.time.elapsed().as_nanos() as u64)
+        self.now.get()
     }
 
     pub(crate) fn at(&self, at: u64, event: Event) -> Key {
-        let key = self.heap.borrow_mut().push(at, event);
-        let mut bell = self.alarm.borrow_mut();
-        if !bell.driving {
-            bell.ring_by(at);
-        }
-        key
+        self.heap.borrow_mut().push(at, event)
     }
 
     fn rewake(&self, key: Key, waker: &Waker) -> bool {
@@ -183,69 +160,38 @@ impl Timers {
         drop(event);
     }
 
+    /// What is due and was set first.
+    pub(crate) fn due(&self) -> Option<Event> {
+        self.heap.borrow_mut().pop(self.now.get())
+    }
+
     /// Forgets everything, for the end of a run.
     pub(crate) fn clear(&self) {
         let events = self.heap.borrow_mut().clear();
         drop(events);
-        let driver = self.alarm.borrow_mut().driver.take();
-        drop(driver);
     }
 
-    /// The driver: fires what is due, then sets the alarm for what comes next. Never ends.
-    pub(crate) async fn drive(world: Rc<World>) {
-        poll_fn(|cx| {
-            let now = world.timers.begin(cx);
-            loop {
-                let due = world.timers.heap.borrow_mut().pop(now);
-                match due {
-                    Some(event) => world.fire(event),
-                    None => break,
-                }
-            }
-            world.timers.end();
-            Poll::<()>::Pending
-        })
-        .await
+    /// So much time passes.
+    pub(crate) fn pass(&self, took: u64) {
+        self.set(self.now.get() + took);
     }
 
-    fn begin(&self, cx: &Context<'_>) -> u64 {
-        let now = self.now();
-        self.turn.set(Some(now));
-        let mut bell = self.alarm.borrow_mut();
-        bell.driving = true;
-        match &mut bell.driver {
-            Some(driver) => driver.clone_from(cx.waker()),
-            None => bell.driver = Some(cx.waker().clone()),
-        }
-        now
-    }
-
-    fn end(&self) {
+    /// Nothing happens until the next timer: it is then.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub(crate) fn skip_to_next(&self) {
         let next = self.heap.borrow_mut().next();
-        let now = self.now();
-        self.turn.set(None);
-        let mut bell = self.alarm.borrow_mut();
-        bell.driving = false;
-        while bell.set.last().is_some_and(|&at| at <= now) {
-            bell.set.pop();
-        }
-        if let Some(next) = next {
-            bell.ring_by(next);
-        }
+        let next = next.expect("nothing is left to happen, and the run has not ended");
+        self.set(self.now.get().max(next));
     }
-}
 
-impl Bell {
-    /// Makes sure that the driver runs at `at` or before. A later alarm that is already set rings too, for nothing.
-    fn ring_by(&mut self, at: u64) {
-        let Some(driver) = &self.driver else { return };
-        if self.set.last().is_some_and(|&set| set <= at) {
-            return;
-        }
-        self.sleep.as_mut().reset(self.epoch + Duration::from_nanos(at));
-        match self.sleep.as_mut().poll(&mut Context::from_waker(driver)) {
-            Poll::Pending => self.set.push(at),
-            Poll::Ready(()) => driver.wake_by_ref(),
+    fn set(&self, now: u64) {
+        self.now.set(now);
+        if let Some((clock, moved)) = &self.followed
+            && now - moved.get() >= FOLLOWS_BY_NS
+        {
+            clock.advance(Duration::from_nanos(now - moved.replace(now)));
         }
     }
 }

@@ -95,6 +95,9 @@ impl Trace {
 
     /// Adds words to the last event, if it was recorded: they are no part of the hash.
     pub fn annotate(&mut self, words: impl FnOnce() -> String) {
+        if self.lines.is_empty() {
+            return;
+        }
         let last = self.events.wrapping_sub(1);
         if let Some(line) = self.lines.last_mut()
             && line.starts_with(&format!("#{last} "))

@@ -8,13 +8,14 @@ use crate::clock::WallClocks;
 use crate::cluster::Guest;
 use crate::disk::{DiskImage, NodeDisk, Volume};
 use crate::env::SimEnv;
-use crate::host::{Counted, Down, Host};
+use crate::host::{Down, Host};
 use crate::invariants::{DiskView, Invariant, Sent};
 use crate::net::Net;
 use crate::observer;
 use crate::params::WorldParams;
 use crate::progress::Progress;
 use crate::stream::Streams;
+use crate::tasks::Tasks;
 use crate::timers::{Event, Sleep, Timers};
 use crate::trace::{Kind, Trace};
 use bytes::Bytes;
@@ -63,6 +64,7 @@ pub struct World {
     pub(crate) params: WorldParams,
     pub(crate) guest: RefCell<Option<Rc<dyn Guest>>>,
     pub(crate) timers: Timers,
+    pub(crate) tasks: Tasks,
     pub(crate) hosts: RefCell<Vec<Host>>,
     pub(crate) net: RefCell<Net>,
     pub(crate) streams: RefCell<Streams>,
@@ -77,7 +79,6 @@ pub struct World {
     counters: RefCell<BTreeMap<&'static str, u64>>,
     effects: RefCell<Vec<u64>>,
     set_up_at: Cell<u64>,
-    spawns: Cell<u64>,
     /// Nodes have several groups, so a message says which it is for.
     is_sharded: bool,
 }
@@ -92,6 +93,8 @@ struct NodeDraws {
 struct Watch {
     group: GroupId,
     invariant: Box<dyn Invariant>,
+    /// Whether it is told of datagrams.
+    sends: bool,
     broken: bool,
 }
 
@@ -102,6 +105,7 @@ impl World {
             is_sharded: guest.groups().len() > 1,
             guest: RefCell::new(Some(guest)),
             timers: Timers::new(),
+            tasks: Tasks::new(seed, usize::from(nodes) + 1),
             hosts: RefCell::new((0..=nodes).map(|_| Host::default()).collect()),
             net: RefCell::new(Net::new(seed, nodes, &params.overrides)),
             streams: RefCell::default(),
@@ -116,7 +120,6 @@ impl World {
             counters: RefCell::default(),
             effects: RefCell::default(),
             set_up_at: Cell::new(0),
-            spawns: Cell::new(0),
             params,
         }
     }
@@ -138,8 +141,14 @@ impl World {
         Sleep::after(self.now(), duration)
     }
 
-    /// A timer fires.
-    pub(crate) fn fire(&self, event: Event) {
+    /// All that is due happens.
+    pub(crate) fn fire_due(&self) {
+        while let Some(event) = self.timers.due() {
+            self.fire(event);
+        }
+    }
+
+    fn fire(&self, event: Event) {
         match event {
             Event::Wake(waker) => waker.wake(),
             Event::Frame(frame) => self.deliver(frame),
@@ -207,24 +216,27 @@ impl World {
         assert!(known, "node n{node} is not in this cluster (n1..n{nodes})");
     }
 
-    pub(crate) fn count_task(&self, node: u16) -> Counted {
-        Counted::new(&self.hosts.borrow()[usize::from(node)].tasks)
+    /// The process of the node's next boot starts, and the guest's main function in it.
+    pub(crate) fn launch(&self, node: u16) {
+        let env = self.start(node);
+        let guest = self.guest.borrow().clone();
+        // The guest's own code runs under `run` from its first line: a panic there is a finding.
+        let main = env.run(async move {
+            if let Some(guest) = guest {
+                guest.boot(env).await;
+            }
+        });
+        self.tasks.spawn(node, main);
     }
 
-    /// Counts the tasks that nodes ever spawned.
-    pub(crate) fn spawned(&self) -> u64 {
-        self.spawns.replace(self.spawns.get() + 1) + 1
-    }
-
-    /// The process of the node's next boot starts.
-    pub(crate) fn start(&self, node: u16) -> SimEnv {
+    fn start(&self, node: u16) -> SimEnv {
         let boot = self.hosts.borrow_mut()[usize::from(node)].start();
         self.event(node, Kind::Boot, &[boot], &[]);
         SimEnv { node, boot }
     }
 
-    /// The process is gone, with its machine or without. The caller then kills its tasks; whatever they do
-    /// when they are dropped finds that their boot is over.
+    /// The process is gone, with its machine or without, and its tasks with it. Whatever they do when they are dropped finds that
+    /// their boot is over. The caller holds no borrow of the world.
     pub(crate) fn stop(&self, node: u16, how: Down) {
         self.hosts.borrow_mut()[usize::from(node)].stop(how);
         self.event(node, Kind::Down, &[u64::from(how == Down::Power)], &[]);
@@ -236,6 +248,7 @@ impl World {
                 self.count("power cut lost unsynced changes");
             }
         }
+        self.tasks.kill(node);
     }
 
     /// An empty disk takes the place of the node's, whose process is gone. What it promised is another life's.
@@ -293,8 +306,9 @@ impl World {
 
     /// One more invariant watches a group.
     pub(crate) fn register_of(&self, group: GroupId, invariant: Box<dyn Invariant>) {
-        self.watches_sends.set(self.watches_sends.get() || invariant.watches_sends());
-        self.invariants.borrow_mut().push(Watch { group, invariant, broken: false });
+        let sends = invariant.watches_sends();
+        self.watches_sends.set(self.watches_sends.get() || sends);
+        self.invariants.borrow_mut().push(Watch { group, invariant, sends, broken: false });
     }
 
     /// A datagram is about to leave a node: nothing of it has reached anyone.
@@ -304,15 +318,18 @@ impl World {
         }
         let boot = self.hosts.borrow()[usize::from(node)].boot;
         let disk = self.disks[usize::from(node)].borrow();
-        let parted = match self.is_sharded {
-            false => Some((GroupId::DEFAULT, message.clone())),
-            true => group::addressee(message.clone()),
+        let (group, message) = match self.is_sharded {
+            false => (GroupId::DEFAULT, message.clone()),
+            true => match group::addressee(message.clone()) {
+                Some(parted) => parted,
+                None => return,
+            },
         };
-        let Some((group, message)) = parted else { return };
         let disk = DiskView::of(&disk.volume, group);
         let sent = Sent { node, boot, to, lane, message: &message, disk };
-        self.watch_of(
-            |of, i| if of == group && i.watches_sends() { i.sent(&sent) } else { Ok(()) },
+        self.watch_where(
+            |watch| watch.sends && watch.group == group,
+            |_, invariant| invariant.sent(&sent),
         );
     }
 
@@ -329,10 +346,19 @@ impl World {
     /// The same, by group.
     pub(crate) fn watch_of(
         &self,
+        ask: impl FnMut(GroupId, &mut dyn Invariant) -> Result<(), String>,
+    ) {
+        self.watch_where(|_| true, ask);
+    }
+
+    fn watch_where(
+        &self,
+        of: impl Fn(&Watch) -> bool,
         mut ask: impl FnMut(GroupId, &mut dyn Invariant) -> Result<(), String>,
     ) {
         let is_sharded = self.is_sharded;
-        for watch in self.invariants.borrow_mut().iter_mut().filter(|watch| !watch.broken) {
+        let mut watches = self.invariants.borrow_mut();
+        for watch in watches.iter_mut().filter(|watch| !watch.broken && of(watch)) {
             if let Err(text) = ask(watch.group, watch.invariant.as_mut()) {
                 watch.broken = true;
                 let text = if is_sharded { format!("{}: {text}", watch.group) } else { text };
@@ -391,6 +417,7 @@ impl World {
 
     /// Lets go of all that nodes left here, so that nothing keeps the world alive.
     pub(crate) fn clear(&self) {
+        self.tasks.clear();
         self.timers.clear();
         let hosts: Vec<Host> = {
             let mut hosts = self.hosts.borrow_mut();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const JOBS: NonZeroUsize = NonZeroUsize::new(2).expect("two is not zero");
-/// A planted bug that seed 1 shows in a run of [`SMALL`], and its name as a story.
+/// A planted bug that seed 3 shows in a run of [`SMALL`], and its name as a story.
 const BUG: (&str, &str) = ("lrange_local_on_follower", "lrange-local-on-follower");
 const SMALL: [&str; 10] = [
     "--nodes",
@@ -136,7 +136,7 @@ fn a_plan_that_is_gone_or_of_another_story_makes_a_case_stale() {
 #[test]
 fn a_mended_failure_that_is_back_is_told_in_full() {
     let (bug, _) = BUG;
-    let case = Case::new(catalog::find("redis-append").expect("a test"), Seed(1));
+    let case = Case::new(catalog::find("redis-append").expect("a test"), Seed(3));
     let mut case = case.with_bug(bug.parse().expect("a bug")).expect("its row is right");
     for pair in SMALL.chunks(2) {
         case.options.set(pair[0].trim_start_matches('-'), pair[1]).expect("an option");
@@ -150,7 +150,7 @@ fn a_mended_failure_that_is_back_is_told_in_full() {
         panic!("it is no regression")
     };
     assert!(report.starts_with("seeds/redis-append/back.toml was valid, and is invalid now"));
-    for part in ["INVALID   seed 0x1", "[list-append]", "  replay:      cargo sim replay "] {
+    for part in ["INVALID   seed 0x3", "[list-append]", "  replay:      cargo sim replay "] {
         assert!(report.contains(part), "{report}");
     }
 }
@@ -159,8 +159,8 @@ fn a_mended_failure_that_is_back_is_told_in_full() {
 fn a_folder_becomes_a_case_that_is_never_written_over_and_can_be_recorded_again() {
     let room = room("remember");
     let (bug, name) = BUG;
-    run(&room, &["--bug", bug], 1);
-    let folder = "store/redis-append/0x1";
+    run(&room, &["--seed", "3", "--bug", bug], 1);
+    let folder = "store/redis-append/0x3";
     let (code, out, err) = say(&room, &["remember", folder, "--why", "a follower is behind"]);
     assert_eq!(code, Some(0), "{err}");
     let (case, plan) =

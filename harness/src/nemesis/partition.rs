@@ -1,4 +1,4 @@
-//! The network between nodes is cut: halves, a lone node, rings of majorities; both ways or one way.
+//! The network between nodes is cut: halves, a lone node, a bridge, rings of majorities; both ways or one way.
 //!
 //! A shape is a list of directed cuts. A new shape replaces the one before it without a heal between, so that
 //! links open and close in one step.
@@ -32,11 +32,19 @@ pub enum Shape {
     MuteLeader,
     /// One half does not hear the other.
     OneWayHalves,
+    /// The first half of the nodes and the second, as they are numbered.
+    FirstHalf,
+    /// Two halves that do not see each other, and one node that sees both.
+    Bridge,
+    /// Every node sees a majority; who sees whom is drawn.
+    StochasticRing,
+    /// Each node that thinks it leads is alone, the others stay together.
+    PrimariesApart,
 }
 
 impl Shape {
     /// Every shape.
-    pub const ALL: [Shape; 8] = [
+    pub const ALL: [Shape; 12] = [
         Shape::Halves,
         Shape::Minority,
         Shape::IsolateLeader,
@@ -45,6 +53,10 @@ impl Shape {
         Shape::DeafLeader,
         Shape::MuteLeader,
         Shape::OneWayHalves,
+        Shape::FirstHalf,
+        Shape::Bridge,
+        Shape::StochasticRing,
+        Shape::PrimariesApart,
     ];
 
     /// The words for it in a history.
@@ -58,11 +70,20 @@ impl Shape {
             Shape::DeafLeader => "deaf leader",
             Shape::MuteLeader => "mute leader",
             Shape::OneWayHalves => "one-way halves",
+            Shape::FirstHalf => "first half",
+            Shape::Bridge => "bridge",
+            Shape::StochasticRing => "stochastic majorities ring",
+            Shape::PrimariesApart => "primaries apart",
         }
     }
 
-    /// The cuts, with whatever is random in them drawn. None where there are too few nodes.
+    /// The cuts, with whatever is random in them drawn. None where there are too few nodes. A link of a leader is among them, if
+    /// one is known: two followers have nothing to say to each other.
     pub fn cuts(self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Cuts {
+        of_a_leader(self.drawn(view, rng), view)
+    }
+
+    fn drawn(self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Cuts {
         let mut nodes = view.which(|_| true);
         rng.shuffle(&mut nodes);
         match self {
@@ -86,16 +107,41 @@ impl Shape {
                 let (a, b) = nodes.split_at(nodes.len() / 2);
                 if rng.chance(0.5) { one_way(a, b) } else { one_way(b, a) }
             }
+            Shape::FirstHalf => {
+                nodes.sort_unstable();
+                both_ways(nodes.split_at(nodes.len() / 2))
+            }
+            Shape::Bridge => bridge(&nodes),
+            Shape::StochasticRing => stochastic_ring(&nodes, rng),
+            Shape::PrimariesApart => primaries_apart(&nodes, view),
         }
     }
 }
 
+/// Where no cut touches a leader, a leader and a node that is cut change places.
+fn of_a_leader(mut cuts: Cuts, view: &ClusterView) -> Cuts {
+    let leaders = || view.leaders.iter().copied().filter(|id| leads(id, view));
+    let touched = cuts.iter().any(|(a, b)| leaders().any(|leader| leader == *a || leader == *b));
+    let (Some(leader), Some(&(other, _)), false) = (leaders().next(), cuts.first(), touched) else {
+        return cuts;
+    };
+    for end in cuts.iter_mut().flat_map(|(a, b)| [a, b]) {
+        match *end {
+            node if node == leader => *end = other,
+            node if node == other => *end = leader,
+            _ => {}
+        }
+    }
+    cuts
+}
+
+fn leads(id: &NodeId, view: &ClusterView) -> bool {
+    view.leaders.contains(id) && view.node(*id).is_some_and(super::NodeView::acts)
+}
+
 /// A leader that runs, or the first of the nodes if none is known, and the rest.
 fn leader_first<'a>(nodes: &'a mut [NodeId], view: &ClusterView) -> (&'a [NodeId], &'a [NodeId]) {
-    let leads = |id: &NodeId| {
-        view.leaders.contains(id) && view.node(*id).is_some_and(super::NodeView::acts)
-    };
-    if let Some(at) = nodes.iter().position(leads) {
+    if let Some(at) = nodes.iter().position(|id| leads(id, view)) {
         nodes.swap(0, at);
     }
     nodes.split_at(nodes.len().min(1))
@@ -128,6 +174,48 @@ pub fn majorities_ring(nodes: &[NodeId]) -> Cuts {
     };
     let pairs = (0..count).flat_map(|i| (0..count).map(move |j| (i, j)));
     pairs.filter(|(i, j)| far(*i, *j)).map(|(i, j)| (nodes[i], nodes[j])).collect()
+}
+
+/// Two halves around the first of the nodes. Two nodes have no third between them.
+pub fn bridge(nodes: &[NodeId]) -> Cuts {
+    let Some((_, ends)) = nodes.split_first() else { return Vec::new() };
+    both_ways(ends.split_at(ends.len() / 2))
+}
+
+/// Links are drawn, each between one of those who see the fewest and one of those who see the fewest of the rest, until every
+/// node sees a majority; no other link is left.
+fn stochastic_ring(nodes: &[NodeId], rng: &mut ChaCha8Rng) -> Cuts {
+    let majority = nodes.len() / 2 + 1;
+    let mut sees: Vec<Vec<usize>> = (0..nodes.len()).map(|i| vec![i]).collect();
+    let fewest = |sees: &[Vec<usize>], among: Vec<usize>, rng: &mut ChaCha8Rng| {
+        let least = among.iter().map(|i| sees[*i].len()).min()?;
+        let least: Vec<usize> = among.into_iter().filter(|i| sees[*i].len() == least).collect();
+        Some(*rng.pick(&least))
+    };
+    while let Some(one) = fewest(&sees, (0..nodes.len()).collect(), rng) {
+        if sees[one].len() >= majority {
+            break;
+        }
+        let strangers = (0..nodes.len()).filter(|other| !sees[one].contains(other)).collect();
+        let Some(other) = fewest(&sees, strangers, rng) else { break };
+        sees[one].push(other);
+        sees[other].push(one);
+    }
+    let pairs = (0..nodes.len()).flat_map(|i| (0..nodes.len()).map(move |j| (i, j)));
+    pairs.filter(|(i, j)| !sees[*i].contains(j)).map(|(i, j)| (nodes[i], nodes[j])).collect()
+}
+
+/// A random node alone if nobody is known to lead.
+fn primaries_apart(nodes: &[NodeId], view: &ClusterView) -> Cuts {
+    let (leaders, others): (Vec<NodeId>, Vec<NodeId>) =
+        nodes.iter().partition(|id| leads(id, view));
+    if leaders.is_empty() {
+        return both_ways(nodes.split_at(nodes.len().min(1)));
+    }
+    let mut cuts = both_ways((&leaders, &others));
+    let apart = leaders.iter().flat_map(|a| leaders.iter().map(move |b| (*a, *b)));
+    cuts.extend(apart.filter(|(a, b)| a != b));
+    cuts
 }
 
 /// Cuts of these shapes.

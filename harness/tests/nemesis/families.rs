@@ -6,7 +6,7 @@ use harness::fault::Fault;
 use harness::nemesis::flaky::{Flaky, PERCENT_MAX};
 use harness::nemesis::latency::{DELAY_MAX_MS, DELAY_MIN_MS, Latency};
 use harness::nemesis::membership::Membership;
-use harness::nemesis::partition::{Cuts, Shape, majorities_ring};
+use harness::nemesis::partition::{Cuts, Shape, bridge, majorities_ring};
 use harness::nemesis::process::{End, Processes, Target};
 use harness::nemesis::rolling::Rolling;
 use harness::nemesis::senders::Senders;
@@ -37,6 +37,32 @@ fn on_a_ring_every_node_sees_a_majority_and_no_two_the_same() {
     assert!(majorities_ring(&nodes(2)).is_empty());
 }
 
+#[test]
+fn over_a_bridge_one_node_sees_all_and_the_others_their_half_and_it() {
+    for count in 3..=9 {
+        let nodes = nodes(count);
+        let cuts = bridge(&nodes);
+        assert_eq!(sees(nodes[0], &nodes, &cuts).len(), nodes.len());
+        let others: BTreeSet<BTreeSet<NodeId>> =
+            nodes[1..].iter().map(|node| sees(*node, &nodes, &cuts)).collect();
+        assert_eq!(others.len(), 2, "{count} nodes: two halves");
+        let shared = others.iter().skip(1).fold(others.iter().next().cloned(), |shared, side| {
+            shared.map(|shared| shared.intersection(side).copied().collect())
+        });
+        assert_eq!(shared, Some(BTreeSet::from([nodes[0]])), "{count} nodes: only the bridge");
+    }
+    assert!(bridge(&nodes(2)).is_empty());
+}
+
+#[test]
+fn the_first_half_are_those_with_the_smallest_numbers() {
+    let nodes = nodes(5);
+    let cuts = Shape::FirstHalf.cuts(&ClusterView::new(&nodes), &mut rng(1));
+    let [first, second] = [nodes[0], nodes[4]].map(|node| sees(node, &nodes, &cuts));
+    assert_eq!(first, nodes[..2].iter().copied().collect());
+    assert_eq!(second, nodes[2..].iter().copied().collect());
+}
+
 proptest! {
     #[test]
     fn halves_are_disjoint_and_cover_the_cluster(count in 2u16..10, seed: u64) {
@@ -61,6 +87,31 @@ proptest! {
     }
 
     #[test]
+    fn on_a_drawn_ring_every_node_sees_a_majority_and_somebody_not_all(
+        count in 4u16..10, seed: u64,
+    ) {
+        let nodes = nodes(count);
+        let cuts = Shape::StochasticRing.cuts(&ClusterView::new(&nodes), &mut rng(seed));
+        let seen = nodes.iter().map(|node| sees(*node, &nodes, &cuts).len());
+        prop_assert!(seen.clone().all(|seen| seen > nodes.len() / 2));
+        prop_assert!(seen.min().is_some_and(|least| least < nodes.len()));
+        prop_assert!(cuts.iter().all(|(from, to)| cuts.contains(&(*to, *from))), "both ways");
+    }
+
+    #[test]
+    fn primaries_are_alone_each_and_the_rest_together(count in 3u16..10, leads: u16, seed: u64) {
+        let nodes = nodes(count);
+        let leaders: Vec<NodeId> =
+            nodes.iter().copied().filter(|node| leads >> node.0 & 1 == 1).collect();
+        let view = ClusterView { leaders: leaders.clone(), ..ClusterView::new(&nodes) };
+        let cuts = Shape::PrimariesApart.cuts(&view, &mut rng(seed));
+        let alone = nodes.iter().filter(|node| sees(**node, &nodes, &cuts).len() == 1).count();
+        prop_assert!(leaders.iter().all(|leader| sees(*leader, &nodes, &cuts).len() == 1));
+        let rest = nodes.len() - leaders.len();
+        prop_assert_eq!(alone, leaders.len().max(1) + usize::from(!leaders.is_empty() && rest == 1));
+    }
+
+    #[test]
     fn shapes_of_a_leader_cut_the_leader_in_their_direction(
         count in 2u16..10, leader in 1u16..10, seed: u64,
     ) {
@@ -76,6 +127,19 @@ proptest! {
         prop_assert_eq!(cuts(Shape::MuteLeader), from.clone());
         prop_assert_eq!(cuts(Shape::DeafLeader), to.clone());
         prop_assert_eq!(cuts(Shape::IsolateLeader), from.union(&to).copied().collect());
+    }
+
+    #[test]
+    fn every_shape_cuts_a_link_of_a_leader_if_there_is_one(
+        count in 3u16..10, leader in 1u16..10, seed: u64,
+    ) {
+        let leader = NodeId((leader - 1) % count + 1);
+        let view = ClusterView { leaders: vec![leader], ..ClusterView::new(&nodes(count)) };
+        for shape in Shape::ALL {
+            let cuts = shape.cuts(&view, &mut rng(seed));
+            let touched = cuts.iter().any(|(from, to)| *from == leader || *to == leader);
+            prop_assert!(touched, "{}: {cuts:?}", shape.name());
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct DurableBeforePromised {
 
 #[derive(Default)]
 struct Log {
+    /// How many changes of names were durable when the newest segment was looked for.
+    names: Option<u64>,
     segment: String,
     read: usize,
     image: Image,
@@ -65,16 +67,19 @@ impl Invariant for DurableBeforePromised {
 
 impl Log {
     fn read_on(&mut self, disk: DiskView<'_>) {
-        let Some(newest) =
-            disk.synced_paths().filter(|path| wal::FORMAT.segment_number(path).is_some()).max()
-        else {
-            return;
-        };
-        if newest != self.segment {
-            *self = Log { segment: newest.to_owned(), ..Log::default() };
+        let names = Some(disk.names_settled());
+        if self.names != names {
+            let segments = disk.synced_paths();
+            let newest = segments.filter(|path| wal::FORMAT.segment_number(path).is_some()).max();
+            let Some(newest) = newest else { return };
+            if newest != self.segment {
+                *self = Log { segment: newest.to_owned(), ..Log::default() };
+            }
+            self.names = names;
         }
         let Some(bytes) = disk.synced_image(&self.segment) else { return };
-        let news = Bytes::copy_from_slice(bytes.get(self.read..).unwrap_or_default());
+        let Some(news) = bytes.get(self.read..).filter(|news| !news.is_empty()) else { return };
+        let news = Bytes::copy_from_slice(news);
         let mut at = 0;
         while let Some((record, next)) = frame_at(&news, at) {
             let header = self.read + at == 0;

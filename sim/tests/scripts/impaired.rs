@@ -28,11 +28,11 @@ where
 
 fn listen(cluster: &Rc<SimCluster>, node: harness::cluster::NodeId) -> Seen {
     let seen = Seen::default();
-    let (env, filled, cluster) = (cluster.env(node), seen.clone(), cluster.clone());
-    madsim::task::spawn_local(async move {
+    let (env, filled, told) = (cluster.env(node), seen.clone(), cluster.clone());
+    cluster.spawn(async move {
         loop {
             let (_, message) = env.receive(Lane::Normal).await;
-            filled.borrow_mut().push((message[0], ms(&cluster)));
+            filled.borrow_mut().push((message[0], ms(&told)));
         }
     });
     seen

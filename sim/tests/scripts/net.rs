@@ -100,7 +100,7 @@ impl Stage {
         let seen = Rc::new(RefCell::new(Vec::new()));
         for lane in [Lane::Heartbeat, Lane::Normal, Lane::Snapshot] {
             let (env, seen) = (self.n2(), seen.clone());
-            madsim::task::spawn_local(async move {
+            self.cluster.spawn(async move {
                 loop {
                     let (_, message) = env.receive(lane).await;
                     seen.borrow_mut().push(message);

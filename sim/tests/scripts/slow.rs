@@ -38,7 +38,7 @@ impl Stage {
     fn listen(&self, node: cluster::NodeId) {
         let (env, seen, cluster) =
             (self.cluster.env(node), self.seen.clone(), self.cluster.clone());
-        madsim::task::spawn_local(async move {
+        self.cluster.spawn(async move {
             loop {
                 let (_, message) = env.receive(Lane::Normal).await;
                 let at = cluster.clock().now().as_micros() as u64;
