@@ -176,7 +176,7 @@ fn redis_object(name: &'static str, about: &'static str, object: Object) -> Test
 
 /// The six standard kinds of fault.
 fn standard(shape: Shape) -> Options {
-    Options { faults: FaultKind::STANDARD.to_vec(), shape, ..Options::default() }
+    Options { faults: FaultKind::USUAL.to_vec(), shape, ..Options::default() }
 }
 
 /// Of two LPOPs that nobody knows the end of, each may have taken what came next: so there are many keys, and few changes of each.

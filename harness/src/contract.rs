@@ -43,7 +43,7 @@ pub struct Clause {
 pub fn all() -> Vec<Clause> {
     let clause = |name, needs, check| Clause { name, needs, check };
     use FaultKind::{
-        Ceiling, Clock, Drift, Flaky, Kill, Latency, Membership, Partition, Pause, Power, Reboot,
+        Ceiling, Drift, Flaky, Jump, Kill, Latency, Membership, Partition, Pause, Power, Reboot,
         Rolling, Split, Strobe, Throttle, Transfer,
     };
     vec![
@@ -67,7 +67,7 @@ pub fn all() -> Vec<Clause> {
         clause("a paused node keeps its port open and answers when resumed", Some(Pause), |c| {
             Box::pin(processes::paused(c))
         }),
-        clause("a wall clock that jumps does no harm to clients", Some(Clock), |c| {
+        clause("a wall clock that jumps does no harm to clients", Some(Jump), |c| {
             Box::pin(clocks::jumped(c))
         }),
         clause(
@@ -187,7 +187,7 @@ async fn twice(cluster: &dyn Cluster) -> Result<(), String> {
         (FaultKind::Kill, Fault::Kill(node), Fault::Restart(node)),
         (FaultKind::Power, Fault::PowerOff(node), Fault::Restart(node)),
         (FaultKind::Pause, Fault::Pause(node), Fault::Resume(node)),
-        (FaultKind::Clock, Fault::WallJump { node, by_ms: 10 }, Fault::WallReset(node)),
+        (FaultKind::Jump, Fault::WallJump { node, by_ms: 10 }, Fault::WallReset(node)),
         (
             FaultKind::Partition,
             Fault::Partition { shape: "none".into(), cuts: Vec::new() },

@@ -7,6 +7,7 @@ use crate::cluster::NodeId;
 use serde::{Deserialize, Serialize};
 
 mod kind;
+pub mod preset;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -139,7 +140,7 @@ impl Fault {
             Fault::Kill(_) => Some(FaultKind::Kill),
             Fault::PowerOff(_) => Some(FaultKind::Power),
             Fault::Pause(_) => Some(FaultKind::Pause),
-            Fault::WallJump { .. } => Some(FaultKind::Clock),
+            Fault::WallJump { .. } => Some(FaultKind::Jump),
             Fault::Slow { .. } => Some(FaultKind::Latency),
             Fault::Flaky { .. } => Some(FaultKind::Flaky),
             Fault::Throttle { .. } => Some(FaultKind::Throttle),
@@ -169,7 +170,7 @@ impl Fault {
             Fault::Restart(_) => &[FaultKind::Kill, FaultKind::Power, FaultKind::Reboot],
             Fault::Join(_) => &[FaultKind::Membership],
             Fault::Resume(_) => &[FaultKind::Pause],
-            Fault::WallReset(_) => &[FaultKind::Clock, FaultKind::Strobe, FaultKind::Drift],
+            Fault::WallReset(_) => &[FaultKind::Jump, FaultKind::Strobe, FaultKind::Drift],
             Fault::Fast => &[FaultKind::Latency],
             Fault::Reliable => &[FaultKind::Flaky],
             Fault::Unthrottle => &[FaultKind::Throttle],

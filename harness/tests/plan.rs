@@ -215,7 +215,7 @@ fn a_plan_without_a_kind_of_fault_is_without_what_mends_it_too() {
     };
     assert_eq!(left(&[]), breaks);
     let kept = |of: &[usize]| of.iter().map(|at| breaks[*at].clone()).collect::<Vec<_>>();
-    assert_eq!(left(&[FaultKind::Clock]), kept(&[0, 2, 4, 5]));
+    assert_eq!(left(&[FaultKind::Jump]), kept(&[0, 2, 4, 5]));
     assert_eq!(left(&[FaultKind::Power]), kept(&[0, 1, 2, 3, 5]), "restarts mend kills too");
     assert_eq!(left(&[FaultKind::Power, FaultKind::Kill]), kept(&[1, 3]));
     assert_eq!(left(&FaultKind::ALL), []);

@@ -284,7 +284,7 @@ fn faults_of_one_clock_have_windows_of_their_own_and_true_time_ends_them_all() {
         .map(|window| (window.kind, window.from.as_millis(), window.to.as_millis()))
         .collect();
     let expected = [
-        (FaultKind::Clock, 100, 400),
+        (FaultKind::Jump, 100, 400),
         (FaultKind::Strobe, 200, 400),
         (FaultKind::Drift, 300, 400),
         (FaultKind::Flaky, 500, 600),

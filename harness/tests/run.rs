@@ -123,7 +123,7 @@ fn what_is_broken_does_not_shift_what_is_asked() {
         let invoked = run.history.events.into_iter().filter(|event| event.kind == Kind::Invoke);
         invoked.map(|event| event.op).take(100).collect::<Vec<_>>()
     };
-    assert_eq!(asked(Vec::new()), asked(vec![FaultKind::Clock]));
+    assert_eq!(asked(Vec::new()), asked(vec![FaultKind::Jump]));
 }
 
 #[test]
@@ -216,15 +216,15 @@ fn a_valid_run_is_told_in_one_line() {
 
 #[test]
 fn a_kind_of_fault_that_was_asked_for_and_not_used_is_told_also_of_a_valid_run() {
-    let options = Options { faults: vec![FaultKind::Kill, FaultKind::Clock], ..options(60) };
+    let options = Options { faults: vec![FaultKind::Kill, FaultKind::Jump], ..options(60) };
     let mut run = ran(&options, 1, served);
-    run.injections.retain(|injection| injection.fault.kind() != Some(FaultKind::Clock));
+    run.injections.retain(|injection| injection.fault.kind() != Some(FaultKind::Jump));
     run.artifacts.effects.truncate(run.injections.len());
     let judgement = judge(&test(), &options, &run);
-    assert_eq!(judgement.summary.unused, [FaultKind::Clock]);
+    assert_eq!(judgement.summary.unused, [FaultKind::Jump]);
     let text = told(&run, &judgement);
     assert!(text.contains("\n  not used:    clock: never injected in this run\n"), "{text}");
-    run.unsupported.push(FaultKind::Clock);
+    run.unsupported.push(FaultKind::Jump);
     let text = told(&run, &judge(&test(), &options, &run));
     assert!(text.contains("\n  left out:    clock: not possible on this cluster\n"), "{text}");
     assert!(!text.contains("not used"), "what cannot be is told once: {text}");

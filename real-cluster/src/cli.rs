@@ -37,7 +37,7 @@ Examples:
   cargo real-cluster run redis-append --local 3 --bug exec_on_follower
   cargo real-cluster testbed up
   cargo real-cluster doctor --testbed
-  cargo real-cluster run redis-append --testbed --faults partition,kill,pause,clock
+  cargo real-cluster run redis-append --testbed --faults standard
   cargo real-cluster check store/redis-append/0x1";
 
 #[derive(Subcommand)]

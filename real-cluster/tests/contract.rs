@@ -26,7 +26,7 @@ fn the_local_cluster_keeps_the_contract() {
     println!("{} clauses in {:?}", results.len(), began.elapsed());
     let lacks = [
         FaultKind::Power,
-        FaultKind::Clock,
+        FaultKind::Jump,
         FaultKind::Flaky,
         FaultKind::Throttle,
         FaultKind::Strobe,

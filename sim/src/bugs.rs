@@ -68,11 +68,11 @@ pub fn row(bug: Bug) -> Row {
         Bug::AckBeforeFsync | Bug::VoteNotPersisted => {
             plain("invariant:durable-before-promised", &[])
         }
-        Bug::HlcUnfencedNext => plain("invariant:commit-timestamps", &[("faults", "clock,kill")]),
+        Bug::HlcUnfencedNext => plain("invariant:commit-timestamps", &[("faults", "jump,kill")]),
         Bug::LastCommitTsNosync => {
             plain("invariant:restart-timestamps", &[("faults", "power,partition")])
         }
-        Bug::SkipGateDropsHlcLease => plain("invariant:equal-state", &[("faults", "clock,kill")]),
+        Bug::SkipGateDropsHlcLease => plain("invariant:equal-state", &[("faults", "jump,kill")]),
         Bug::CompactDropsVisible => plain(CLIENT, &[]),
         Bug::NoReadonlyShardValidation => plain(CLIENT, &[("groups", "2"), ("faults", "none")]),
         Bug::MissingPrimaryLockMeansRollback => plain(CLIENT, &[("groups", "2")]),
@@ -176,7 +176,7 @@ pub fn row(bug: Bug) -> Row {
         Bug::CollectionTsBeforeFence => Row { test: "redis-set", ..plain(LINEARIZABLE, HANDOVERS) },
         Bug::TtlWallClockLocal => Row {
             test: "redis-ttl",
-            ..plain(LINEARIZABLE, &[("faults", "clock"), ("interval", "1-3")])
+            ..plain(LINEARIZABLE, &[("faults", "jump"), ("interval", "1-3")])
         },
         // What was answered too late to be heard is done twice.
         Bug::RetryWireWriteConflict => Row {

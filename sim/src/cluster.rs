@@ -256,7 +256,7 @@ impl Cluster for SimCluster {
             | FaultKind::Kill
             | FaultKind::Power
             | FaultKind::Pause
-            | FaultKind::Clock
+            | FaultKind::Jump
             | FaultKind::Latency
             | FaultKind::Flaky
             | FaultKind::Throttle

@@ -181,6 +181,15 @@ fn a_kept_run_has_a_plan_that_is_shown_and_replayed() {
     assert_eq!(code, Some(3), "{err}");
     let words = "it is a plan of test `redis-append-calm`, not of `redis-append`";
     assert!(err.contains(words), "{err}");
+    let mut bytes = fs::read(room.join(file)).expect("it was kept");
+    bytes[4] = 9;
+    fs::write(room.join("later.plan"), bytes).expect("the room is ours");
+    for words in [["replay", "later.plan"], ["show", "later.plan"], ["shrink", "later.plan"]] {
+        let (code, out, err) = say(&room, &words);
+        assert_eq!((code, out.as_str()), (Some(3), ""), "{err}");
+        let sentence = "later.plan: written in format 9, this program reads format 1";
+        assert!(err.contains(sentence) && err.lines().count() == 1, "{err}");
+    }
 }
 
 #[test]

@@ -252,8 +252,8 @@ fn a_first_run_that_has_no_place_ends_the_sweep_with_a_sentence() {
     let room = room("no_place");
     fs::create_dir(room.join("store")).expect("the room is empty");
     fs::write(room.join("store/redis-append"), "").expect("it is ours");
-    // Nothing is broken within a second, so the first run is unknown.
-    let idle = ["redis-append", "--faults", "kill", "--interval", "90", "--time", "1"];
+    // What comes after the first second comes too late to act, so the first run is unknown.
+    let idle = ["redis-append", "--faults", "kill", "--interval", "1-90", "--time", "3"];
     let words: &[&[&str]] = &[&idle, &["--nodes", "3", "--seeds", "1"]];
     refused(&room, words, "error: store/redis-append: ");
     fs::remove_file(room.join("store/redis-append")).expect("it is there");

@@ -1,6 +1,8 @@
 //! The options that every command which runs something shares: those of a run, and a planted bug.
 
 use crate::fault::FaultKind;
+use crate::fault::preset::Asked;
+use crate::nemesis::ACTS_WITHIN;
 use crate::options::{NODES_MAX, Options};
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
@@ -17,7 +19,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     (
         "faults",
         "KINDS",
-        "What is broken: partition,kill,power,pause,clock,latency,flaky,rate,strobe,drift,reboot,membership,transfer,rolling,split,ceiling or none",
+        "What is broken, with commas between: partition,kill,power,pause,jump,latency,flaky,rate,strobe,drift,reboot,membership,transfer,rolling,split,ceiling; several at once: standard,network,clock,disk,process,membership,everything; or none",
     ),
     ("interval", "MIN-MAX", "Seconds between faults"),
     ("deadline", "SECONDS", "Of one operation"),
@@ -50,6 +52,11 @@ const WORDS: &[(&str, &str, &str)] = &[
         "What ends a run: time, or anomaly, the first that a checker sees while the run goes on",
     ),
 ];
+
+/// The word for what is broken.
+const FAULTS: &str = "faults";
+/// The word for how often.
+const INTERVAL: &str = "interval";
 
 /// What the command line says of a run beside its test and seed.
 #[derive(Clone, Debug, Default)]
@@ -89,9 +96,10 @@ impl Setup {
         Some(self.options.remove(at).1)
     }
 
-    /// Puts what was said over the options.
+    /// Puts what was said over the options. Presets of faults become the kinds that these options can have: what is stored and
+    /// replayed are kinds.
     pub fn apply(&self, options: &mut Options) -> Result<(), String> {
-        for (word, value) in &self.options {
+        for (word, value) in self.options.iter().filter(|(word, _)| *word != FAULTS) {
             options.set(word, value)?;
         }
         if options.nodes > NODES_MAX {
@@ -100,8 +108,39 @@ impl Setup {
                 "`{nodes}` does not fit --nodes: a whole number from 1 to {NODES_MAX}"
             ));
         }
-        if options.groups == 1 && options.faults.contains(&FaultKind::Split) {
-            return Err("split needs keys that are parted: give --groups 2 or more".to_owned());
+        if let Some(asked) = self.asked()? {
+            options.faults = asked.kinds(options)?;
+        }
+        self.no_fault_is_too_late(options)
+    }
+
+    /// The kinds of fault that were asked for by name: a cluster that cannot have one of them refuses it.
+    pub fn named(&self) -> Vec<FaultKind> {
+        self.asked().ok().flatten().map(|asked| asked.named).unwrap_or_default()
+    }
+
+    /// What presets of faults would have and a cluster of these options cannot, a sentence each.
+    pub fn left_out(&self, options: &Options) -> Vec<String> {
+        let asked = self.asked().ok().flatten();
+        asked.map(|asked| asked.left_out(options)).unwrap_or_default()
+    }
+
+    fn asked(&self) -> Result<Option<Asked>, String> {
+        let faults = self.options.iter().find(|(word, _)| *word == FAULTS);
+        faults.map(|(_, value)| Asked::read(value)).transpose()
+    }
+
+    /// Who asks for faults, or says when they come, means that one comes.
+    fn no_fault_is_too_late(&self, options: &Options) -> Result<(), String> {
+        let Options { interval, time, ref faults, .. } = *options;
+        let earliest = interval.min + ACTS_WITHIN;
+        let is_meant = self.says(FAULTS) || self.says(INTERVAL);
+        if is_meant && !faults.is_empty() && earliest > time {
+            return Err(format!(
+                "no fault can act: the first comes after {:?} at the earliest and needs {ACTS_WITHIN:?} before all is healed after {time:?}: give --time {} or more, or a shorter --interval",
+                interval.min,
+                earliest.as_secs_f64()
+            ));
         }
         Ok(())
     }
@@ -153,6 +192,7 @@ impl FromArgMatches for Setup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::preset::Preset;
 
     #[test]
     fn every_option_of_a_run_is_on_the_command_line() {
@@ -174,19 +214,73 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_split_needs_several_groups() {
-        let applied =
-            |words| Setup::from_words(words).and_then(|s| s.apply(&mut Options::default()));
-        assert!(applied("--faults split").is_err_and(|sentence| sentence.contains("--groups 2")));
-        assert_eq!(applied("--faults split --groups 2"), Ok(()));
+    fn applied(words: &str) -> Result<Options, String> {
+        let mut options = Options::default();
+        Setup::from_words(words)?.apply(&mut options)?;
+        Ok(options)
     }
 
     #[test]
-    fn the_help_names_every_kind_of_fault() {
-        let faults = WORDS.iter().find(|(word, _, _)| *word == "faults");
+    fn a_split_needs_several_groups() {
+        assert!(applied("--faults split").is_err_and(|sentence| sentence.contains("--groups 2")));
+        let split = applied("--faults split --groups 2").expect("there are several");
+        assert_eq!(split.faults, [FaultKind::Split]);
+    }
+
+    #[test]
+    fn presets_become_kinds_that_the_other_words_allow_wherever_they_stand() {
+        let whole = applied("--faults everything --groups 2").expect("it fits");
+        assert_eq!(whole.faults, FaultKind::ALL);
+        let alone = applied("--faults standard --nodes 1").expect("some of it fits");
+        let kinds = [FaultKind::Kill, FaultKind::Jump, FaultKind::Strobe];
+        assert_eq!(alone.faults, kinds);
+        let setup = Setup::from_words("--nodes 1 --faults standard,kill").expect("known words");
+        assert_eq!(setup.named(), [FaultKind::Kill]);
+        assert_eq!(setup.left_out(&alone).len(), 3, "partition, pause and membership");
+    }
+
+    /// A preset is not what its word was before there were presets.
+    #[test]
+    fn what_a_run_says_of_its_faults_is_read_again_as_the_same_kinds() {
+        for kind in FaultKind::ALL {
+            let again = applied(&format!("--faults {kind} --groups 2")).expect("it fits");
+            assert_eq!(again.faults, [kind]);
+        }
+        let mut stored = Options::default();
+        assert_eq!(stored.set("faults", "clock,kill"), Ok(()));
+        assert_eq!(stored.faults, [FaultKind::Kill, FaultKind::Jump]);
+        assert!(applied("--faults clock").is_ok_and(|said| said.faults.len() > 1));
+    }
+
+    #[test]
+    fn faults_that_contradict_each_other_or_the_time_are_refused_with_a_sentence() {
+        for (words, why) in [
+            ("--faults none,kill", "stands alone"),
+            ("--faults kill,kill", "twice"),
+            ("--faults standard,fire", "`fire` is not a fault"),
+            ("--faults partition --nodes 1", "two nodes"),
+            ("--faults membership --nodes 2", "three nodes"),
+            ("--faults kill --interval 8-3", "the first number is the smaller"),
+            ("--faults kill --interval 9 --time 10", "--time 11"),
+            ("--faults kill --time 4.9", "--time 5 or more"),
+        ] {
+            let sentence = applied(words).expect_err("it is a contradiction");
+            assert!(sentence.contains(why) && !sentence.contains('\n'), "{words}: {sentence}");
+        }
+        for words in ["--faults kill --time 5", "--faults none --time 1", "--interval 9 --time 1"] {
+            assert!(applied(words).is_ok(), "{words}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_kind_of_fault_and_every_preset() {
+        let faults = WORDS.iter().find(|(word, _, _)| *word == FAULTS);
         let (_, _, help) = faults.expect("it is an option");
         let names = FaultKind::ALL.map(FaultKind::name).join(",");
-        assert!(help.contains(&format!(": {names} or none")), "{help}");
+        let presets = Preset::ALL.map(Preset::name).join(",");
+        assert!(
+            help.contains(&format!(": {names}; several at once: {presets}; or none")),
+            "{help}"
+        );
     }
 }

@@ -9,13 +9,18 @@ fn every_kind_is_read_from_the_word_it_is_told_by_and_kept_under_it() {
         let kept = serde_json::to_string(&kind).expect("it is a word");
         assert_eq!(kept, format!("\"{kind}\""));
     }
+    assert_eq!("clock".parse(), Ok(FaultKind::Jump), "plans and corpora say it so");
+    assert_eq!(
+        serde_json::from_str::<FaultKind>("\"clock\"").expect("it is stored"),
+        FaultKind::Jump
+    );
     let sentence = "slowness".parse::<FaultKind>().unwrap_err();
     assert!(sentence.ends_with("membership, transfer, rolling, split, ceiling"), "{sentence}");
 }
 
 #[test]
-fn the_standard_kinds_come_first_in_their_order() {
-    assert_eq!(FaultKind::STANDARD, FaultKind::ALL[..FaultKind::STANDARD.len()]);
+fn the_usual_kinds_come_first_in_their_order() {
+    assert_eq!(FaultKind::USUAL, FaultKind::ALL[..FaultKind::USUAL.len()]);
     assert!(FaultKind::ALL.is_sorted(), "options are sorted by it, and a seed draws in that order");
 }
 

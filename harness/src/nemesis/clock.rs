@@ -10,9 +10,9 @@ use std::time::Duration;
 
 /// Jumps of 1 ms to a minute, each factor of two equally likely.
 #[derive(Clone, Debug, Default)]
-pub struct Clocks;
+pub struct Jumps;
 
-impl Family for Clocks {
+impl Family for Jumps {
     /// Of a leader in four cases of ten, of some random nodes in the others; reset after 2 to 20 s in half of them: a node
     /// that reads its clock once a second has seen the jump by then.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {

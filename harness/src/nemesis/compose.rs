@@ -5,7 +5,7 @@
 //! that, [`Composed::every`] uses each kind in turn.
 
 use super::ceiling::Ceiling;
-use super::clock::Clocks;
+use super::clock::Jumps;
 use super::drift::Drifts;
 use super::flaky::Flaky;
 use super::latency::Latency;
@@ -248,7 +248,7 @@ fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
         FaultKind::Kill => Box::new(Processes::new(End::Kill, subset(&Target::ALL, rng))),
         FaultKind::Power => Box::new(Processes::new(End::Power, subset(&Target::ALL, rng))),
         FaultKind::Pause => Box::new(Pauses),
-        FaultKind::Clock => Box::new(Clocks),
+        FaultKind::Jump => Box::new(Jumps),
         FaultKind::Latency => Box::new(Latency::new(subset(&Senders::ALL, rng))),
         FaultKind::Flaky => Box::new(Flaky::new(subset(&Senders::ALL, rng))),
         FaultKind::Throttle => Box::new(Throttle::new(subset(&Senders::ALL, rng))),

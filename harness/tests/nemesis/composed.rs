@@ -49,7 +49,7 @@ proptest! {
 
     #[test]
     fn clocks_that_go_on_by_themselves_are_bounded_and_a_drift_ends_in_time(seed: u64) {
-        let kinds = [FaultKind::Clock, FaultKind::Strobe, FaultKind::Drift];
+        let kinds = [FaultKind::Jump, FaultKind::Strobe, FaultKind::Drift];
         let mut drifts: BTreeMap<NodeId, Duration> = BTreeMap::new();
         for (before, fault) in disturbed(5, &kinds, seed, 300).1 {
             match fault {
@@ -148,7 +148,7 @@ fn where_none_may_be_left_out_each_kind_strikes_once_a_round() {
     let orders: BTreeSet<Vec<FaultKind>> = (0..10)
         .map(|seed| {
             let mut rng = rng(seed);
-            let kinds = [FaultKind::Clock, FaultKind::Flaky, FaultKind::Latency];
+            let kinds = [FaultKind::Jump, FaultKind::Flaky, FaultKind::Latency];
             let every = Composed::every(&kinds, INTERVAL, SECOND, &mut rng);
             let (_, told) = disturbed_by(every, 5, rng, 60);
             let mut strikes: Vec<_> =
@@ -175,7 +175,7 @@ fn a_kind_that_cannot_act_does_not_hold_the_others_up() {
 
 #[test]
 fn strikes_are_an_interval_apart() {
-    let (_, told) = disturbed(5, &[FaultKind::Clock], 3, 600);
+    let (_, told) = disturbed(5, &[FaultKind::Jump], 3, 600);
     let strikes: BTreeSet<Duration> =
         told.iter().filter(|(_, fault)| fault.kind().is_some()).map(|(view, _)| view.now).collect();
     let strikes: Vec<Duration> = strikes.into_iter().collect();

@@ -27,7 +27,7 @@ use tokio::task::LocalSet;
 /// Runs a test against real processes and keeps the run in a new folder
 #[derive(clap::Args)]
 #[command(mut_arg("nodes", |arg| arg.value_name("FILE").help("On these hosts, one a line: [user@]host[:port]").help_heading("Hosts")))]
-#[command(mut_arg("faults", |arg| arg.help("What is broken: partition,kill,pause,latency,membership,transfer,rolling,split,ceiling, on hosts also clock,flaky,rate,strobe,drift,reboot; or none")))]
+#[command(mut_arg("faults", |arg| arg.help("What is broken, with commas between: standard, network, clock, disk, process, membership or everything, as far as it is possible; or by name partition,kill,pause,latency,membership,transfer,rolling,split,ceiling, on hosts also jump,flaky,rate,strobe,drift,reboot; or none")))]
 #[command(after_help = "\
 Ctrl-C ends the asking; what was broken is mended, everything is read back and judged. A second one ends the nodes at
 once, and what is known by then is judged.
@@ -37,7 +37,7 @@ Examples:
   cargo real-cluster run redis-append --local 5 --time 60s --faults partition,kill,pause
   cargo real-cluster run redis-append-calm --local 5 --rate 8000 --clients 100 --keys 500 --time 20s
   cargo real-cluster run redis-append --local 3 --bug exec_on_follower --json
-  cargo real-cluster run redis-append --testbed --faults partition,kill,pause,clock
+  cargo real-cluster run redis-append --testbed --faults standard
   cargo real-cluster run redis-append --nodes nodes.txt --ssh-key ~/.ssh/cluster
   cargo real-cluster run --testbed --plan store/redis-append/0x2a")]
 pub struct Run {
@@ -118,10 +118,8 @@ impl Run {
         let groups = task.options.groups;
         let db = |has_clock| self.words.database.made(named.clone(), args, groups, has_clock);
         let cluster = SshCluster::connect_all(config, db).await?;
-        if task.by_name {
-            offered(&task.options.faults, "these hosts", |kind| cluster.supported(kind))
-                .map_err(anyhow::Error::msg)?;
-        }
+        offered(&task.named, "these hosts", |kind| cluster.supported(kind))
+            .map_err(anyhow::Error::msg)?;
         Ok(Stage::Hosts(Box::new(cluster)))
     }
 

@@ -53,8 +53,8 @@ pub struct Task {
     /// How writes reach Raft, if not as usual.
     pub wiring: Option<Wiring>,
     pub place: Place,
-    /// Whether faults were asked for by name.
-    pub by_name: bool,
+    /// The kinds of fault that were asked for by name.
+    pub named: Vec<FaultKind>,
     /// What is asked and broken, if a plan says so, and where that is.
     pub plan: Option<(Plan, String)>,
 }
@@ -123,11 +123,14 @@ impl Task {
                 return Err(format!("--{word} is for elastickv-node alone: leave it or --db out"));
             }
         }
-        let by_name = setup.says("faults");
-        if by_name && matches!(place, Place::Local) {
-            offered(&options.faults, "--local", |kind| supports(kind).map_err(str::to_owned))?;
+        let named = setup.named();
+        if matches!(place, Place::Local) {
+            offered(&named, "--local", |kind| supports(kind).map_err(str::to_owned))?;
         }
-        Ok(Task { test, options, seed, bug, profile, wiring, place, by_name, plan })
+        for sentence in setup.left_out(&options) {
+            note(sentence.replace("--nodes", "--local"));
+        }
+        Ok(Task { test, options, seed, bug, profile, wiring, place, named, plan })
     }
 
     /// Says which faults cannot be had, and takes them out of the plan.

@@ -31,7 +31,7 @@ pub fn supports(kind: FaultKind) -> Result<(), &'static str> {
         FaultKind::Power => Err(
             "a process cannot lose its machine's power: what it wrote stays in the page cache (use kill)",
         ),
-        FaultKind::Clock => {
+        FaultKind::Jump => {
             Err("the clock of one node cannot be moved: all nodes share this machine's clock")
         }
         FaultKind::Flaky => Err(
@@ -83,7 +83,7 @@ impl LocalCluster {
                 links.slow(Vec::new(), none, injection).await;
             }
             Fault::PowerOff(_) => return refused(FaultKind::Power),
-            Fault::WallJump { .. } | Fault::WallReset(_) => return refused(FaultKind::Clock),
+            Fault::WallJump { .. } | Fault::WallReset(_) => return refused(FaultKind::Jump),
             Fault::Flaky { .. } | Fault::Reliable => return refused(FaultKind::Flaky),
             Fault::Throttle { .. } | Fault::Unthrottle => return refused(FaultKind::Throttle),
             Fault::WallStrobe { .. } => return refused(FaultKind::Strobe),

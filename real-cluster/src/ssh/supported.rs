@@ -45,7 +45,7 @@ impl Grounds<'_> {
                 self.capability(self.db.kill().is_some(), "kill")
             }
             FaultKind::Pause => self.capability(self.db.pause().is_some(), "pause"),
-            FaultKind::Clock | FaultKind::Strobe | FaultKind::Drift => self.clock(),
+            FaultKind::Jump | FaultKind::Strobe | FaultKind::Drift => self.clock(),
             FaultKind::Reboot => match hosts::neighbours(self.places) {
                 Some((one, other)) => {
                     Err(format!("{one} and {other} share a host, and would restart together"))

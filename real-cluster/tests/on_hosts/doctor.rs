@@ -89,7 +89,7 @@ fn the_doctor_names_host_step_and_mend_and_a_run_goes_on_with_the_faults_that_ar
         (offered(&findings, "partition"), offered(&findings, "kill")),
         (Some(false), Some(true))
     );
-    let run = bench.here("run redis-append --time 2s --faults partition").output();
+    let run = bench.here("run redis-append --time 20s --faults partition").output();
     let error = refused(&run.expect("the tool starts"));
     assert!(
         error.contains("`partition` is not offered by these hosts, since n3 has no nft"),

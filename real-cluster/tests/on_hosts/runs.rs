@@ -13,9 +13,9 @@ fn effective(told: &Value, kind: &str) -> u64 {
 fn a_clean_cluster_is_valid_under_faults_that_all_act() {
     let Some(bench) = Bench::new("runs", 5) else { return };
     let (code, told) =
-        bench.run("redis-append --time 15s --faults partition,kill,pause,clock --interval 0.7-1.2");
+        bench.run("redis-append --time 15s --faults partition,kill,pause,jump --interval 0.7-1.2");
     assert_eq!(code, 0, "{told}");
-    for kind in ["partition", "kill", "pause", "clock"] {
+    for kind in ["partition", "kill", "pause", "jump"] {
         assert!(effective(&told, kind) > 0, "{kind}: {told}");
     }
     bench.is_clean();
@@ -66,7 +66,7 @@ fn redis_alone_is_valid_and_replicas_that_serve_reads_across_a_partition_are_not
     }
     let Some(alone) = Bench::new("redis", 1) else { return };
     let (code, told) = alone
-        .run("redis-append --db redis-server --time 6s --faults kill,pause,clock --interval 0.5-1");
+        .run("redis-append --db redis-server --time 6s --faults kill,pause,jump --interval 0.5-1");
     assert_eq!(code, 0, "{told}");
     let Some(replicas) = Bench::new("replicas", 3) else { return };
     let words = "redis-append --db redis-replicas --tcpdump --time 10s --faults partition --interval 1-2 --read-percent 70";

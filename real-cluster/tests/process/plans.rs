@@ -56,11 +56,11 @@ fn what_a_plan_asks_for_and_real_processes_cannot_have_is_left_out_and_told() {
     // It tested nothing of what the plan is about.
     assert_eq!(said.code, Some(2), "{}{}", said.out, said.err);
     assert!(
-        said.out.contains("faults were asked for (clock) and none was injected"),
+        said.out.contains("faults were asked for (jump) and none was injected"),
         "{}",
         said.out
     );
-    assert!(said.err.contains("clock is left out: "), "{}", said.err);
+    assert!(said.err.contains("jump is left out: "), "{}", said.err);
     assert!(
         said.err.contains("of the plan's ") && said.err.contains(" are left out"),
         "{}",

@@ -1,9 +1,17 @@
 //! A case in words, and how a command line makes one.
 
 use elastickv::bug::{Bug, Profile};
+use harness::cli::output::note;
+use harness::cli::setup::Setup;
 use sim::bugs;
+use sim::execute::Case;
 
 pub use sim::setup::{bug, case, profile};
+
+/// Says which faults of a preset this case cannot have.
+pub fn tell_left_out(setup: &Setup, case: &Case) {
+    setup.left_out(&case.options).into_iter().for_each(note);
+}
 
 /// What a bug's row asks for, in words.
 pub fn row_in_words(bug: Bug) -> String {

@@ -1,6 +1,6 @@
 //! `replay`: the same run again, from what a report says, from its folder or from a plan.
 
-use super::case::case;
+use super::case::{self, case};
 use super::{build, keep, planned, run};
 use anyhow::{Context, bail};
 use harness::catalog;
@@ -68,6 +68,7 @@ impl Replay {
         let mut original = self.original()?;
         self.decree(&mut original)?;
         run::announce(&original.case);
+        case::tell_left_out(&self.setup, &original.case);
         trace_if_asked();
         let (outcome, divergence) = self.perform(&original.case)?;
         let folder = self.out.as_ref().map(|out| keep::save(out, &outcome)).transpose()?;

@@ -40,6 +40,7 @@ impl Run {
         let seed: Seed = self.seed.parse().map_err(anyhow::Error::msg)?;
         let case = case::case(&self.setup, &self.test, seed).map_err(anyhow::Error::msg)?;
         announce(&case);
+        case::tell_left_out(&self.setup, &case);
         let outcome = sweep::ran(&case).map_err(anyhow::Error::msg)?;
         let folder = keep::save(&self.out, &outcome)?;
         let mut record = record::of(&outcome);

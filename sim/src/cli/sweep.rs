@@ -119,6 +119,9 @@ impl Sweep {
         let seeds = self.range().map_err(anyhow::Error::msg)?;
         let sweeps = self.sweeps(seeds, &program::build()?).map_err(anyhow::Error::msg)?;
         let summary = self.summary(seeds)?;
+        if let Some(first) = sweeps.first() {
+            case::tell_left_out(&self.setup, &first.case);
+        }
         let mut told = Told { sweep: &self, out: Output::default(), summary };
         for (done, sweep) in sweeps.iter().enumerate() {
             let until = means.until.share(sweeps.len() - done);

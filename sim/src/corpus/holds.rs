@@ -13,6 +13,7 @@ use crate::keep;
 use crate::record::{self, replay_line};
 use crate::sweep::{Hands, Numbers, in_order, ran};
 use harness::checker::Verdict;
+use harness::fault::FaultKind;
 use harness::record::Record;
 use harness::seed::Seed;
 use std::collections::BTreeSet;
@@ -180,7 +181,12 @@ impl Story {
     /// The marks of the story that a run did not reach.
     pub fn unreached(&self, outcome: &Outcome) -> Vec<String> {
         let reached = marks(outcome);
-        self.reaches.iter().filter(|mark| !reached.contains(*mark)).cloned().collect()
+        // A kind of fault may be told by the name that it had.
+        let today = |mark: &str| match mark.parse() {
+            Ok(kind) => FaultKind::name(kind).to_owned(),
+            Err(_) => mark.to_owned(),
+        };
+        self.reaches.iter().filter(|mark| !reached.contains(&today(mark))).cloned().collect()
     }
 }
 

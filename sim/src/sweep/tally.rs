@@ -156,7 +156,7 @@ impl Tally {
         for mark in MARKS.iter().chain(of_groups) {
             let times = self.coverage.marks.get(mark.name).map_or(0, |reached| reached.times);
             // What comes only of faults that are asked for by name is not missed by who did not.
-            let of_choice = |kind: &FaultKind| !FaultKind::STANDARD.contains(kind);
+            let of_choice = |kind: &FaultKind| !FaultKind::USUAL.contains(kind);
             let unasked = !mark.needs.is_empty() && mark.needs.iter().all(of_choice);
             if times == 0 && (!unasked || self.allows(mark.needs)) {
                 lack(mark.name.to_owned(), self.options.nodes > 1 && self.allows(mark.needs));
@@ -289,7 +289,7 @@ mod tests {
     fn what_the_options_make_impossible_is_told_and_does_not_count() {
         for (faults, impossible) in [
             ("none", ["dedup hit", "forward"].as_slice()),
-            ("clock", &["dedup hit", "forward"]),
+            ("jump", &["dedup hit", "forward"]),
             ("latency", &["dedup hit"]),
         ] {
             for what in impossible.iter().copied() {

@@ -84,6 +84,32 @@ fn a_wrong_word_is_refused_with_one_sentence() {
         (&["run", "redis-append", "--bug", "moth"], "`moth`", "exec_on_follower"),
         (&["sweep", "--bug", "moth"], "`moth`", "exec_on_follower"),
         (&["run", "redis-append", "--faults", "kill,fire"], "`fire`", "partition, kill"),
+        (&["run", "redis-append", "--faults", "fire"], "`fire`", "standard, network, clock"),
+        (&["run", "redis-append", "--faults", "none,kill"], "`none`", "stands alone"),
+        (&["sweep", "redis-append", "--faults", "kill,pause,kill"], "`kill`", "twice"),
+        (&["sweep", "redis-append", "--faults", "disk,disk"], "`disk`", "twice"),
+        (&["run", "redis-append", "--faults", "split"], "`split`", "--groups 2"),
+        (
+            &["run", "redis-append", "--faults", "kill,partition", "--nodes", "1"],
+            "`partition`",
+            "two nodes or more",
+        ),
+        (
+            &["replay", "redis-append", "1", "--faults", "membership", "--nodes", "2"],
+            "`membership`",
+            "three nodes or more",
+        ),
+        (&["run", "redis-append", "--interval", "8-3"], "`8-3`", "the first number is the smaller"),
+        (
+            &["run", "redis-append", "--interval", "60-70", "--time", "30"],
+            "no fault can act",
+            "--time 62 or more",
+        ),
+        (
+            &["sweep", "redis-append", "--faults", "kill", "--time", "4"],
+            "no fault can act",
+            "a shorter --interval",
+        ),
         (&["run", "redis-append", "--seed", "many"], "`many`", "decimal"),
         (&["run", "redis-append", "--seed", "-1"], "`-1`", "decimal"),
         (
