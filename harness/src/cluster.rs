@@ -58,7 +58,7 @@ pub struct Artifacts {
     /// What went wrong around the system under test, a sentence each: another program killed a node. The run says less than
     /// it seems to.
     pub doubts: Vec<String>,
-    /// Parameters that the world drew from the seed, for people.
+    /// What was drawn from the seed before anything happened, for people: the world's parameters, and which faults are used.
     pub params: BTreeMap<String, String>,
 }
 

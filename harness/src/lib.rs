@@ -43,6 +43,7 @@ pub mod locked;
 pub mod nemesis;
 pub mod op;
 pub mod options;
+pub mod params;
 pub mod plan;
 pub mod record;
 pub mod recording;

@@ -309,6 +309,11 @@ pub trait Family {
         ACTS_WITHIN
     }
 
+    /// What it chooses among and its ranges, in words; empty where there is nothing to say.
+    fn told(&self) -> String {
+        String::new()
+    }
+
     /// Faults with their undoings.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed>;
 }

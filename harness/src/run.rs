@@ -15,6 +15,7 @@ use crate::nemesis::compose::{Composed, Interval};
 use crate::nemesis::{self, Nemesis};
 use crate::op::{Completion, Key};
 use crate::options::{Options, Until};
+use crate::params::Swarm;
 use crate::recording::{Entry, Recorder, Sink};
 use crate::seed::{Seed, Stream};
 use crate::stop::Stop;
@@ -22,6 +23,7 @@ use crate::test::Test;
 use crate::workload::final_reads::FinalReads;
 use crate::workload::{Workload, keys_used};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -120,6 +122,10 @@ pub async fn run_with(
         Until::Time => sink,
         Until::Anomaly => watched(test, &stop, sink),
     };
+    let swarm = match drivers {
+        None => Swarm::of(seed, &faults, every_kind).told(),
+        Some(_) => BTreeMap::new(),
+    };
     let run = Run::new(test.name, seed, cluster.nodes(), unsupported);
     let recorder = Recorder::new(run, sink);
     cluster.set_up(seed).await?;
@@ -130,7 +136,8 @@ pub async fn run_with(
         walk.read_back(seed).await;
     }
     walk.enter(Phase::TearDown);
-    let artifacts = cluster.tear_down().await;
+    let mut artifacts = cluster.tear_down().await;
+    artifacts.params.extend(swarm);
     walk.record(Entry::Ended(artifacts));
     Ok(walk.interpreter.recorder.run)
 }

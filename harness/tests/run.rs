@@ -223,10 +223,10 @@ fn a_kind_of_fault_that_was_asked_for_and_not_used_is_told_also_of_a_valid_run()
     let judgement = judge(&test(), &options, &run);
     assert_eq!(judgement.summary.unused, [FaultKind::Jump]);
     let text = told(&run, &judgement);
-    assert!(text.contains("\n  not used:    clock: never injected in this run\n"), "{text}");
+    assert!(text.contains("\n  not used:    jump: never injected in this run\n"), "{text}");
     run.unsupported.push(FaultKind::Jump);
     let text = told(&run, &judge(&test(), &options, &run));
-    assert!(text.contains("\n  left out:    clock: not possible on this cluster\n"), "{text}");
+    assert!(text.contains("\n  left out:    jump: not possible on this cluster\n"), "{text}");
     assert!(!text.contains("not used"), "what cannot be is told once: {text}");
 }
 

@@ -12,6 +12,7 @@ use elastickv::options::{Options as NodeOptions, Wiring};
 use harness::catalog;
 use harness::judge::{Judgement, judge};
 use harness::options::Options;
+use harness::params::Swarm;
 use harness::plan::{Plan, Taken, Told};
 use harness::run::{Hooks, Run, RunError, run_with};
 use harness::seed::Seed;
@@ -192,6 +193,15 @@ impl Case {
     /// What the world is like.
     pub fn world(&self) -> WorldParams {
         self.world.clone().unwrap_or_else(|| WorldParams::from_seed(self.seed))
+    }
+
+    /// What the seed makes of the run, in words by name: the world, and which faults it uses where no plan says so.
+    pub fn drawn(&self) -> BTreeMap<String, String> {
+        let mut drawn = self.world().to_map();
+        if self.plan.is_none() {
+            drawn.extend(Swarm::of(self.seed, &self.options.faults, false).told());
+        }
+        drawn
     }
 
     /// Runs it on a fresh thread and judges it there, when the runtime is gone.

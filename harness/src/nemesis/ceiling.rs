@@ -16,6 +16,10 @@ pub struct Ceiling;
 const REACHED_WITHIN: Duration = Duration::from_secs(12);
 
 impl Family for Ceiling {
+    fn told(&self) -> String {
+        "for 12 to 18 s".to_owned()
+    }
+
     fn acts_within(&self) -> Duration {
         REACHED_WITHIN
     }

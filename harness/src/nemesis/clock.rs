@@ -13,6 +13,10 @@ use std::time::Duration;
 pub struct Jumps;
 
 impl Family for Jumps {
+    fn told(&self) -> String {
+        "a leader or some nodes; by 1 ms to a minute, for 2 to 20 s or to the end".to_owned()
+    }
+
     /// Of a leader in four cases of ten, of some random nodes in the others; reset after 2 to 20 s in half of them: a node
     /// that reads its clock once a second has seen the jump by then.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {

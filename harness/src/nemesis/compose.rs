@@ -21,6 +21,7 @@ use super::throttle::Throttle;
 use super::transfer::Transfers;
 use super::{ACTS_WITHIN, ClusterView, Family, Nemesis, Timed};
 use crate::fault::{Fault, FaultKind};
+use crate::params::Swarm;
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
 use std::time::Duration;
@@ -100,10 +101,7 @@ impl Composed {
         start: Duration,
         rng: &mut ChaCha8Rng,
     ) -> Composed {
-        let families =
-            subset(enabled, rng).into_iter().map(|kind| (rng.range(1, 5), family(kind, rng)));
-        let families = families.collect();
-        Composed::new(families, interval, start, rng)
+        Composed::of(Swarm::draw(enabled, rng), interval, start, rng)
     }
 
     /// All of the kinds enabled, each once in every round of strikes.
@@ -113,11 +111,14 @@ impl Composed {
         start: Duration,
         rng: &mut ChaCha8Rng,
     ) -> Composed {
-        let families = enabled.iter().map(|kind| (1, family(*kind, rng))).collect();
-        Composed {
-            order: Order::Rounds(Vec::new()),
-            ..Composed::new(families, interval, start, rng)
-        }
+        Composed::of(Swarm::every(enabled, rng), interval, start, rng)
+    }
+
+    /// What a swarm choice says.
+    pub fn of(swarm: Swarm, interval: Interval, start: Duration, rng: &mut ChaCha8Rng) -> Composed {
+        let order = if swarm.in_turn { Order::Rounds(Vec::new()) } else { Order::Drawn };
+        let families = swarm.chosen.into_iter().map(|chosen| (chosen.weight, chosen.family));
+        Composed { order, ..Composed::new(families.collect(), interval, start, rng) }
     }
 
     fn strike(&mut self, view: &ClusterView, rng: &mut ChaCha8Rng) {
@@ -242,7 +243,7 @@ fn in_rounds(
     Vec::new()
 }
 
-fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
+pub(crate) fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
     match kind {
         FaultKind::Partition => Box::new(Partition::new(subset(&Shape::ALL, rng))),
         FaultKind::Kill => Box::new(Processes::new(End::Kill, subset(&Target::ALL, rng))),
@@ -264,7 +265,7 @@ fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
 }
 
 /// Each with probability 2/3; one at least, if there is any.
-fn subset<T: Copy>(of: &[T], rng: &mut ChaCha8Rng) -> Vec<T> {
+pub(crate) fn subset<T: Copy>(of: &[T], rng: &mut ChaCha8Rng) -> Vec<T> {
     let chosen: Vec<T> = of.iter().copied().filter(|_| rng.chance(0.67)).collect();
     match of {
         [] => Vec::new(),

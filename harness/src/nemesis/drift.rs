@@ -19,6 +19,10 @@ pub const DRIFT_MAX: Duration = Duration::from_secs(20);
 pub struct Drifts;
 
 impl Family for Drifts {
+    fn told(&self) -> String {
+        "a leader or some nodes; by up to a tenth, for 2 to 20 s".to_owned()
+    }
+
     /// Of a leader in four cases of ten, of some random nodes in the others; over after 2 to 20 s, whatever else happens
     /// to the clock.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {

@@ -27,6 +27,13 @@ impl Flaky {
 }
 
 impl Family for Flaky {
+    fn told(&self) -> String {
+        format!(
+            "of {}; up to half of what they send, for 0.5 to 15 s",
+            Senders::names(&self.senders)
+        )
+    }
+
     /// Only loss, only doubles, or both; over after 0.5 to 15 s, or with the next flakiness.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.senders.is_empty() {

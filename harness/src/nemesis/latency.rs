@@ -32,6 +32,10 @@ impl Latency {
 }
 
 impl Family for Latency {
+    fn told(&self) -> String {
+        format!("of {}; by 5 ms to 4 s, for 0.5 to 15 s", Senders::names(&self.senders))
+    }
+
     /// Without jitter in one case of three; over after 0.5 to 15 s, or with the next slowness.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.senders.is_empty() {

@@ -13,6 +13,10 @@ use std::time::Duration;
 pub struct Membership;
 
 impl Family for Membership {
+    fn told(&self) -> String {
+        "a leader or another; out for 1 to 10 s".to_owned()
+    }
+
     /// A leader in three cases of ten; back after 1 to 10 s. In two cases of three its disk is wiped on the way, and it waits.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let mut nodes = view.which(|node| node.member);

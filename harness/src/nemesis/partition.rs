@@ -232,6 +232,11 @@ impl Partition {
 }
 
 impl Family for Partition {
+    fn told(&self) -> String {
+        let shapes: Vec<&str> = self.shapes.iter().map(|shape| shape.name()).collect();
+        format!("{}; for 0.3 to 15 s or on to the next", shapes.join(", "))
+    }
+
     /// Two times in three the heal comes after 0.3 to 15 s, else with the next shape or at the end.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.shapes.is_empty() {

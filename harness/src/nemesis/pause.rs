@@ -11,6 +11,10 @@ use std::time::Duration;
 pub struct Pauses;
 
 impl Family for Pauses {
+    fn told(&self) -> String {
+        "a leader, one or a minority; for 0.1 to 6 s".to_owned()
+    }
+
     /// Never more than a minority is stopped at once.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let mut nodes = view.which(super::NodeView::acts);

@@ -30,6 +30,17 @@ impl Target {
     pub const ALL: [Target; 5] =
         [Target::One, Target::Leader, Target::Minority, Target::Majority, Target::All];
 
+    /// The words for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Target::One => "one",
+            Target::Leader => "a leader",
+            Target::Minority => "a minority",
+            Target::Majority => "a majority",
+            Target::All => "all",
+        }
+    }
+
     /// How many nodes may be down after it struck.
     pub fn down_max(self, view: &ClusterView) -> usize {
         match self {
@@ -93,6 +104,11 @@ impl Processes {
 }
 
 impl Family for Processes {
+    fn told(&self) -> String {
+        let targets: Vec<&str> = self.targets.iter().map(|target| target.name()).collect();
+        format!("{}; down for 0.05 to 8 s", targets.join(", "))
+    }
+
     /// Each node starts again by itself after 0.05 to 8 s: together in one case of three.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.targets.is_empty() {

@@ -10,6 +10,10 @@ use rand_chacha::ChaCha8Rng;
 pub struct Rolling;
 
 impl Family for Rolling {
+    fn told(&self) -> String {
+        "all; each down for 0.1 to 2 s".to_owned()
+    }
+
     /// Only where all nodes run: the others would be down together with one that is.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let mut nodes = view.which(NodeView::acts);

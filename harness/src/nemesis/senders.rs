@@ -22,6 +22,21 @@ impl Senders {
     /// Every choice.
     pub const ALL: [Senders; 4] = [Senders::One, Senders::Leader, Senders::Minority, Senders::All];
 
+    /// The words for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Senders::One => "one",
+            Senders::Leader => "a leader",
+            Senders::Minority => "a minority",
+            Senders::All => "all",
+        }
+    }
+
+    /// Several of them, with commas between.
+    pub fn names(of: &[Senders]) -> String {
+        of.iter().map(|senders| senders.name()).collect::<Vec<_>>().join(", ")
+    }
+
     /// Nodes that run, in order.
     pub fn nodes(self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<NodeId> {
         let mut nodes = view.which(NodeView::acts);

@@ -20,6 +20,10 @@ pub const PERIOD_MAX_MS: u64 = 10_000;
 pub struct Strobes;
 
 impl Family for Strobes {
+    fn told(&self) -> String {
+        "a leader or some nodes; between times up to a minute apart, for 2 to 20 s".to_owned()
+    }
+
     /// Of a leader in four cases of ten, of some random nodes in the others; over after 2 to 20 s.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let nodes = clock::nodes(view, rng);

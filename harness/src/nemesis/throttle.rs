@@ -29,6 +29,10 @@ impl Throttle {
 }
 
 impl Family for Throttle {
+    fn told(&self) -> String {
+        format!("of {}; to 8 to 1024 KiB/s, for 0.5 to 15 s", Senders::names(&self.senders))
+    }
+
     /// Over after 0.5 to 15 s, or with the next throttle.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.senders.is_empty() {

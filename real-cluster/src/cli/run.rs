@@ -7,6 +7,7 @@ use elastickv::bug::Profile;
 use harness::cli::output::{Output, note};
 use harness::cluster::{Cluster, NodeId};
 use harness::fault::FaultKind;
+use harness::params::Swarm;
 use harness::record::{Ending, Record};
 use harness::recording::{Entry, Run as Known, Sink};
 use harness::report::SEED_OF_REAL;
@@ -89,7 +90,7 @@ impl Run {
         task.leave_out(|kind| stage.can(kind));
         let growing = self.claim(&task, &stage)?;
         let folder = growing.folder();
-        announce(&task, &folder);
+        announce(&task, &folder, |kind| stage.can(kind).is_ok());
         let outcome = local.block_on(&runtime, perform(&task, &stage, &growing));
         drop(stage);
         drop(local);
@@ -177,7 +178,7 @@ impl Run {
 }
 
 /// Says what is about to run, before anything can fail.
-fn announce(task: &Task, folder: &Path) {
+fn announce(task: &Task, folder: &Path, can: impl Fn(FaultKind) -> bool) {
     let (name, seed) = (task.test.name, task.seed);
     if let Some((plan, place)) = &task.plan {
         let (asks, faults) = (plan.asks.len(), plan.faults().count());
@@ -192,6 +193,13 @@ fn announce(task: &Task, folder: &Path) {
     }
     if let Some(sentence) = task.test.unwatched(&task.options) {
         note(sentence);
+    }
+    if task.plan.is_none() {
+        let faults: Vec<FaultKind> =
+            task.options.faults.iter().copied().filter(|kind| can(*kind)).collect();
+        for (name, value) in Swarm::of(task.seed, &faults, true).told() {
+            note(format_args!("  {name:<22} {value}"));
+        }
     }
     note(format_args!("folder {}", folder.display()));
 }

@@ -72,6 +72,9 @@ pub fn announce(case: &Case) {
     if let Some(sentence) = case.test.unwatched(&case.options) {
         note(sentence);
     }
+    for (name, value) in case.drawn() {
+        note(format_args!("  {name:<22} {value}"));
+    }
 }
 
 /// How much was tested, a line each.
