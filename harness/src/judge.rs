@@ -2,13 +2,23 @@
 //!
 //! A run that tested too little is `Unknown`, with every reason: nothing acknowledged, final reads missing, a kind of
 //! fault that was injected and never acted. What the world saw go wrong inside is `Invalid` beside what the checkers find.
+//!
+//! So is a cluster that does not recover: once all is mended every node serves within `--serve-limit`, and answers the final
+//! reads within `--final-limit`; what they have to see is the checkers'. Nobody is blamed where something could not be mended,
+//! where somebody else had a hand in it, or where a node that answered to the end was asked too much: those are `Unknown`.
 
-use crate::checker::{Anomaly, Verdict, streaming};
+use crate::checker::{Anomaly, Verdict, recovery, streaming};
+use crate::cluster::NodeId;
+use crate::history::{Kind, Process};
 use crate::options::{Options, Until};
 use crate::recording::{Injection, Phase, Run};
 use crate::stats::{Summary, both_ways};
 use crate::test::Test;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What is found of a node that does not serve after all was mended.
+const NOT_RECOVERED: &str = "not-recovered";
 
 /// A verdict and the numbers behind it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +35,8 @@ pub struct Judgement {
 /// Judges a run: the test's checkers, what the world found, and whether it was enough.
 pub fn judge(test: &Test, options: &Options, run: &Run) -> Judgement {
     let summary = Summary::of(options, run);
-    let mut verdict = findings(run).merge(enough(options, run, &summary));
+    let mut verdict = findings(run).merge(recovered(options, run));
+    verdict = verdict.merge(enough(options, run, &summary));
     for checker in (test.checkers)() {
         verdict = verdict.merge(checker.check(&run.history));
     }
@@ -70,6 +81,42 @@ fn unmended(run: &Run) -> Vec<String> {
         Some(format!("`{}` could not be done: {error}", injection.fault))
     };
     last.into_iter().filter_map(failed).collect()
+}
+
+/// `Invalid` if a node did not recover after all was mended.
+fn recovered(options: &Options, run: &Run) -> Verdict {
+    let began = |wanted| run.phases.iter().find(|(phase, _)| *phase == wanted).map(|(_, at)| *at);
+    let is_whole = run.ended && run.artifacts.doubts.is_empty() && unmended(run).is_empty();
+    // A run in which the cluster never served ends before it is healed.
+    if !is_whole || began(Phase::Heal).is_none() {
+        return Verdict::Valid;
+    }
+    let anomaly = |text: String, events| {
+        let (name, found_by) = (NOT_RECOVERED.to_owned(), recovery::NAME.to_owned());
+        Anomaly { name, found_by, text, events }
+    };
+    let mut anomalies: Vec<Anomaly> =
+        run.unready.iter().map(|sentence| anomaly(sentence.clone(), Vec::new())).collect();
+    for (node, count) in &run.unread {
+        let last = began(Phase::ReadBack).and_then(|at| last_answer(run, *node, at));
+        if let Some(event) = last.filter(|event| run.history.events[*event].kind != Kind::Ok) {
+            let limit = options.final_limit;
+            let text =
+                format!("{count} final reads through {node} did not succeed within {limit:?}");
+            anomalies.push(anomaly(text, vec![event]));
+        }
+    }
+    if anomalies.is_empty() { Verdict::Valid } else { Verdict::Invalid(anomalies) }
+}
+
+/// Where in the history what was last asked of a node since then came to its end.
+fn last_answer(run: &Run, node: NodeId, since: Duration) -> Option<usize> {
+    run.history.events.iter().rposition(|event| {
+        event.node == Some(node)
+            && event.process != Process::Nemesis
+            && event.kind != Kind::Invoke
+            && event.time >= since
+    })
 }
 
 /// `Valid` if the run tested what it set out to test.

@@ -6,13 +6,15 @@ use harness::checker::transactional::Model;
 use harness::checker::{Verdict, list_append};
 use harness::cluster::{Artifacts, Finding, NodeId};
 use harness::columns;
-use harness::fault::FaultKind;
+use harness::fault::{Fault, FaultKind};
+use harness::generator::rate::Rate;
 use harness::history::{Kind, Process};
 use harness::in_memory::clock::VirtualClock;
 use harness::in_memory::{Answer, InMemory};
 use harness::op::Mop;
 use harness::options::Options;
 use harness::plan::{Plan, Taken, Told};
+use harness::recording::Injection;
 use harness::report::Report;
 use harness::run::{Hooks, Judgement, Phase, Run, RunError, judge, run, run_with};
 use harness::seed::Seed;
@@ -240,6 +242,38 @@ fn a_kind_of_fault_that_never_acted_makes_a_run_unknown() {
     assert!(reasons.len() == 1 && reasons[0].starts_with("pause was injected"), "{reasons:?}");
 }
 
+/// Every fault that a swarm of all kinds injects breaks something of its own kind, and is asked whether it acted.
+#[test]
+fn whichever_kind_never_acted_is_named_in_the_verdict_and_counted_in_the_summary() {
+    let faults = FaultKind::ALL.to_vec();
+    let options = Options { faults, groups: 2, rate: Rate::Constant(20), ..options(60) };
+    let mut named = BTreeMap::new();
+    for seed in 1..40 {
+        let mut run = ran(&options, seed, served);
+        run.artifacts.effects.fill(1);
+        assert_eq!(judge(&test(), &options, &run).verdict, Verdict::Valid);
+        for kind in FaultKind::ALL {
+            let of_kind: Vec<usize> = (0..run.injections.len())
+                .filter(|at| run.injections[*at].fault.kind() == Some(kind))
+                .collect();
+            if of_kind.is_empty() {
+                continue;
+            }
+            run.artifacts.effects.fill(1);
+            of_kind.iter().for_each(|at| run.artifacts.effects[*at] = 0);
+            let judgement = judge(&test(), &options, &run);
+            let sentence = format!("{kind} was injected {} times and never acted", of_kind.len());
+            assert_eq!(reasons(&judgement), [sentence]);
+            let struck = judgement.summary.faults[&kind];
+            assert_eq!((struck.injected, struck.effective), (of_kind.len() as u64, 0));
+            let told = judgement.summary.to_string();
+            assert!(told.contains(kind.name()), "{told}");
+            named.insert(kind, seed);
+        }
+    }
+    assert_eq!(named.len(), FaultKind::ALL.len(), "{named:?}");
+}
+
 #[test]
 fn slowness_counts_the_answers_that_it_delayed_and_takes_nothing_away() {
     let options = Options { faults: vec![FaultKind::Latency], ..options(20) };
@@ -260,23 +294,60 @@ fn what_went_wrong_around_the_system_makes_a_run_unknown() {
     assert_eq!(reasons, ["n2 was killed by another program at 3.000 s"]);
 }
 
-#[test]
-fn a_run_that_read_nothing_back_is_unknown() {
-    let options = Options { final_limit: Duration::from_secs(1), ..options(5) };
+/// A run in which n2 refuses everything from its 300th question on.
+fn unrecovered(options: &Options) -> Run {
     let mut calls = 0;
-    let run = ran(&options, 1, move |node, _| {
+    ran(options, 1, move |node, _| {
         calls += 1;
         if node == NodeId(2) && calls > 300 {
             return Answer::Bytes(b"-NOTLEADER leader not found\r\n".to_vec());
         }
         Answer::Serve
-    });
+    })
+}
+
+#[test]
+fn a_node_that_serves_nobody_once_all_is_mended_makes_a_run_invalid() {
+    let options = Options { final_limit: Duration::from_secs(1), ..options(5) };
+    let run = unrecovered(&options);
+    let verdict = judge(&test(), &options, &run).verdict;
+    let Verdict::Invalid(anomalies) = &verdict else { panic!("{verdict:?}") };
+    assert!(verdict.is_by("recovery"), "{anomalies:?}");
+    let texts: Vec<&str> = anomalies.iter().map(|anomaly| anomaly.text.as_str()).collect();
+    let [served, read] = texts[..] else { panic!("{texts:?}") };
+    assert!(served.starts_with("n2 did not serve within 30s in phase `heal`"), "{served}");
+    assert!(read.ends_with("final reads through n2 did not succeed within 1s"), "{read}");
+}
+
+#[test]
+fn nobody_is_blamed_for_not_recovering_from_what_was_not_mended_or_was_done_by_others() {
+    let options = Options { final_limit: Duration::from_secs(1), ..options(5) };
+    let run = unrecovered(&options);
+    let told = |run: &Run| reasons(&judge(&test(), &options, run));
+    let mut doubted = run.clone();
+    doubted.artifacts.doubts.push("n2 was killed by another program".into());
+    let doubts = told(&doubted);
+    assert!(doubts[0].starts_with("n2 did not serve within 30s"), "{doubts:?}");
+    assert!(doubts[1].contains("final reads through n2"), "{doubts:?}");
+    let mut broken = run.clone();
+    let error = Some("nobody answers".to_owned());
+    let time = Duration::from_secs(5);
+    let fault = Fault::Restart(NodeId(2));
+    broken.injections.push(Injection { time, fault, done: Some(time), error });
+    broken.artifacts.effects.push(0);
+    assert!(told(&broken).iter().any(|reason| reason.starts_with("`restart n2`")));
+    let cut_short = Run { ended: false, ..run };
+    assert!(told(&cut_short).iter().any(|reason| reason.contains("is known only up to")));
+}
+
+#[test]
+fn a_node_that_answers_to_the_end_was_asked_too_much() {
+    let options = Options { faults: Vec::new(), ..options(5) };
+    let mut run = ran(&options, 1, served);
+    // As if time had been over before its last read.
+    run.unread.insert(NodeId(2), 1);
     let reasons = reasons(&judge(&test(), &options, &run));
-    assert!(
-        reasons.iter().any(|reason| reason.starts_with("n2 did not serve within 30s")),
-        "{reasons:?}"
-    );
-    assert!(reasons.iter().any(|reason| reason.contains("final reads through n2")), "{reasons:?}");
+    assert_eq!(reasons, ["1 final reads through n2 never succeeded"]);
 }
 
 #[test]

@@ -6,8 +6,8 @@
 //! as anybody can tell.
 //!
 //! Reads events' nodes, so of histories from elsewhere only those that have them. What a run does besides: it asks every node until
-//! it serves, and who does not in time makes it `unknown` (`Run::unready`). Cannot see: nodes that are asked nothing, which make
-//! the verdict `unknown`.
+//! it serves, and who does not in time makes it invalid ([`crate::judge`]), under this checker's name. Cannot see: nodes that are
+//! asked nothing, which make the verdict `unknown`.
 
 use super::findings::{Analyse, Findings};
 use super::operations::{Operation, operations};
