@@ -2,6 +2,7 @@
 
 use crate::client::read_only;
 use crate::counts::Counts;
+use crate::coverage::seen::seen;
 use crate::fault::FaultKind;
 use crate::generated::Generated;
 use crate::history::{History, Kind};
@@ -70,7 +71,7 @@ impl Summary {
             windows: Windows::of(run),
             phases: phases(run),
             lasted: run.lasted(),
-            counters: run.artifacts.counters.clone(),
+            counters: counters(run),
             ..Summary::default()
         };
         let unused = options
@@ -95,6 +96,13 @@ impl Summary {
             }
         }
     }
+}
+
+/// What the world counted and what the harness saw.
+fn counters(run: &Run) -> BTreeMap<String, u64> {
+    let mut counters = run.artifacts.counters.clone();
+    counters.extend(seen(run));
+    counters
 }
 
 /// Whether a history holds an acknowledged write and a successful read.

@@ -48,6 +48,8 @@ pub mod invariants;
 #[cfg(madsim)]
 pub mod keep;
 #[cfg(madsim)]
+pub mod marks;
+#[cfg(madsim)]
 mod net;
 #[cfg(madsim)]
 pub mod node;

@@ -4,6 +4,9 @@
 //! this project. Everything that a node learns or does goes through `Env`, so it lives in a simulated
 //! world and on a real machine alike.
 
+#[macro_use]
+pub mod marks;
+
 pub mod admin;
 pub mod bug;
 pub mod codec;

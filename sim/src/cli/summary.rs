@@ -163,6 +163,7 @@ fn numbers(OfTest { tally, not_run, .. }: &OfTest) -> Value {
         "marks": marks,
         "too_little": lacks(true),
         "not_reached": lacks(false),
+        "never_reached": tally.never_reached(),
         "simulated_ms": tally.simulated.as_millis() as u64,
         "cpu_ms": tally.cpu_ms.round(),
     })

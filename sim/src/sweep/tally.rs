@@ -4,6 +4,7 @@
 //! Which marks a sweep must reach is said here, once, in [`MARKS`] and [`MARKS_OF_GROUPS`].
 
 use crate::execute::Case;
+use crate::marks;
 use harness::counts::Counts;
 use harness::coverage::Coverage;
 use harness::fault::FaultKind;
@@ -180,6 +181,12 @@ impl Tally {
         lacks
     }
 
+    /// Of all marks that there are, those that no run reached, whether it had to or not.
+    pub fn never_reached(&self) -> Vec<&'static str> {
+        let all: Vec<&'static str> = marks::all().collect();
+        self.coverage.missing(&all)
+    }
+
     /// What the runs together stand for.
     pub fn ending(&self) -> Ending {
         let worst = self.endings.keys().max().copied().unwrap_or(Ending::Unknown);
@@ -216,6 +223,10 @@ impl fmt::Display for Tally {
             let too_little =
                 if counts { ": too little was tested to call the sweep valid" } else { "" };
             writeln!(f, "  not reached: {what}{too_little}")?;
+        }
+        let never = self.never_reached();
+        if !never.is_empty() && self.runs() > 0 {
+            writeln!(f, "  {:<28} {}", "never reached", never.join(", "))?;
         }
         let (simulated, cpu) = (self.simulated.as_secs_f64(), self.cpu_ms / 1000.0);
         writeln!(f, "  {:<28} {simulated:.0} s simulated in {cpu:.1} s of CPU", "time")
@@ -319,6 +330,20 @@ mod tests {
         let case = case("partition,kill");
         let record = full(&case, "member removed");
         assert!(tally(&case, &record, RUNS_ENOUGH).lacks().is_empty());
+    }
+
+    #[test]
+    fn every_mark_that_no_run_reached_is_listed() {
+        let case = case("partition,kill");
+        let never = tally(&case, &full(&case, "forward"), 1);
+        let listed = never.never_reached();
+        assert!(listed.contains(&"forward") && listed.contains(&"every node down at once"));
+        assert!(!listed.contains(&"lease read"), "it was reached");
+        let line = format!("  never reached                {}\n", listed.join(", "));
+        assert!(never.to_string().contains(&line), "{never}");
+        assert!(MARKS.iter().chain(MARKS_OF_GROUPS).all(|mark| {
+            mark.name == LEADER_CHANGES || marks::all().any(|known| known == mark.name)
+        }));
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl<E: Env> Coordinator<E> {
     pub async fn watch_catalog(self) {
         loop {
             if self.look_at_catalog() {
-                self.env().reached("route catalog taken");
+                sometimes!(self.env(), "route catalog taken");
             }
             self.env().sleep(self.options().route_watch).await;
         }
@@ -101,7 +101,7 @@ impl<E: Env> Coordinator<E> {
             let Some(txn) = self.split_txn(at)? else { return Ok(false) };
             match self.dispatch(txn.named(self.new_request())).await {
                 Ok(()) => {
-                    self.env().reached("range split");
+                    sometimes!(self.env(), "range split");
                     self.look_at_catalog();
                     return Ok(true);
                 }

@@ -144,7 +144,7 @@ impl<E: Env> Coordinator<E> {
             return Err(KvError::InvalidRequest);
         };
         let request = first.request;
-        self.env.reached("transaction across groups");
+        sometimes!(self.env, "transaction across groups");
         let allocated = self.allocated_early(&txn);
         let commit = |group: GroupId| TxnRequest {
             phase: Phase::Commit,
@@ -159,6 +159,7 @@ impl<E: Env> Coordinator<E> {
             let ttl = self.options.txn_lock_ttl.as_millis() as u64;
             let phase = Phase::Prepare { primary, expires_ms: self.env.wall_ms() + ttl };
             if let Err(error) = self.part(group, TxnRequest { phase, ..part.clone() }).await {
+                sometimes!(self.env, "transaction across groups rolled back");
                 self.roll_back_later(request, primary, &txn);
                 return Err(error);
             }
@@ -170,12 +171,12 @@ impl<E: Env> Coordinator<E> {
             }
             return Err(error);
         }
-        self.env.reached("transaction across groups committed");
+        sometimes!(self.env, "transaction across groups committed");
         self.env.yield_point("between primary and secondaries").await;
         for (group, _) in txn.parts().filter(|(group, _)| *group != primary) {
             let commit = self.part(group, commit(group));
             if deadline(&self.env, SECONDARY_WITHIN, commit).await.is_err() {
-                self.env.reached("secondary commit left to who needs it");
+                sometimes!(self.env, "secondary commit left to who needs it");
             }
         }
         Ok(())

@@ -56,11 +56,11 @@ impl<E: Env> LeaderProxy<E> {
     /// Returns when everything acknowledged before the call is applied here, and this node leads (`LeaseRead`).
     pub async fn lease_read(&self) -> Result<(), KvError> {
         if self.engine.lease_holds() {
-            self.env.reached("lease read");
+            sometimes!(self.env, "lease read");
             return Ok(());
         }
         deadline(&self.env, VERIFY_TIMEOUT, self.engine.linearizable_read()).await?;
-        self.env.reached("read index");
+        sometimes!(self.env, "read index");
         Ok(())
     }
 
@@ -188,6 +188,7 @@ impl<E: Env> LeaderProxy<E> {
                 }
             }
             if self.env.monotonic() - start >= FORWARD_BUDGET {
+                sometimes!(self.env, "forwarding given up");
                 return Err(worst);
             }
             self.env.sleep(FORWARD_CYCLE).await;
@@ -201,7 +202,7 @@ impl<E: Env> LeaderProxy<E> {
         if leader == self.env.id() {
             return self.commit_here(txn, version).await;
         }
-        self.env.reached("forward");
+        sometimes!(self.env, "forward");
         let call = Call { group: self.group(), version };
         deadline(&self.env, RPC_TIMEOUT, self.forwarder.commit(leader, call, txn)).await
     }

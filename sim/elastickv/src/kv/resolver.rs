@@ -23,7 +23,7 @@ impl<E: Env> Coordinator<E> {
                 match self.decide(lock.primary, lock.txn, Phase::Abort).await {
                     Ok(_) => Decision::Committed,
                     Err(KvError::TxnAborted) => {
-                        self.env().reached("expired transaction rolled back");
+                        sometimes!(self.env(), "expired transaction rolled back");
                         Decision::Aborted
                     }
                     Err(error) => return Err(error),
@@ -42,7 +42,9 @@ impl<E: Env> Coordinator<E> {
         };
         if group != lock.primary {
             match self.decide(group, lock.txn, phase).await {
-                Ok(_) | Err(KvError::TxnAborted) => self.env().reached("secondary lock resolved"),
+                Ok(_) | Err(KvError::TxnAborted) => {
+                    sometimes!(self.env(), "secondary lock resolved")
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -84,7 +86,7 @@ impl<E: Env> Coordinator<E> {
                 let hands_over = to != self.env().id() && engine.is_leader() && engine.keeps_up(to);
                 // Proposals are refused meanwhile: one that comes to nothing is not begun again soon.
                 if hands_over && engine.transfer_leadership(to).is_ok() {
-                    self.env().reached("leader gathered");
+                    sometimes!(self.env(), "leader gathered");
                     rest = every * 5;
                 }
             }

@@ -259,18 +259,18 @@ impl<E: Env> Inner<E> {
         // What does not decode was torn on the way; Raft bears a lost message.
         let Ok(message) = Message::decode(&bytes) else { return };
         if is_of_an_earlier_life(&message, self.since, &self.raft.borrow()) {
-            return self.env.reached("message to an earlier life ignored");
+            return sometimes!(self.env, "message to an earlier life ignored");
         }
         if self.is_answer_of_an_earlier_life(&message) {
-            return self.env.reached("answer of an earlier life ignored");
+            return sometimes!(self.env, "answer of an earlier life ignored");
         }
         let election = matches!(message.kind, MessageKind::Vote | MessageKind::PreVote);
         let asked_by_leader = message.context == CAMPAIGN_TRANSFER;
         if election && !asked_by_leader && self.keeps_silent() {
-            return self.env.reached("vote withheld");
+            return sometimes!(self.env, "vote withheld");
         }
         if election && waits_to_be_added(self.since, &self.raft.borrow()) {
-            return self.env.reached("vote withheld by a node that waits to be added");
+            return sometimes!(self.env, "vote withheld by a node that waits to be added");
         }
         self.stamp();
         self.restore_when_received(&message);
@@ -334,6 +334,7 @@ impl<E: Env> Inner<E> {
             return;
         }
         if self.leads.get().is_some() {
+            sometimes!(self.env, "leader follows again");
             self.proposals.borrow_mut().fail_all(KvError::LeadershipLost);
             self.reads.borrow_mut().fail_all(KvError::LeadershipLost);
             self.env.observe(Fact::Follows { term });
@@ -345,7 +346,7 @@ impl<E: Env> Inner<E> {
         };
         self.serves.set(leads.is_some() && leads == applied_term);
         if let Some(term) = leads {
-            self.env.reached("leader elected");
+            sometimes!(self.env, "leader elected");
             self.env.observe(Fact::Leads { term });
             self.observe_elected(term);
             self.observe_unapplied();

@@ -90,7 +90,7 @@ impl<E: Env> Proxy<E> {
         replies: usize,
         read_within: Duration,
     ) -> Result<Bytes, KvError> {
-        self.env.reached("redis proxy");
+        sometimes!(self.env, "redis proxy");
         let me = self.env.id();
         let dialed =
             |e: io::Error| KvError::Rpc(format!("dial tcp {me}->{to}: connect: {}", words(&e)));

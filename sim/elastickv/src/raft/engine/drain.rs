@@ -109,7 +109,7 @@ impl<E: Env> Engine<E> {
             files.journal.replace(&state, self.last_commit_ts()).await?;
         }
         snapshots::prune(&disk, meta.index).await?;
-        inner.env.reached("snapshot installed");
+        sometimes!(inner.env, "snapshot installed");
         let state_hash = inner.fsm.borrow().state_hash();
         inner.env.observe(Fact::Installed { index: meta.index, state_hash });
         Ok(())
@@ -176,12 +176,12 @@ impl<E: Env> Engine<E> {
         if !known && change.kind != ConfChangeKind::Remove {
             inner.added_at.borrow_mut().insert(change.id, now);
         }
-        inner.env.reached(match change.kind {
-            _ if !leads => "conf change applied by a follower",
-            ConfChangeKind::AddVoter => "voter added",
-            ConfChangeKind::AddLearner => "learner added",
-            ConfChangeKind::Remove => "member removed",
-        });
+        match change.kind {
+            _ if !leads => sometimes!(inner.env, "conf change applied by a follower"),
+            ConfChangeKind::AddVoter => sometimes!(inner.env, "voter added"),
+            ConfChangeKind::AddLearner => sometimes!(inner.env, "learner added"),
+            ConfChangeKind::Remove => sometimes!(inner.env, "member removed"),
+        }
     }
 
     fn observe_effect(&self, entry: &Entry, effect: &Effect) {
@@ -260,7 +260,7 @@ impl<E: Env> Engine<E> {
             "our snapshot at {index} does not fit our own log: {compacted:?}"
         );
         snapshots::prune(&inner.env.disk(), index).await?;
-        inner.env.reached("snapshot taken");
+        sometimes!(inner.env, "snapshot taken");
         Ok(())
     }
 }

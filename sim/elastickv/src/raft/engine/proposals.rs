@@ -84,13 +84,14 @@ impl<E: Env> Engine<E> {
         let mut committed = self.stamp_and_propose(&mut txn);
         if matches!(committed, Err(KvError::CeilingExpired)) {
             // `RecoverHLCLease`: one renewal on demand.
+            sometimes!(self.0.env, "ceiling renewed on demand");
             self.renew_ceiling().await?;
             committed = self.stamp_and_propose(&mut txn);
         }
         match self.wait(committed?).await? {
             Response::Committed { commit_ts, duplicate } => {
                 if duplicate && txn.phase == Phase::OnePhase {
-                    self.0.env.reached("dedup hit");
+                    sometimes!(self.0.env, "dedup hit");
                 }
                 Ok(commit_ts)
             }
@@ -128,7 +129,7 @@ impl<E: Env> Engine<E> {
         let id = self.propose(&Payload::Compact { min_ts }, None)?;
         match self.wait(id).await? {
             Response::Compacted { versions } if versions > 0 => {
-                self.0.env.reached("old versions compacted");
+                sometimes!(self.0.env, "old versions compacted");
                 Ok(())
             }
             _ => Ok(()),
@@ -165,7 +166,7 @@ impl<E: Env> Engine<E> {
         } else {
             let next = fsm.hlc.next_fenced(inner.env.wall_ms());
             next.inspect_err(|_| {
-                inner.env.reached("timestamp refused for the ceiling");
+                sometimes!(inner.env, "timestamp refused for the ceiling");
                 inner.refused.set(inner.refused.get() + 1);
             })?
         };

@@ -81,7 +81,7 @@ impl<E: Env> Server<E> {
             match self.0.coordinator.dispatch(txn).await {
                 Ok(()) => return Ok(ran.replies),
                 Err(KvError::WriteConflict(_)) if attempt <= ATTEMPTS => {
-                    self.0.env.reached("write conflict")
+                    sometimes!(self.0.env, "write conflict")
                 }
                 Err(KvError::TxnLocked(key)) if attempt <= ATTEMPTS => {
                     self.await_lock(&key, &mut lock_backoff).await;
@@ -241,7 +241,7 @@ impl<E: Env> Server<E> {
 
     /// Asks what became of the transaction that holds a key, and waits a little.
     pub(super) async fn settle(&self, group: GroupId, lock: Lock, backoff: &mut Duration) {
-        self.0.env.reached("txn locked");
+        sometimes!(self.0.env, "txn locked");
         // Who could not be asked is asked again.
         let settled = self.0.coordinator.resolve(group, lock).await;
         if settled != Ok(true) {

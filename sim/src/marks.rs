@@ -1,0 +1,23 @@
+//! Sometimes: everything that some run of many can reach, whoever counts it: the layers, the simulated world, the harness.
+//! A sweep says at its end which of it no run reached.
+//!
+//! What a sweep is too small without is said in [`crate::sweep::tally`]; here is all of it, also what only some options allow.
+
+/// Every mark that the world counts, in order.
+pub const OF_THE_WORLD: &[&str] = &[
+    "datagrams doubled",
+    "datagrams dropped by a full inbox",
+    "datagrams lost",
+    "datagrams sent",
+    "disk wiped",
+    "node rebuilt from its disk",
+    "packets lost",
+    "packets retransmitted",
+    "power cut lost unsynced changes",
+];
+
+/// All marks, of whoever counts them.
+pub fn all() -> impl Iterator<Item = &'static str> {
+    let lists = [elastickv::marks::ALL, OF_THE_WORLD, harness::coverage::seen::ALL];
+    lists.into_iter().flatten().copied()
+}
