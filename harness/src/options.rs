@@ -86,6 +86,9 @@ pub struct Options {
     /// What ends the disturbing.
     #[serde(default)]
     pub until: Until,
+    /// How often a rare branch of the layers is taken where there is one, of a hundred times; 0: never. Of simulations alone.
+    #[serde(default)]
+    pub buggify: u8,
 }
 
 fn one() -> u16 {
@@ -110,6 +113,7 @@ impl Default for Options {
             groups: 1,
             snapshot_entries: 0,
             until: Until::Time,
+            buggify: 0,
         }
     }
 }
@@ -148,6 +152,7 @@ impl Options {
             "groups" => self.groups = groups(value)?,
             "snapshot-entries" => self.snapshot_entries = whole(word, value)?,
             "until" => self.until = value.parse()?,
+            "buggify" => self.buggify = percent(word, value)?,
             _ => {
                 let words = Options::words().join(", ");
                 return Err(format!("there is no option `{word}`: the options are {words}"));
@@ -189,6 +194,7 @@ impl Options {
             ("groups", self.groups.to_string()),
             ("snapshot-entries", self.snapshot_entries.to_string()),
             ("until", self.until.name().to_owned()),
+            ("buggify", self.buggify.to_string()),
         ]
     }
 }
@@ -300,6 +306,7 @@ mod tests {
             ("groups", "3"),
             ("snapshot-entries", "64"),
             ("until", "anomaly"),
+            ("buggify", "25"),
         ] {
             options.set(word, value)?;
         }
@@ -345,6 +352,7 @@ mod tests {
             ("groups", "17", "1 to 16"),
             ("snapshot-entries", "-1", "a whole number"),
             ("until", "dawn", "time or anomaly"),
+            ("buggify", "101", "0 to 100"),
             ("colour", "red", "the options are nodes"),
         ] {
             let sentence = options.set(word, value).unwrap_err();

@@ -34,6 +34,8 @@ pub enum Stream {
     Client(u16),
     /// One directed link, by its two ends.
     Link(u16, u16),
+    /// Which rare branches a node takes; of 0: which there are in this run.
+    Rare(u16),
 }
 
 impl Seed {
@@ -49,6 +51,7 @@ impl Seed {
             Stream::Node(i) => (1 << 32) | u64::from(i),
             Stream::Client(i) => (2 << 32) | u64::from(i),
             Stream::Stall(i) => (3 << 32) | u64::from(i),
+            Stream::Rare(i) => (6 << 32) | u64::from(i),
             Stream::Link(from, to) => (4 << 32) | (u64::from(from) << 16) | u64::from(to),
         };
         let mut rng = ChaCha8Rng::seed_from_u64(self.0);

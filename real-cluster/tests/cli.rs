@@ -110,6 +110,7 @@ fn a_wrong_word_is_refused_with_one_sentence_and_nothing_is_made() {
         (run(&["--local", "1", "--faults", "kill,partition"]), "`partition`", "two nodes"),
         (run(&["--local", "3", "--faults", "split"]), "`split`", "--groups 2"),
         (run(&["--local", "3", "--faults", "kill", "--time", "4"]), "no fault can act", "--time 5"),
+        (run(&["--local", "3", "--buggify", "10"]), "--buggify", "simulations"),
         (run(&["--local", "3", "--time", "soon"]), "`soon`", "60s"),
         (run(&["--local", "3", "--bug", "moth"]), "`moth`", "exec_on_follower"),
         (run(&["--local", "3", "--seed", "pi"]), "`pi`", "hex"),

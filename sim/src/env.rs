@@ -163,8 +163,8 @@ impl Env for SimEnv {
         }
     }
 
-    fn buggify(&self, _: &'static str) -> bool {
-        false
+    fn buggify(&self, name: &'static str) -> bool {
+        self.world().is_some_and(|world| world.buggify(self.node, name))
     }
 
     fn yield_point(&self, _: &'static str) -> impl Future<Output = ()> + 'static {

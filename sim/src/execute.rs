@@ -192,7 +192,10 @@ impl Case {
 
     /// What the world is like.
     pub fn world(&self) -> WorldParams {
-        self.world.clone().unwrap_or_else(|| WorldParams::from_seed(self.seed))
+        self.world.clone().unwrap_or_else(|| WorldParams {
+            buggify_ppm: u64::from(self.options.buggify) * 10_000,
+            ..WorldParams::from_seed(self.seed)
+        })
     }
 
     /// What the seed makes of the run, in words by name: the world, and which faults it uses where no plan says so.

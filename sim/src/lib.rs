@@ -64,6 +64,8 @@ mod progress;
 #[cfg(madsim)]
 pub mod raft_scripts;
 #[cfg(madsim)]
+mod rare;
+#[cfg(madsim)]
 pub mod record;
 #[cfg(madsim)]
 mod run;

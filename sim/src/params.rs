@@ -35,6 +35,8 @@ pub struct WorldParams {
     pub snapshot_entries: u64,
     /// For the guest: for how long old versions stay, milliseconds; 0: for ever.
     pub retention_ms: u64,
+    /// How often a rare branch is taken where there is one; 0: never, and no seed chooses it.
+    pub buggify_ppm: u64,
     /// What becomes of single messages, against the streams.
     pub overrides: Vec<Override>,
     /// Events to keep as text.
@@ -80,6 +82,7 @@ impl WorldParams {
             sync_ns: (MS, 20 * MS),
             snapshot_entries,
             retention_ms: if compacts { retention_ms } else { 0 },
+            buggify_ppm: 0,
             overrides: Vec::new(),
             record: None,
         }
@@ -101,6 +104,7 @@ impl WorldParams {
             sync_ns: (MS, 20 * MS),
             snapshot_entries: 1000,
             retention_ms: 0,
+            buggify_ppm: 0,
             overrides: Vec::new(),
             record: None,
         }
@@ -127,7 +131,7 @@ impl WorldParams {
         Ok(params)
     }
 
-    fn numbers(&self) -> [(&'static str, u64); 14] {
+    fn numbers(&self) -> [(&'static str, u64); 15] {
         [
             ("latency-ns", self.latency_ns),
             ("jitter-ns", self.jitter_ns),
@@ -143,6 +147,7 @@ impl WorldParams {
             ("sync-ns-max", self.sync_ns.1),
             ("snapshot-entries", self.snapshot_entries),
             ("retention-ms", self.retention_ms),
+            ("buggify-ppm", self.buggify_ppm),
         ]
     }
 
@@ -163,6 +168,7 @@ impl WorldParams {
             "sync-ns-max" => self.sync_ns.1 = value.max(1),
             "snapshot-entries" => self.snapshot_entries = value.max(1),
             "retention-ms" => self.retention_ms = value,
+            "buggify-ppm" => self.buggify_ppm = value,
             _ => return false,
         }
         true
@@ -185,6 +191,7 @@ impl WorldParams {
             ("link time per KiB", format!("{} ns", self.ns_per_kib)),
             ("stream segment", format!("{} bytes", self.segment_bytes)),
             ("stall at yield points", percent(self.stall_ppm)),
+            ("rare branches", percent(self.buggify_ppm)),
             ("file sync", format!("{} to {}", us(self.sync_ns.0), us(self.sync_ns.1))),
             ("snapshot entries", self.snapshot_entries.to_string()),
             (

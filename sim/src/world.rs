@@ -14,6 +14,7 @@ use crate::net::Net;
 use crate::observer;
 use crate::params::WorldParams;
 use crate::progress::Progress;
+use crate::rare::Rare;
 use crate::stream::Streams;
 use crate::tasks::Tasks;
 use crate::timers::{Event, Sleep, Timers};
@@ -72,6 +73,7 @@ pub struct World {
     pub(crate) wall: RefCell<WallClocks>,
     trace: RefCell<Trace>,
     draws: RefCell<Vec<NodeDraws>>,
+    rare: RefCell<Rare>,
     invariants: RefCell<Vec<Watch>>,
     watches_sends: Cell<bool>,
     findings: RefCell<Vec<Finding>>,
@@ -113,6 +115,7 @@ impl World {
             wall: RefCell::new(WallClocks::new(seed, nodes)),
             trace: RefCell::new(Trace::new(params.record)),
             draws: RefCell::new((0..=nodes).map(|node| NodeDraws::new(seed, node)).collect()),
+            rare: RefCell::default(),
             watches_sends: Cell::new(false),
             invariants: RefCell::default(),
             findings: RefCell::default(),
@@ -280,6 +283,15 @@ impl World {
         let rng = &mut self.draws.borrow_mut()[usize::from(node)].stall;
         let stalls = rng.range(0, 1_000_000) < self.params.stall_ppm;
         stalls.then(|| Duration::from_nanos(rng.log_uniform(1_000, 20_000_000)))
+    }
+
+    /// Whether a node takes a rare branch. Counted, and no event: it shows in what comes of it.
+    pub(crate) fn buggify(&self, node: u16, name: &'static str) -> bool {
+        let taken = self.rare.borrow_mut().takes(self.seed, self.params.buggify_ppm, node, name);
+        if taken {
+            self.counters.borrow_mut().entry(name).and_modify(|times| *times += 1).or_insert(1);
+        }
+        taken
     }
 
     /// A node says something of itself.

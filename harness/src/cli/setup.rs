@@ -51,6 +51,11 @@ const WORDS: &[(&str, &str, &str)] = &[
         "WHEN",
         "What ends a run: time, or anomaly, the first that a checker sees while the run goes on",
     ),
+    (
+        "buggify",
+        "PERCENT",
+        "How often the layers take a rare branch where there is one, in simulation; a sound store bears all of them",
+    ),
 ];
 
 /// The word for what is broken.

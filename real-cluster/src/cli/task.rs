@@ -123,6 +123,13 @@ impl Task {
                 return Err(format!("--{word} is for elastickv-node alone: leave it or --db out"));
             }
         }
+        // The layers of a real node have no rare branches; a plan of a simulated run may say that its had.
+        if options.buggify > 0 && setup.says("buggify") {
+            return Err(
+                "--buggify is for simulations: a real node takes no rare branches".to_owned()
+            );
+        }
+        options.buggify = 0;
         let named = setup.named();
         if matches!(place, Place::Local) {
             offered(&named, "--local", |kind| supports(kind).map_err(str::to_owned))?;

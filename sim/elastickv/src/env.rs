@@ -275,7 +275,8 @@ pub trait Env: Clone + 'static {
     fn observe(&self, group: GroupId, fact: Fact);
     /// Counts that the run touched something; comes back in the run's counters.
     fn reached(&self, mark: &'static str);
-    /// Whether a rare branch is to be taken here; off by default.
+    /// Whether a rare branch is to be taken here, which is one of [`crate::marks::RARE`]; off by default. A sound node bears either
+    /// answer.
     fn buggify(&self, name: &'static str) -> bool;
     /// Where the Go scheduler could preempt: yields and, with a drawn probability, stalls.
     fn yield_point(&self, name: &'static str) -> impl Future<Output = ()> + 'static;

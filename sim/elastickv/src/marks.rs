@@ -48,5 +48,21 @@ pub const ALL: &[&str] = &[
     "write conflict",
 ];
 
+/// The rare branches (`Env::buggify`), each of which a sound node bears: counted when one is taken.
+pub const RARE: &[&str] = &[
+    "rare: answers wait",
+    "rare: ceiling not renewed in time",
+    "rare: entries synced twice",
+    "rare: idle stream not kept",
+    "rare: lease not trusted",
+    "rare: lock left to the next turn",
+    "rare: message sent twice",
+    "rare: messages taken one by one",
+    "rare: proposal not forwarded",
+    "rare: secondary commit not asked for",
+    "rare: snapshot before it is due",
+    "rare: snapshot not written",
+];
+
 /// What only a planted bug reaches.
 pub const OF_BUGS: &[&str] = &["older snapshot restored"];

@@ -85,7 +85,7 @@ fn group_envs<E: Env>(env: &E, options: &Options) -> Vec<GroupEnv<E>> {
 async fn renew_ceiling<E: Env>(env: E, options: Rc<Options>, engine: Engine<E>) {
     loop {
         gauge_wall_skew(&env, &engine);
-        if engine.is_leader() {
+        if engine.is_leader() && !env.buggify("rare: ceiling not renewed in time") {
             // A renewal that fails is tried again at the next turn; the fence holds meanwhile.
             let _ = engine.renew_ceiling().await;
         }

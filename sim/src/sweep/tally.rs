@@ -183,7 +183,8 @@ impl Tally {
 
     /// Of all marks that there are, those that no run reached, whether it had to or not.
     pub fn never_reached(&self) -> Vec<&'static str> {
-        let all: Vec<&'static str> = marks::all().collect();
+        let rare = if self.options.buggify > 0 { elastickv::marks::RARE } else { &[] };
+        let all: Vec<&'static str> = marks::all().chain(rare.iter().copied()).collect();
         self.coverage.missing(&all)
     }
 

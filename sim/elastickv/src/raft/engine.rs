@@ -309,6 +309,9 @@ impl<E: Env> Inner<E> {
     }
 
     fn step_burst(&self) {
+        if self.env.buggify("rare: messages taken one by one") {
+            return;
+        }
         for lane in [Lane::Heartbeat, Lane::Normal, Lane::Snapshot] {
             for _ in 0..BURST {
                 match self.env.receive(lane).now_or_never() {

@@ -11,6 +11,13 @@ use crate::raft::message::{
 use crate::raft::{Ready, snapshots};
 use bytes::Bytes;
 use std::io;
+use std::time::Duration;
+
+/// How long a rare wait between applying and answering is: some ticks, and far from an election.
+const ANSWERS_WAIT: Duration = Duration::from_millis(50);
+
+/// A snapshot that is rarely taken before it is due covers so many entries at least.
+const EARLY_ENTRIES: u64 = 16;
 
 impl<E: Env> Engine<E> {
     pub(super) async fn drain(&self, files: &mut Files<E>) -> io::Result<()> {
@@ -62,6 +69,9 @@ impl<E: Env> Engine<E> {
         };
         if must_sync {
             files.wal.sync().await?;
+            if self.0.env.buggify("rare: entries synced twice") {
+                files.wal.sync().await?;
+            }
         }
         Ok(())
     }
@@ -72,7 +82,11 @@ impl<E: Env> Engine<E> {
             if message.kind == MessageKind::Snap {
                 self.watch_snapshot(message.to);
             }
-            self.0.env.send(NodeId(to), lane(message.kind), message.encode());
+            let (to, lane, bytes) = (NodeId(to), lane(message.kind), message.encode());
+            if self.0.env.buggify("rare: message sent twice") {
+                self.0.env.send(to, lane, bytes.clone());
+            }
+            self.0.env.send(to, lane, bytes);
         }
     }
 
@@ -130,6 +144,9 @@ impl<E: Env> Engine<E> {
         if !frames.is_empty() {
             let last_commit_ts = self.last_commit_ts();
             files.journal.append(&frames, last_commit_ts).await?;
+        }
+        if !answers.is_empty() && self.0.env.buggify("rare: answers wait") {
+            self.0.env.sleep(ANSWERS_WAIT).await;
         }
         for (id, request, index, response) in answers {
             self.resolve(id, request, index, response);
@@ -216,7 +233,12 @@ impl<E: Env> Engine<E> {
         };
         let due = applied >= covered + inner.options.snapshot_entries
             || inner.conf_changed.get() > covered;
-        if inner.snapshot_running.get() || !due {
+        if inner.snapshot_running.get() {
+            return;
+        }
+        let some = applied >= covered + EARLY_ENTRIES;
+        let early = some && inner.env.buggify("rare: snapshot before it is due");
+        if !due && !early {
             return;
         }
         let (term, conf) = {
@@ -232,7 +254,7 @@ impl<E: Env> Engine<E> {
             let saved = snapshots::save(&engine.0.env.disk(), meta.index, &state).await;
             engine.0.snapshot_running.set(false);
             // A snapshot that could not be written is tried again when the next is due.
-            if saved.is_ok() {
+            if saved.is_ok() && !engine.0.env.buggify("rare: snapshot not written") {
                 engine.0.snapshot_done.set(Some(Snapshot { meta, data: state.into() }));
                 engine.0.wake.notify();
             }
