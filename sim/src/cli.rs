@@ -5,6 +5,7 @@ use harness::cli::Program;
 use sim::{build, keep};
 use std::process::ExitCode;
 
+mod bench;
 mod case;
 mod check;
 mod confirm;
@@ -32,7 +33,7 @@ mod worker;
 
 const PROGRAM: Program = Program {
     name: "cargo sim",
-    commands: "list, run, sweep, replay, show, shrink, remember, seeds, check, convert or raft-scripts",
+    commands: "list, run, sweep, replay, show, shrink, remember, seeds, check, convert, bench or raft-scripts",
 };
 
 /// Runs tests of a replicated store in a simulated world: seeded network, clock, disk and faults.
@@ -67,6 +68,7 @@ enum Command {
     Seeds(seeds::Seeds),
     Check(check::Check),
     Convert(convert::Convert),
+    Bench(bench::Bench),
     RaftScripts(raft_scripts::RaftScripts),
     #[command(hide = true)]
     Worker(worker::Worker),
@@ -89,6 +91,7 @@ fn act(cli: Cli) -> anyhow::Result<u8> {
         Command::Seeds(seeds) => seeds.act(),
         Command::Check(check) => check.act(),
         Command::Convert(convert) => convert.act(),
+        Command::Bench(bench) => bench.act(),
         Command::RaftScripts(scripts) => scripts.act(),
         Command::Worker(worker) => worker.act(),
     }

@@ -259,7 +259,7 @@ impl Outcome {
 }
 
 /// The run's hash: what happened in the world, then what the clients saw.
-fn with_history(run: &Run) -> u64 {
+pub(crate) fn with_history(run: &Run) -> u64 {
     let mut text = Vec::new();
     write_lines(&run.history, &mut text).expect("memory takes every write");
     trace::digest_bytes(run.artifacts.trace_hash, &text)

@@ -22,6 +22,8 @@ compile_error!(
 );
 
 #[cfg(madsim)]
+pub mod bench;
+#[cfg(madsim)]
 pub mod bugs;
 #[cfg(madsim)]
 pub mod build;

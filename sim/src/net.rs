@@ -201,6 +201,11 @@ impl Net {
         self.links[self.index(from, to)].as_ref().map_or(0, |link| link.messages)
     }
 
+    /// How many messages all links have carried.
+    pub(crate) fn sent(&self) -> u64 {
+        self.links.iter().flatten().map(|link| link.messages).sum()
+    }
+
     /// Draws the fate of the link's next message.
     pub(crate) fn trip(
         &mut self,

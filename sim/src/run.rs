@@ -46,11 +46,25 @@ where
     let scheduler = seed.stream(Stream::Scheduler).next_u64();
     let runtime =
         madsim::runtime::Runtime::with_seed_and_config(scheduler, madsim::Config::default());
-    runtime.block_on(async move {
-        let cluster = Rc::new(SimCluster::new(seed, params, nodes, guest));
-        let value = tasks::run(&cluster.world, body(cluster.clone()));
-        cluster.stop();
-        world::leave();
-        value
-    })
+    runtime.block_on(async move { simulate_bare(seed, params, nodes, guest, body) })
+}
+
+/// [`simulate_here`] with no madsim runtime around it: libraries see the machine's clock and entropy. Only to measure what a
+/// runtime costs.
+pub(crate) fn simulate_bare<T, B, F>(
+    seed: Seed,
+    params: WorldParams,
+    nodes: u16,
+    guest: Rc<dyn Guest>,
+    body: B,
+) -> T
+where
+    B: FnOnce(Rc<SimCluster>) -> F,
+    F: Future<Output = T>,
+{
+    let cluster = Rc::new(SimCluster::new(seed, params, nodes, guest));
+    let value = tasks::run(&cluster.world, body(cluster.clone()));
+    cluster.stop();
+    world::leave();
+    value
 }

@@ -186,6 +186,11 @@ impl World {
         *self.counters.borrow_mut().entry(mark).or_insert(0) += 1;
     }
 
+    /// Datagrams and packets that were sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.net.borrow().sent()
+    }
+
     pub(crate) fn counters(&self) -> BTreeMap<String, u64> {
         self.counters.borrow().iter().map(|(mark, count)| (mark.to_string(), *count)).collect()
     }

@@ -76,7 +76,10 @@ fn a_wrong_word_is_refused_with_one_sentence() {
     let room = room("wrong_words");
     let all: &[(&[&str], &str, &str)] = &[
         (&[], "a command is missing", "sweep"),
-        (&["frobnicate"], "`frobnicate`", "check, convert or raft-scripts"),
+        (&["bench", "bare"], "`bare`", "raw or whole"),
+        (&["bench", "--seeds", "0"], "0", "1..=10000"),
+        (&["bench", "--instructions", "--seeds", "3"], "--instructions", "--seeds"),
+        (&["frobnicate"], "`frobnicate`", "check, convert, bench or raft-scripts"),
         (&["run"], "<TEST>", "--help"),
         (&["run", "no-such-test"], "`no-such-test`", "redis-append"),
         (&["sweep", "no-such-test"], "`no-such-test`", "redis-append"),
