@@ -8,7 +8,7 @@
 //! clock shows: that is what [`crate::cluster::Artifacts::effects`] count.
 
 use crate::cluster::{Cluster, NodeId};
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind, Sequence, Way};
 use crate::redis::connection::Redis;
 use crate::redis::resp::Reply;
 use crate::seed::Seed;
@@ -43,8 +43,9 @@ pub struct Clause {
 pub fn all() -> Vec<Clause> {
     let clause = |name, needs, check| Clause { name, needs, check };
     use FaultKind::{
-        Ceiling, Drift, Flaky, Jump, Kill, Latency, Membership, Partition, Pause, Power, Reboot,
-        Rolling, Split, Strobe, Throttle, Transfer,
+        Address, Ceiling, Clients, Drift, Echo, Flaky, HalfOpen, Hold, Jump, Kill, Latency,
+        LinkDamage, LinkDouble, LinkDrip, LinkLatency, LinkLoss, LinkOrder, LinkRate, Membership,
+        Partition, Pause, Power, Reboot, Reset, Rolling, Split, Strobe, Throttle, Transfer,
     };
     vec![
         clause("the clock moves and a sleep is never short", None, |c| Box::pin(time(c))),
@@ -80,6 +81,30 @@ pub fn all() -> Vec<Clause> {
             Some(Throttle),
             |c| Box::pin(network::throttled(c)),
         ),
+        clause("single links that are late hold up no client", Some(LinkLatency), |c| {
+            Box::pin(network::impaired(c, network::IMPAIRMENTS[0]))
+        }),
+        clause("single links that lose hold up no client", Some(LinkLoss), |c| {
+            Box::pin(network::impaired(c, network::IMPAIRMENTS[1]))
+        }),
+        clause("single links that double hold up no client", Some(LinkDouble), |c| {
+            Box::pin(network::impaired(c, network::IMPAIRMENTS[2]))
+        }),
+        clause("single links that keep no order hold up no client", Some(LinkOrder), |c| {
+            Box::pin(network::impaired(c, network::IMPAIRMENTS[3]))
+        }),
+        clause("single links that damage hold up no client", Some(LinkDamage), |c| {
+            Box::pin(network::impaired(c, network::IMPAIRMENTS[4]))
+        }),
+        clause("single links with little room hold up no client", Some(LinkRate), |c| {
+            Box::pin(network::impaired(c, network::IMPAIRMENTS[5]))
+        }),
+        clause("single links on which streams drip hold up no client", Some(LinkDrip), |c| {
+            Box::pin(network::impaired(c, network::IMPAIRMENTS[6]))
+        }),
+        clause("messages between nodes that are held back hold up no client", Some(Hold), |c| {
+            Box::pin(network::held(c))
+        }),
         clause(
             "a slowed node answers late, and promptly again when it is fast",
             Some(Latency),
@@ -111,6 +136,31 @@ pub fn all() -> Vec<Clause> {
             "under a held ceiling writes are refused, and none is when it is over",
             Some(Ceiling),
             |c| Box::pin(members::ceiling_held(c)),
+        ),
+        clause(
+            "a node that clients are cut from answers none of them until they are healed, and others do",
+            Some(Clients),
+            |c| Box::pin(network::unasked(c)),
+        ),
+        clause(
+            "a connection that is reset breaks, and a fresh one is answered",
+            Some(Reset),
+            |c| Box::pin(network::reset(c)),
+        ),
+        clause(
+            "a forgotten connection is silent until it is reset, and a fresh one is answered",
+            Some(HalfOpen),
+            |c| Box::pin(network::forgotten(c)),
+        ),
+        clause(
+            "a node that is told old messages again has restarted, and answers",
+            Some(Echo),
+            |c| Box::pin(processes::told_again(c)),
+        ),
+        clause(
+            "a node that comes back under another address answers when its name is looked up again",
+            Some(Address),
+            |c| Box::pin(processes::readdressed(c)),
         ),
         clause("a fault injected twice is injected once", None, |c| Box::pin(twice(c))),
     ]
@@ -216,8 +266,23 @@ async fn twice(cluster: &dyn Cluster) -> Result<(), String> {
         (FaultKind::Drift, Fault::WallDrift { node, ppm: 1_000 }, Fault::WallReset(node)),
         (FaultKind::Reboot, Fault::Reboot(node), Fault::Restart(node)),
         (FaultKind::Membership, Fault::Remove(node), Fault::Join(node)),
+        (
+            FaultKind::Clients,
+            Fault::CutClients { nodes: vec![node], way: Way::Both },
+            Fault::HealClients,
+        ),
+        (FaultKind::HalfOpen, Fault::Forget { nodes: vec![node], way: Way::Both }, Fault::Remember),
+        (
+            FaultKind::Hold,
+            Fault::Hold { links: network::every_link(cluster), then: Sequence::Reversed },
+            Fault::Release,
+        ),
     ];
-    for (kind, breaks, mends) in pairs {
+    let links = network::IMPAIRMENTS.map(|how| {
+        let breaks = Fault::Links { links: network::every_link(cluster), how };
+        (how.sort().kind(), breaks, Fault::LinksWhole(how.sort()))
+    });
+    for (kind, breaks, mends) in pairs.into_iter().chain(links) {
         if cluster.supports(kind) {
             for fault in [&breaks, &breaks, &mends, &mends] {
                 inject(cluster, fault.clone()).await?;

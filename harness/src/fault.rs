@@ -6,13 +6,19 @@
 use crate::cluster::NodeId;
 use serde::{Deserialize, Serialize};
 
+mod impairment;
 mod kind;
 pub mod preset;
+mod sequence;
 #[cfg(test)]
 mod tests;
+mod way;
 mod words;
 
+pub use impairment::{Impairment, Sort};
 pub use kind::FaultKind;
+pub use sequence::Sequence;
+pub use way::Way;
 
 /// Something broken or mended. Enacting one twice is harmless.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -130,6 +136,69 @@ pub enum Fault {
         /// How long.
         for_ms: u32,
     },
+    /// These directed links between nodes are impaired so, and no others: replaces the impairment of that sort before it.
+    /// What is under way keeps its time.
+    Links {
+        /// (from, to) pairs, in that direction.
+        links: Vec<(NodeId, NodeId)>,
+        /// What they do to what they carry.
+        how: Impairment,
+    },
+    /// No link is impaired by anything of this sort.
+    LinksWhole(Sort),
+    /// Between clients and these nodes nothing passes, and between clients and the others all: replaces the cut before it. Nodes
+    /// still see each other, and an operator sees them.
+    CutClients {
+        /// From which.
+        nodes: Vec<NodeId>,
+        /// Whether questions, answers or both are lost.
+        way: Way,
+    },
+    /// No client is cut from a node.
+    HealClients,
+    /// Every byte stream of these nodes, with other nodes and with clients, is reset on both sides; the next one to be
+    /// established, if there is none. An operator's are not.
+    Reset {
+        /// Whose.
+        nodes: Vec<NodeId>,
+    },
+    /// A middlebox forgets every byte stream of these nodes, with other nodes and with clients: its packets vanish, and new ones
+    /// pass; it forgets the next one to be established, if there is none. What an earlier one forgot stays forgotten.
+    Forget {
+        /// Whose.
+        nodes: Vec<NodeId>,
+        /// Which packets vanish.
+        way: Way,
+    },
+    /// The middlebox resets all that it forgot on both sides, and forgets nothing more.
+    Remember,
+    /// What arrives at the end of these directed links is held back there, and of no others: replaces the hold before it and keeps
+    /// what that has held. Datagrams only; where very many are held the oldest are lost.
+    Hold {
+        /// (from, to) pairs, in that direction.
+        links: Vec<(NodeId, NodeId)>,
+        /// In which order it is let go.
+        then: Sequence,
+    },
+    /// Nothing is held back, and what was arrives now.
+    Release,
+    /// The node is killed, started again, and told once more the last that it was told before: datagrams of its former life.
+    /// Returns when it was told.
+    Echo {
+        /// Which.
+        node: NodeId,
+        /// How long it is down.
+        down_ms: u32,
+    },
+    /// The node is killed and starts again at once, under another address. Others go on speaking to the old one, which nobody has:
+    /// until they look the name up again, each at its own time, and on byte streams that they had to it for good. Returns when nobody
+    /// believes the old address any more.
+    Readdress {
+        /// Which.
+        node: NodeId,
+        /// The longest that somebody believes it.
+        stale_ms: u32,
+    },
 }
 
 impl Fault {
@@ -152,6 +221,13 @@ impl Fault {
             Fault::Rolling { .. } => Some(FaultKind::Rolling),
             Fault::Split { .. } => Some(FaultKind::Split),
             Fault::HoldCeiling { .. } => Some(FaultKind::Ceiling),
+            Fault::Links { how, .. } => Some(how.sort().kind()),
+            Fault::CutClients { .. } => Some(FaultKind::Clients),
+            Fault::Reset { .. } => Some(FaultKind::Reset),
+            Fault::Forget { .. } => Some(FaultKind::HalfOpen),
+            Fault::Hold { .. } => Some(FaultKind::Hold),
+            Fault::Echo { .. } => Some(FaultKind::Echo),
+            Fault::Readdress { .. } => Some(FaultKind::Address),
             Fault::Join(_)
             | Fault::HealNetwork
             | Fault::Restart(_)
@@ -159,7 +235,11 @@ impl Fault {
             | Fault::WallReset(_)
             | Fault::Fast
             | Fault::Reliable
-            | Fault::Unthrottle => None,
+            | Fault::Unthrottle
+            | Fault::LinksWhole(_)
+            | Fault::HealClients
+            | Fault::Remember
+            | Fault::Release => None,
         }
     }
 
@@ -174,6 +254,10 @@ impl Fault {
             Fault::Fast => &[FaultKind::Latency],
             Fault::Reliable => &[FaultKind::Flaky],
             Fault::Unthrottle => &[FaultKind::Throttle],
+            Fault::LinksWhole(sort) => sort.kinds(),
+            Fault::HealClients => &[FaultKind::Clients],
+            Fault::Remember => &[FaultKind::HalfOpen],
+            Fault::Release => &[FaultKind::Hold],
             Fault::Partition { .. }
             | Fault::Kill(_)
             | Fault::PowerOff(_)
@@ -190,24 +274,40 @@ impl Fault {
             | Fault::Transfer(_)
             | Fault::Rolling { .. }
             | Fault::Split { .. }
-            | Fault::HoldCeiling { .. } => &[],
+            | Fault::HoldCeiling { .. }
+            | Fault::Links { .. }
+            | Fault::CutClients { .. }
+            | Fault::Reset { .. }
+            | Fault::Forget { .. }
+            | Fault::Hold { .. }
+            | Fault::Echo { .. }
+            | Fault::Readdress { .. } => &[],
         }
     }
 
     /// The nodes that it names, as often as it names them.
     pub fn nodes(&self) -> Vec<NodeId> {
         match self {
-            Fault::Partition { cuts, .. } => cuts.iter().flat_map(|(a, b)| [*a, *b]).collect(),
+            Fault::Partition { cuts: links, .. }
+            | Fault::Links { links, .. }
+            | Fault::Hold { links, .. } => links.iter().flat_map(|(a, b)| [*a, *b]).collect(),
             Fault::Slow { nodes, .. }
             | Fault::Flaky { nodes, .. }
             | Fault::Throttle { nodes, .. }
-            | Fault::Rolling { nodes, .. } => nodes.clone(),
+            | Fault::Rolling { nodes, .. }
+            | Fault::CutClients { nodes, .. }
+            | Fault::Reset { nodes }
+            | Fault::Forget { nodes, .. } => nodes.clone(),
             Fault::HealNetwork
             | Fault::Fast
             | Fault::Reliable
             | Fault::Unthrottle
             | Fault::Split { .. }
-            | Fault::HoldCeiling { .. } => Vec::new(),
+            | Fault::HoldCeiling { .. }
+            | Fault::LinksWhole(_)
+            | Fault::HealClients
+            | Fault::Remember
+            | Fault::Release => Vec::new(),
             Fault::Kill(node)
             | Fault::PowerOff(node)
             | Fault::Restart(node)
@@ -221,7 +321,9 @@ impl Fault {
             | Fault::Remove(node)
             | Fault::Join(node)
             | Fault::Wipe(node)
-            | Fault::Transfer(node) => vec![*node],
+            | Fault::Transfer(node)
+            | Fault::Echo { node, .. }
+            | Fault::Readdress { node, .. } => vec![*node],
         }
     }
 }

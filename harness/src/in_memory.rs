@@ -65,6 +65,10 @@ struct World {
     waiting: BTreeMap<u64, Waker>,
     latency: Duration,
     slowness: Option<Slowness>,
+    /// The last of a node's connections that was reset.
+    reset: BTreeMap<NodeId, u64>,
+    /// The last of a node's connections that a middlebox has forgotten.
+    forgotten: BTreeMap<NodeId, u64>,
     /// Who was handed leadership last.
     leads: Option<NodeId>,
     /// Nobody issues timestamps: a ceiling that is held has been reached, here at once.
@@ -92,6 +96,8 @@ impl InMemory {
             waiting: BTreeMap::new(),
             latency: Duration::from_millis(1),
             slowness: None,
+            reset: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
             leads: None,
             ceiling_held: false,
         };
@@ -198,6 +204,20 @@ impl World {
             }
             Fault::Fast => self.slowness = None,
             Fault::Transfer(node) => self.leads = Some(*node),
+            Fault::Reset { nodes } => {
+                let last = self.connections;
+                self.reset.extend(nodes.iter().map(|node| (*node, last)));
+            }
+            Fault::Forget { nodes, .. } => {
+                let last = self.connections;
+                self.forgotten.extend(nodes.iter().map(|node| (*node, last)));
+            }
+            Fault::Remember => {
+                for (node, last) in std::mem::take(&mut self.forgotten) {
+                    let reset = self.reset.entry(node).or_default();
+                    *reset = last.max(*reset);
+                }
+            }
             _ => {}
         }
         let ended: &[NodeId] = match fault {
@@ -205,7 +225,9 @@ impl World {
             | Fault::PowerOff(node)
             | Fault::Reboot(node)
             | Fault::Wipe(node)
-            | Fault::Join(node) => std::slice::from_ref(node),
+            | Fault::Join(node)
+            | Fault::Echo { node, .. }
+            | Fault::Readdress { node, .. } => std::slice::from_ref(node),
             // At once: nobody looks at it meanwhile.
             Fault::Rolling { nodes, .. } => nodes,
             _ => &[],

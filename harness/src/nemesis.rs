@@ -5,18 +5,24 @@
 //! [`ClusterView::healing`] undoes all that was done.
 
 use crate::cluster::NodeId;
-use crate::fault::Fault;
+use crate::fault::{Fault, Sort};
 use rand_chacha::ChaCha8Rng;
 use skew::Skew;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub mod address;
 pub mod ceiling;
+pub mod clients;
 pub mod clock;
 pub mod compose;
+pub mod cut_off;
 pub mod drift;
 pub mod flaky;
+pub mod held;
 pub mod latency;
 pub mod later;
+pub mod links;
 pub mod membership;
 pub mod partition;
 pub mod pause;
@@ -69,6 +75,14 @@ pub struct ClusterView {
     pub flaky: Vec<NodeId>,
     /// The nodes whose links have little room.
     pub throttled: Vec<NodeId>,
+    /// The single links that are impaired, by what is wrong with them.
+    pub impaired: BTreeMap<Sort, Vec<(NodeId, NodeId)>>,
+    /// The nodes that clients are cut from.
+    pub unasked: Vec<NodeId>,
+    /// The nodes whose byte streams a middlebox has forgotten.
+    pub forgotten: Vec<NodeId>,
+    /// The links that hold back what they are given, or did and have not let it go.
+    pub held: Vec<(NodeId, NodeId)>,
 }
 
 impl ClusterView {
@@ -86,6 +100,10 @@ impl ClusterView {
             slow: Vec::new(),
             flaky: Vec::new(),
             throttled: Vec::new(),
+            impaired: BTreeMap::new(),
+            unasked: Vec::new(),
+            forgotten: Vec::new(),
+            held: Vec::new(),
         }
     }
 
@@ -138,6 +156,23 @@ impl ClusterView {
             Fault::Reliable => self.flaky.clear(),
             Fault::Throttle { nodes, .. } => self.throttled.clone_from(nodes),
             Fault::Unthrottle => self.throttled.clear(),
+            Fault::Links { links, how } if links.is_empty() || !how.harms() => {
+                self.impaired.remove(&how.sort());
+            }
+            Fault::Links { links, how } => {
+                self.impaired.insert(how.sort(), links.clone());
+            }
+            Fault::LinksWhole(sort) => {
+                self.impaired.remove(sort);
+            }
+            Fault::CutClients { nodes, .. } => self.unasked.clone_from(nodes),
+            Fault::HealClients => self.unasked.clear(),
+            Fault::Forget { nodes, .. } => self.forgotten.clone_from(nodes),
+            Fault::Remember => self.forgotten.clear(),
+            // What an earlier one has held is still there.
+            Fault::Hold { links, .. } if links.is_empty() => {}
+            Fault::Hold { links, .. } => self.held.clone_from(links),
+            Fault::Release => self.held.clear(),
             Fault::Remove(id) => self.change(*id, |node| node.member = false),
             Fault::Join(id) | Fault::Wipe(id) => {
                 let joins = matches!(fault, Fault::Join(_));
@@ -150,7 +185,10 @@ impl ClusterView {
             Fault::Transfer(_)
             | Fault::Rolling { .. }
             | Fault::Split { .. }
-            | Fault::HoldCeiling { .. } => {}
+            | Fault::HoldCeiling { .. }
+            | Fault::Reset { .. }
+            | Fault::Echo { .. }
+            | Fault::Readdress { .. } => {}
         }
     }
 
@@ -178,12 +216,37 @@ impl ClusterView {
     pub fn can_act(&self, fault: &Fault) -> bool {
         let is = |id: &NodeId, holds: fn(&NodeView) -> bool| self.node(*id).is_some_and(holds);
         let any_acts = |nodes: &[NodeId]| nodes.iter().any(|id| is(id, NodeView::acts));
+        let passes = |(from, to): &(NodeId, NodeId)| {
+            from != to && is(from, NodeView::acts) && is(to, NodeView::acts)
+        };
         // Links between nodes are what they break.
         let has_links = self.nodes.len() > 1;
         match fault {
             Fault::Partition { cuts, .. } => {
                 cuts.iter().any(|(from, to)| is(from, NodeView::acts) && is(to, NodeView::acts))
             }
+            Fault::Links { links, how } => {
+                how.harms() && links.iter().any(|link| passes(link) && !self.cuts.contains(link))
+            }
+            Fault::LinksWhole(sort) => self.impaired.contains_key(sort),
+            Fault::CutClients { nodes, .. }
+            | Fault::Reset { nodes }
+            | Fault::Forget { nodes, .. } => any_acts(nodes),
+            Fault::Remember => !self.forgotten.is_empty(),
+            Fault::Hold { links, .. } => {
+                links.iter().any(|link| passes(link) && !self.cuts.contains(link))
+            }
+            Fault::Release => !self.held.is_empty(),
+            // Clients speak to it, if no node does.
+            Fault::Readdress { node, .. } => is(node, NodeView::acts),
+            Fault::Echo { node, .. } => {
+                let told = |other: &NodeView| {
+                    let link = (other.id, *node);
+                    passes(&link) && !self.cuts.contains(&link)
+                };
+                self.nodes.iter().any(told)
+            }
+            Fault::HealClients => !self.unasked.is_empty(),
             Fault::HealNetwork => !self.cuts.is_empty(),
             Fault::Kill(id) | Fault::PowerOff(id) | Fault::Reboot(id) => is(id, |node| node.up),
             Fault::Restart(id) => is(id, |node| !node.up),
@@ -239,6 +302,16 @@ impl ClusterView {
         }
         if !self.throttled.is_empty() {
             faults.push(Fault::Unthrottle);
+        }
+        faults.extend(self.impaired.keys().copied().map(Fault::LinksWhole));
+        if !self.unasked.is_empty() {
+            faults.push(Fault::HealClients);
+        }
+        if !self.forgotten.is_empty() {
+            faults.push(Fault::Remember);
+        }
+        if !self.held.is_empty() {
+            faults.push(Fault::Release);
         }
         faults.extend(self.which(|node| node.paused).into_iter().map(Fault::Resume));
         faults.extend(self.which(|node| !node.up).into_iter().map(Fault::Restart));

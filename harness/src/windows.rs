@@ -7,7 +7,7 @@
 
 use crate::cluster::NodeId;
 use crate::counts::Counts;
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind, Sort};
 use crate::history::{Kind, Process};
 use crate::recording::{Phase, Run};
 use serde::{Deserialize, Serialize};
@@ -91,6 +91,13 @@ enum Place {
     Routes,
     Ceiling,
     Turns,
+    Links(Sort),
+    Clients,
+    Streams,
+    Middlebox,
+    Held,
+    Echo,
+    Address,
 }
 
 fn place(fault: &Fault) -> Place {
@@ -111,12 +118,22 @@ fn place(fault: &Fault) -> Place {
         Fault::Split { .. } => Place::Routes,
         Fault::HoldCeiling { .. } => Place::Ceiling,
         Fault::Rolling { .. } => Place::Turns,
+        Fault::Links { how, .. } => Place::Links(how.sort()),
+        Fault::LinksWhole(sort) => Place::Links(*sort),
+        Fault::CutClients { .. } | Fault::HealClients => Place::Clients,
+        Fault::Reset { .. } => Place::Streams,
+        Fault::Forget { .. } | Fault::Remember => Place::Middlebox,
+        Fault::Hold { .. } | Fault::Release => Place::Held,
+        Fault::Echo { .. } => Place::Echo,
+        Fault::Readdress { .. } => Place::Address,
     }
 }
 
 fn few_words(fault: &Fault) -> String {
     match fault {
         Fault::Partition { shape, .. } => format!("partition {shape}"),
+        Fault::Links { how, .. } => format!("links: {how}"),
+        Fault::Hold { then, .. } => format!("hold: {then}"),
         fault => fault.to_string(),
     }
 }
@@ -154,7 +171,11 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
             | Fault::Flaky { .. }
             | Fault::Throttle { .. }
             | Fault::WallStrobe { .. }
-            | Fault::WallDrift { .. } => close(&mut open, place, in_force),
+            | Fault::WallDrift { .. }
+            | Fault::Links { .. }
+            | Fault::CutClients { .. }
+            | Fault::Forget { .. }
+            | Fault::Hold { .. } => close(&mut open, place, in_force),
             // A dead process is not paused.
             Fault::Kill(node) | Fault::PowerOff(node) | Fault::Reboot(node) => {
                 close(&mut open, Place::Signals(*node), in_force);
@@ -173,7 +194,10 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
         if let Fault::Transfer(_)
         | Fault::Rolling { .. }
         | Fault::Split { .. }
-        | Fault::HoldCeiling { .. } = injection.fault
+        | Fault::HoldCeiling { .. }
+        | Fault::Reset { .. }
+        | Fault::Echo { .. }
+        | Fault::Readdress { .. } = injection.fault
         {
             close(&mut open, place, in_force);
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::future::{LocalBoxFuture, ready};
 use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, NodeId};
 use harness::contract;
-use harness::fault::{Fault, FaultKind};
+use harness::fault::{Fault, FaultKind, Impairment, Sort, Way};
 use harness::in_memory::clock::VirtualClock;
 use harness::in_memory::{Answer, InMemory};
 use harness::seed::Seed;
@@ -90,7 +90,7 @@ fn a_cluster_that_pretends_breaks_the_contract() {
     let flaky = "flaky links between nodes lose nothing of a client's";
     let throttle = "throttled links between nodes hold up no client";
     let membership = "the group goes on without a removed node";
-    let pretends: [(fn(&Fault) -> Option<Fault>, &str, &str); 9] = [
+    let pretends: [(fn(&Fault) -> Option<Fault>, &str, &str); 15] = [
         (
             |fault| Some(fault.clone()).filter(|fault| !matches!(fault, Fault::HoldCeiling { .. })),
             "under a held ceiling writes are refused",
@@ -151,6 +151,48 @@ fn a_cluster_that_pretends_breaks_the_contract() {
             },
             throttle,
             "n1 did not answer a client within 2s during `throttle n1 n2 n3: 8 KiB/s`",
+        ),
+        (
+            |fault| match fault {
+                Fault::Links { links, how: Impairment::Damaged { .. } } => {
+                    Some(Fault::Kill(links[0].0))
+                }
+                Fault::LinksWhole(Sort::Damage) => Some(Fault::Restart(NodeId(1))),
+                other => Some(other.clone()),
+            },
+            "single links that damage hold up no client",
+            "n1 broke a connection: broken pipe during `links n1>n2 n1>n3 n2>n1",
+        ),
+        (
+            |fault| match fault {
+                Fault::CutClients { way: Way::Out, .. } => None,
+                other => Some(other.clone()),
+            },
+            "a node that clients are cut from answers none of them",
+            "n1 answered status `PONG` on a connection that is cut, outbound",
+        ),
+        (
+            |fault| Some(fault.clone()).filter(|fault| !matches!(fault, Fault::Reset { .. })),
+            "a connection that is reset breaks",
+            "n1 answered status `PONG` on a reset connection",
+        ),
+        (
+            |fault| match fault {
+                Fault::Forget { nodes, .. } => Some(Fault::Reset { nodes: nodes.clone() }),
+                other => Some(other.clone()),
+            },
+            "a forgotten connection is silent",
+            "a forgotten connection broke",
+        ),
+        (
+            |fault| Some(fault.clone()).filter(|fault| !matches!(fault, Fault::Echo { .. })),
+            "a node that is told old messages again",
+            "restarted n1 answered status `PONG` on an old connection",
+        ),
+        (
+            |fault| Some(fault.clone()).filter(|fault| !matches!(fault, Fault::Readdress { .. })),
+            "a node that comes back under another address",
+            "n1 answered status `PONG` on a connection to its old address",
         ),
     ];
     for (instead, clause, sentence) in pretends {

@@ -4,7 +4,7 @@ use harness::catalog;
 use harness::checker::Verdict;
 use harness::cluster::{Artifacts, Clock, Cluster, Finding, NodeId};
 use harness::counts::Counts;
-use harness::fault::{Fault, FaultKind};
+use harness::fault::{Fault, FaultKind, Impairment, Sort};
 use harness::history::{Event, Kind, Process};
 use harness::in_memory::InMemory;
 use harness::in_memory::clock::VirtualClock;
@@ -292,6 +292,28 @@ fn faults_of_one_clock_have_windows_of_their_own_and_true_time_ends_them_all() {
         (FaultKind::Flaky, 600, 700),
         (FaultKind::Pause, 750, 800),
         (FaultKind::Reboot, 800, 1000),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_is_wrong_with_single_links_has_a_window_for_each_sort() {
+    let links = |how| Fault::Links { links: vec![(NodeId(1), NodeId(2))], how };
+    let run = told(vec![
+        fault(100, links(Impairment::Lost { percent: 9 })),
+        fault(200, links(Impairment::Damaged { percent: 9 })),
+        fault(300, links(Impairment::Lost { percent: 30 })),
+        fault(400, Fault::LinksWhole(Sort::Loss)),
+    ]);
+    let told: Vec<(String, u128, u128)> = Windows::of(&run)
+        .all
+        .into_iter()
+        .map(|window| (window.fault, window.from.as_millis(), window.to.as_millis()))
+        .collect();
+    let expected = [
+        ("links: 9 % lost".to_owned(), 100, 300),
+        ("links: 9 % damaged".to_owned(), 200, 1000),
+        ("links: 30 % lost".to_owned(), 300, 400),
     ];
     assert_eq!(told, expected);
 }

@@ -130,7 +130,7 @@ fn what_is_broken_does_not_shift_what_is_asked() {
 
 #[test]
 fn a_run_that_may_leave_nothing_out_breaks_everything_that_was_asked_for() {
-    let mut options = Options { faults: FaultKind::ALL.to_vec(), ..options(40) };
+    let mut options = Options { faults: FaultKind::ALL.to_vec(), ..options(120) };
     options.set("interval", "0.5-1").expect("it is an interval");
     let unused = |every_kind: bool, seed: u64| {
         let clock = VirtualClock::default();

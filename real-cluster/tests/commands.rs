@@ -73,6 +73,18 @@ fn faults() -> Vec<Fault> {
             | Fault::Transfer(_)
             | Fault::Split { .. }
             | Fault::HoldCeiling { .. } => {}
+            // Only in the simulation, so far.
+            Fault::Links { .. }
+            | Fault::LinksWhole(_)
+            | Fault::CutClients { .. }
+            | Fault::HealClients
+            | Fault::Reset { .. }
+            | Fault::Forget { .. }
+            | Fault::Remember
+            | Fault::Hold { .. }
+            | Fault::Release
+            | Fault::Echo { .. }
+            | Fault::Readdress { .. } => {}
         }
     }
     all

@@ -32,6 +32,19 @@ fn the_local_cluster_keeps_the_contract() {
         FaultKind::Strobe,
         FaultKind::Drift,
         FaultKind::Reboot,
+        FaultKind::LinkLatency,
+        FaultKind::LinkLoss,
+        FaultKind::LinkDouble,
+        FaultKind::LinkOrder,
+        FaultKind::LinkDamage,
+        FaultKind::LinkRate,
+        FaultKind::LinkDrip,
+        FaultKind::Clients,
+        FaultKind::Reset,
+        FaultKind::HalfOpen,
+        FaultKind::Hold,
+        FaultKind::Echo,
+        FaultKind::Address,
     ];
     let told = contract::all()
         .into_iter()

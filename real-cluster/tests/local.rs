@@ -3,7 +3,7 @@
 use harness::catalog;
 use harness::checker::Verdict;
 use harness::cluster::{Cluster, NodeId};
-use harness::fault::{Fault, FaultKind};
+use harness::fault::{Fault, FaultKind, Sort};
 use harness::options::Options;
 use harness::redis::connection::Redis;
 use harness::redis::resp::Reply;
@@ -190,6 +190,7 @@ fn what_a_cluster_cannot_break_is_refused_with_the_reason() {
             (Fault::Reliable, "byte streams"),
             (Fault::Throttle { nodes: vec![NodeId(1)], kib_per_s: 8 }, "byte streams"),
             (Fault::WallDrift { node: NodeId(1), ppm: 5 }, "share this machine's clock"),
+            (Fault::LinksWhole(Sort::Drip), "only in the simulation"),
             (Fault::Reboot(NodeId(1)), "one machine"),
             (Fault::Kill(NodeId(9)), "node n9 is not in this cluster (n1..n1)"),
             (Fault::Slow { nodes: vec![NodeId(2)], delay_ms: 1, jitter_ms: 0 }, "node n2 is not"),
@@ -200,7 +201,7 @@ fn what_a_cluster_cannot_break_is_refused_with_the_reason() {
         assert!(cluster.connect(NodeId(4)).await.is_err());
         assert!(cluster.set_up(Seed(3)).await.is_err(), "it is set up once");
         let artifacts = cluster.tear_down().await;
-        assert_eq!(artifacts.effects, [0; 8], "every call counts one");
+        assert_eq!(artifacts.effects, [0; 9], "every call counts one");
     });
 }
 

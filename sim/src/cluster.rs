@@ -263,7 +263,20 @@ impl Cluster for SimCluster {
             | FaultKind::Strobe
             | FaultKind::Drift
             | FaultKind::Reboot
-            | FaultKind::Rolling => true,
+            | FaultKind::Rolling
+            | FaultKind::LinkLatency
+            | FaultKind::LinkLoss
+            | FaultKind::LinkDouble
+            | FaultKind::LinkOrder
+            | FaultKind::LinkDamage
+            | FaultKind::LinkRate
+            | FaultKind::LinkDrip
+            | FaultKind::Clients
+            | FaultKind::Reset
+            | FaultKind::HalfOpen
+            | FaultKind::Hold
+            | FaultKind::Echo
+            | FaultKind::Address => true,
             FaultKind::Membership | FaultKind::Transfer | FaultKind::Ceiling => {
                 self.world.guest.borrow().as_ref().is_some_and(|guest| guest.has_operator())
             }

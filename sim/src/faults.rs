@@ -11,7 +11,7 @@ use crate::world::World;
 use elastickv::admin::Order;
 use elastickv::env;
 use harness::cluster::{FaultError, NodeId};
-use harness::fault::Fault;
+use harness::fault::{Fault, Impairment, Sequence};
 use std::time::Duration;
 
 impl SimCluster {
@@ -51,6 +51,32 @@ impl SimCluster {
                 world.net.borrow_mut().throttle(nodes, kib_per_s, injection);
             }
             Fault::Unthrottle => world.net.borrow_mut().unthrottle(),
+            Fault::Links { ref links, how } => {
+                let links = links.iter().map(|(from, to)| (from.0, to.0));
+                world.net.borrow_mut().impair(links, how, injection);
+            }
+            Fault::LinksWhole(sort) => world.net.borrow_mut().mend(sort),
+            Fault::CutClients { ref nodes, way } => {
+                let nodes = nodes.iter().map(|node| node.0);
+                world.net.borrow_mut().cut_clients(nodes, way, injection);
+            }
+            Fault::HealClients => world.net.borrow_mut().heal_clients(),
+            Fault::Reset { ref nodes } => world.reset_streams(self.marked(nodes), injection),
+            Fault::Forget { ref nodes, way } => {
+                world.forget_streams(self.marked(nodes), way, injection);
+            }
+            Fault::Remember => world.remember_streams(),
+            Fault::Hold { ref links, then } => {
+                let links = links.iter().map(|(from, to)| (from.0, to.0));
+                world.net.borrow_mut().hold(links, then, injection);
+            }
+            Fault::Release => world.release(),
+            Fault::Readdress { node, stale_ms } => {
+                world.readdress(node.0, Duration::from_millis(stale_ms.into()), injection).await;
+            }
+            Fault::Echo { node, down_ms } => {
+                world.echo(node.0, Duration::from_millis(down_ms.into()), injection).await;
+            }
             Fault::WallStrobe { node, delta_ms, period_ms } => {
                 let now = world.now();
                 world.wall.borrow_mut().strobe(node.0, delta_ms, period_ms, now, injection);
@@ -100,6 +126,13 @@ impl SimCluster {
         Ok(())
     }
 
+    /// By host, whether it is one of these nodes.
+    fn marked(&self, nodes: &[NodeId]) -> Vec<bool> {
+        use harness::cluster::Cluster;
+        let hosts = 0..=self.nodes().len() as u16;
+        hosts.map(|host| nodes.contains(&NodeId(host))).collect()
+    }
+
     fn check(&self, fault: &Fault) -> Result<(), FaultError> {
         use harness::cluster::Cluster;
         match fault.nodes().iter().find(|node| !self.nodes().contains(node)) {
@@ -119,11 +152,12 @@ fn fingerprint(fault: &Fault) -> [u64; 3] {
     let names = |nodes: &[NodeId]| {
         digest(&nodes.iter().map(|node| u64::from(node.0)).collect::<Vec<u64>>())
     };
+    let pairs = |links: &[(NodeId, NodeId)]| {
+        let link = |(from, to): &(NodeId, NodeId)| u64::from(from.0) << 16 | u64::from(to.0);
+        digest(&links.iter().map(link).collect::<Vec<u64>>())
+    };
     match fault {
-        Fault::Partition { cuts, .. } => {
-            let link = |(from, to): &(NodeId, NodeId)| u64::from(from.0) << 16 | u64::from(to.0);
-            [1, cuts.len() as u64, digest(&cuts.iter().map(link).collect::<Vec<u64>>())]
-        }
+        Fault::Partition { cuts, .. } => [1, cuts.len() as u64, pairs(cuts)],
         Fault::HealNetwork => [2, 0, 0],
         Fault::Kill(node) => [3, u64::from(node.0), 0],
         Fault::PowerOff(node) => [4, u64::from(node.0), 0],
@@ -153,19 +187,57 @@ fn fingerprint(fault: &Fault) -> [u64; 3] {
         Fault::Wipe(node) => [23, u64::from(node.0), 0],
         Fault::Split { at } => [24, digest_bytes(0, at.as_bytes()), 0],
         Fault::HoldCeiling { for_ms } => [25, u64::from(*for_ms), 0],
+        Fault::Links { links, how } => [26, pairs(links), of_impairment(*how)],
+        Fault::LinksWhole(sort) => [27, *sort as u64, 0],
+        Fault::CutClients { nodes, way } => [28, names(nodes), *way as u64],
+        Fault::HealClients => [29, 0, 0],
+        Fault::Reset { nodes } => [30, names(nodes), 0],
+        Fault::Forget { nodes, way } => [31, names(nodes), *way as u64],
+        Fault::Remember => [32, 0, 0],
+        Fault::Hold { links, then } => {
+            let (order, number) = match *then {
+                Sequence::Sent => (0, 0),
+                Sequence::Reversed => (1, 0),
+                Sequence::Drawn(number) => (2, number),
+            };
+            [33, pairs(links), digest(&[order, number])]
+        }
+        Fault::Release => [34, 0, 0],
+        Fault::Readdress { node, stale_ms } => [36, u64::from(node.0), u64::from(*stale_ms)],
+        Fault::Echo { node, down_ms } => [35, u64::from(node.0), u64::from(*down_ms)],
         Fault::Rolling { nodes, down_ms, rest_ms } => {
             [22, names(nodes), u64::from(*down_ms) << 32 | u64::from(*rest_ms)]
         }
     }
 }
 
+fn of_impairment(how: Impairment) -> u64 {
+    let numbers = match how {
+        Impairment::Late { base_ms, jitter_ms, tail_percent, tail_ms } => {
+            [base_ms, jitter_ms, tail_percent.into(), tail_ms]
+        }
+        Impairment::Lost { percent }
+        | Impairment::Doubled { percent }
+        | Impairment::Damaged { percent } => [percent.into(), 0, 0, 0],
+        Impairment::Reordered { percent, within_ms } => [percent.into(), within_ms, 0, 0],
+        Impairment::Narrow { kib_per_s } => [kib_per_s, 0, 0, 0],
+        Impairment::Dripping { bytes_per_s } => [bytes_per_s, 0, 0, 0],
+    };
+    digest(&[how.sort() as u64].into_iter().chain(numbers.map(u64::from)).collect::<Vec<u64>>())
+}
+
 impl World {
     fn take_down(&self, node: u16, how: Down, injection: usize) {
+        self.acted(injection, u64::from(self.hosts.borrow()[usize::from(node)].up));
+        self.put_down(node, how);
+    }
+
+    /// Ends a node's process, and its machine if it loses its power.
+    pub(crate) fn put_down(&self, node: u16, how: Down) {
         let (up, powered) = {
             let host = &self.hosts.borrow()[usize::from(node)];
             (host.up, host.powered)
         };
-        self.acted(injection, u64::from(up));
         // A dead process' machine can still lose its power, and with it its page cache.
         if up || (powered && how == Down::Power) {
             self.stop(node, how);

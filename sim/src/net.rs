@@ -3,47 +3,42 @@
 //!
 //! Each directed link has its own stream of random numbers and takes exactly two numbers a message, so message k of a link
 //! meets the same fate whatever the other links carry. Cuts are looked at when a message is sent and again when
-//! it arrives. The client host is node 0: its links are never cut and lose nothing, but they take time.
+//! it arrives. The client host is node 0: no partition cuts its links and they lose nothing, but they take time. Clients may be cut
+//! from nodes; an operator, who is there too, is not.
 //!
 //! Slowness is looked at when a message is sent: it is added to the latency, drawn from the same two numbers, and counts for
 //! its injection when the message arrives. A link that keeps order keeps it then too: what is sent after the
 //! slowness has ended may wait for what was sent before. The same holds of a throttle. Flaky links lose more than their
-//! parameters say, of the same draws; only what those alone would not have lost or doubled counts for the injection.
+//! parameters say, of the same draws; only what those alone would not have lost or doubled counts for the injection. What single
+//! links do beside is in `links`.
 
-use crate::host::INBOX_MAX;
 use crate::params::WorldParams;
-use crate::timers::Event;
-use crate::trace::Kind;
-use crate::world::World;
-use bytes::Bytes;
-use elastickv::env::Lane;
+use address::Moved;
+use harness::fault::{Impairment, Sequence, Sort, Way};
 use harness::plan::{Fate, Override};
 use harness::seed::{Seed, Stream};
-use impairment::{Flaky, Passage, Slowness, Throttle};
+use held::Held;
+use impairment::{Flaky, MS, Passage, Slowness, Throttle, pass};
+use links::{Drip, Harm, Impairments};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use std::collections::BTreeMap;
 
+mod address;
+mod datagrams;
+mod held;
 mod impairment;
+mod links;
+
+pub(crate) use datagrams::Frame;
 
 /// A message to oneself.
 const LOOPBACK_NS: u64 = 10_000;
 /// A fate's three chances have 20 bits each.
 const CHANCE_BITS: u32 = 20;
 
-/// A datagram under way.
-pub(crate) struct Frame {
-    from: u16,
-    to: u16,
-    lane: Lane,
-    message: Bytes,
-    /// Number of the event in which it was sent: its bytes are in the hash once.
-    sent: u64,
-    blame: Blame,
-}
-
 /// The injections that did something to a message which arrives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Blame {
     /// It is late.
     slowed: Option<u32>,
@@ -51,10 +46,21 @@ pub(crate) struct Blame {
     queued: Option<u32>,
     /// It has come before.
     doubled: Option<u32>,
+    /// Single links made it late.
+    impaired: Vec<u32>,
+    /// It is not what was sent, and its checksum shows it.
+    pub(crate) damaged: Option<u32>,
+}
+
+impl Blame {
+    /// This injection made it late, too.
+    pub(crate) fn impaired_by(&mut self, injection: u32) {
+        self.impaired.push(injection);
+    }
 }
 
 /// What the link does to one message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trip {
     /// When it arrives; `None` if it is lost.
     pub(crate) arrives: Option<u64>,
@@ -77,8 +83,20 @@ pub(crate) struct Net {
     slowness: Option<Slowness>,
     flaky: Option<Flaky>,
     throttle: Option<Throttle>,
+    impairments: Impairments,
+    clients: Option<ClientCut>,
+    held: Held,
+    moved: Option<Moved>,
     /// By link and number.
     overrides: BTreeMap<(u16, u16, u64), Fate>,
+}
+
+/// Clients that are cut from some hosts.
+struct ClientCut {
+    /// By host.
+    hosts: Vec<bool>,
+    way: Way,
+    injection: usize,
 }
 
 struct Link {
@@ -86,6 +104,10 @@ struct Link {
     busy_until: u64,
     /// When a throttle lets the last of what it queued leave.
     queued_until: u64,
+    /// The same of a single link with little room.
+    narrowed_until: u64,
+    /// When the last of what drips has come through.
+    dripped_until: u64,
     last_arrival: u64,
     /// Messages so far.
     messages: u64,
@@ -110,6 +132,10 @@ impl Net {
             slowness: None,
             flaky: None,
             throttle: None,
+            impairments: Impairments::default(),
+            clients: None,
+            held: Held::default(),
+            moved: None,
             overrides: overrides.iter().map(|o| ((o.from, o.to, o.number), o.fate)).collect(),
         }
     }
@@ -135,7 +161,8 @@ impl Net {
     /// Whether all links are as the parameters say.
     pub(crate) fn is_whole(&self) -> bool {
         let impaired = self.slowness.is_some() || self.flaky.is_some() || self.throttle.is_some();
-        !self.cuts.contains(&true) && !impaired
+        let is_cut = self.cuts.contains(&true) || self.clients.is_some() || self.moved.is_some();
+        !is_cut && !impaired && self.impairments.is_none() && self.held.is_none()
     }
 
     /// What leaves these hosts from now on is late, and nothing else, because of this injection.
@@ -189,6 +216,86 @@ impl Net {
         self.throttle = None;
     }
 
+    /// These links between nodes are impaired so, because of this injection, and no others by anything of its sort.
+    pub(crate) fn impair(
+        &mut self,
+        links: impl Iterator<Item = (u16, u16)>,
+        how: Impairment,
+        injection: usize,
+    ) {
+        let links = self.these(links);
+        self.impairments.impair(links, how, injection as u32);
+    }
+
+    /// These links hold what they are given until all of it is released in that order, because of this injection.
+    pub(crate) fn hold(
+        &mut self,
+        links: impl Iterator<Item = (u16, u16)>,
+        then: Sequence,
+        injection: usize,
+    ) {
+        let links = self.these(links);
+        self.held.hold(links, then, injection);
+    }
+
+    /// By link, whether it is one of these.
+    fn these(&self, links: impl Iterator<Item = (u16, u16)>) -> Vec<bool> {
+        let mut these = vec![false; self.links.len()];
+        links.for_each(|(from, to)| these[self.index(from, to)] = true);
+        these
+    }
+
+    /// No link is impaired by anything of this sort.
+    pub(crate) fn mend(&mut self, sort: Sort) {
+        self.impairments.mend(sort);
+    }
+
+    /// Between clients and these hosts nothing passes that way, because of this injection, and to others all.
+    pub(crate) fn cut_clients(
+        &mut self,
+        hosts: impl Iterator<Item = u16>,
+        way: Way,
+        injection: usize,
+    ) {
+        self.clients = Some(ClientCut { hosts: self.marked(hosts), way, injection });
+    }
+
+    /// All passes between clients and nodes.
+    pub(crate) fn heal_clients(&mut self) {
+        self.clients = None;
+    }
+
+    /// The injection that cuts off what a client sends or is sent this way.
+    pub(crate) fn cuts_client(&self, from: u16, to: u16) -> Option<usize> {
+        let cut = self.clients.as_ref()?;
+        let (node, is_cut) =
+            if from == 0 { (to, cut.way.is_in()) } else { (from, cut.way.is_out()) };
+        (is_cut && cut.hosts[usize::from(node)]).then_some(cut.injection)
+    }
+
+    /// How byte streams drip on this link, if they do.
+    pub(crate) fn drips(&self, from: u16, to: u16) -> Option<Drip> {
+        match self.impairments.is_none() {
+            true => None,
+            false => self.impairments.drip(self.index(from, to)),
+        }
+    }
+
+    /// When so many bytes of a stream that leave now have dripped through the link, and the injection that counts them.
+    pub(crate) fn drip(
+        &mut self,
+        from: u16,
+        to: u16,
+        bytes: usize,
+        now: u64,
+    ) -> Option<(u64, u32)> {
+        let drip = self.drips(from, to)?;
+        let index = self.index(from, to);
+        let link = self.links[index].as_mut()?;
+        link.dripped_until = drip.pass(link.dripped_until, bytes, now);
+        Some((link.dripped_until - now, drip.injection))
+    }
+
     /// By host, whether it is one of these.
     fn marked(&self, hosts: impl Iterator<Item = u16>) -> Vec<bool> {
         let mut marked = vec![false; self.hosts];
@@ -235,9 +342,17 @@ impl Net {
         link.busy_until = link.busy_until.max(now) + (bytes as u64 * params.ns_per_kib) / 1024;
         let (mut leaves, mut blame) = (link.busy_until, Blame::default());
         blame.slowed = slowness.map(|slow| slow.injection);
+        let harm = match self.impairments.is_none() {
+            true => Harm::default(),
+            false => self.impairments.harm(index, fate, delay),
+        };
+        let harm = if decreed.is_some() { harm.but_for_its_fate() } else { harm };
         let Outcome { lost, twice, spoiled } = outcome(params, fate, of_client, flaky, decreed);
         if lost {
             return Trip { spoiled, blame, ..Trip::default() };
+        }
+        if harm.lost.is_some() {
+            return Trip { spoiled: harm.lost, ..Trip::default() };
         }
         if let Some(throttle) = throttle {
             match throttle.pass(link.queued_until, bytes, now) {
@@ -253,10 +368,26 @@ impl Net {
                 }
             }
         }
+        if let Some((ns_per_kib, injection)) = harm.narrow {
+            match pass(ns_per_kib, link.narrowed_until, bytes, now) {
+                Passage::Queued { until, .. } => {
+                    link.narrowed_until = until;
+                    leaves = leaves.max(until);
+                    blame.impaired.extend((until >= now + MS).then_some(injection));
+                }
+                Passage::Full if decreed.is_some() => {}
+                Passage::Full => return Trip { spoiled: Some(injection), ..Trip::default() },
+            }
+        }
+        blame.damaged = harm.damaged;
+        blame.impaired.extend(harm.late.map(|(_, injection)| injection));
+        blame.impaired.extend(harm.held.map(|(_, injection)| injection));
+        // What is held back holds up nothing that comes after it.
+        let later = later + harm.held.map_or(0, |(held, _)| held);
         let tail = happens(fate >> (2 * CHANCE_BITS), params.tail_ppm);
         let mut arrive = |delay: u64| {
             let slowed = slowness.map_or(0, |slow| slow.extra(fate, delay));
-            let at = leaves + latency(params, delay, tail) + slowed;
+            let at = leaves + latency(params, delay, tail) + slowed + harm.late_by(fate, delay);
             if !params.reorder {
                 link.last_arrival = link.last_arrival.max(at);
                 return link.last_arrival + later;
@@ -265,9 +396,9 @@ impl Net {
         };
         Trip {
             arrives: Some(arrive(delay)),
-            again: twice.then(|| arrive(delay.rotate_left(17))),
+            again: (twice || harm.doubled.is_some()).then(|| arrive(delay.rotate_left(17))),
             blame,
-            spoiled,
+            spoiled: spoiled.or(harm.doubled.filter(|_| !twice)),
         }
     }
 }
@@ -275,7 +406,15 @@ impl Net {
 impl Link {
     fn new(seed: Seed, from: u16, to: u16) -> Link {
         let rng = seed.stream(Stream::Link(from, to));
-        Link { rng, busy_until: 0, queued_until: 0, last_arrival: 0, messages: 0 }
+        Link {
+            rng,
+            busy_until: 0,
+            queued_until: 0,
+            narrowed_until: 0,
+            dripped_until: 0,
+            last_arrival: 0,
+            messages: 0,
+        }
     }
 }
 
@@ -316,98 +455,6 @@ fn latency(params: &WorldParams, delay: u64, tail: bool) -> u64 {
     // Heavy tail: each halving of its far end is equally likely, uniform inside.
     let half = (params.tail_ns >> ((delay >> 32) & 7)) / 2;
     usual + half + (((delay >> 35) * half) >> 29)
-}
-
-impl World {
-    /// A datagram leaves a process that is alive.
-    pub(crate) fn send(&self, from: u16, to: u16, lane: Lane, message: Bytes) {
-        self.invariants_sent(from, to, lane, &message);
-        self.count("datagrams sent");
-        let trip = self.net.borrow_mut().trip(&self.params, from, to, message.len(), self.now());
-        // The arrival is folded now: what arrives within the same turn of the driver shares its time.
-        let words = [u64::from(to), lane as u64, trip.arrives.unwrap_or(0)];
-        let sent = self.trace().events();
-        self.event(from, Kind::Send, &words, &message);
-        self.name_message(from, to);
-        if self.drops_cut(from, to, Kind::Drop) {
-            return;
-        }
-        let Some(arrives) = trip.arrives else {
-            self.was_lost(trip, self.hosts.borrow()[usize::from(to)].up);
-            self.count("datagrams lost");
-            return self.event(to, Kind::Drop, &[u64::from(from)], &[]);
-        };
-        let blame = trip.blame;
-        if let Some(again) = trip.again {
-            self.count("datagrams doubled");
-            let (message, blame) = (message.clone(), Blame { doubled: trip.spoiled, ..blame });
-            self.timers.at(again, Event::Frame(Frame { from, to, lane, message, sent, blame }));
-        }
-        self.timers.at(arrives, Event::Frame(Frame { from, to, lane, message, sent, blame }));
-    }
-
-    /// Says in a recorded event which message of its link it is: that is how an [`Override`] names it.
-    pub(crate) fn name_message(&self, from: u16, to: u16) {
-        self.annotate(|| match self.net.borrow().carried(from, to).checked_sub(1) {
-            Some(number) => Override { from, to, number, fate: Fate::Lost }.message(),
-            None => String::new(),
-        });
-    }
-
-    /// A datagram arrives at a kernel.
-    pub(crate) fn deliver(&self, frame: Frame) {
-        let Frame { from, to, lane, message, sent, blame } = frame;
-        let words = [u64::from(from), lane as u64, sent];
-        // Before the cut: what nobody could have received is not the partition's doing.
-        if !self.hosts.borrow()[usize::from(to)].up {
-            return self.event(to, Kind::Drop, &words, &[]);
-        }
-        if self.drops_cut(from, to, Kind::Drop) {
-            return;
-        }
-        self.event(to, Kind::Deliver, &words, &[]);
-        self.came(blame);
-        let mut hosts = self.hosts.borrow_mut();
-        let inbox = hosts[usize::from(to)].inbox(lane);
-        inbox.queue.push_back((from, message));
-        if inbox.queue.len() > INBOX_MAX {
-            inbox.queue.pop_front();
-            self.count("datagrams dropped by a full inbox");
-        }
-        if let Some(reader) = inbox.reader.take() {
-            reader.wake();
-        }
-    }
-
-    /// A message has arrived: what was done to it counts for the effects of those that did it.
-    pub(crate) fn came(&self, Blame { slowed, queued, doubled }: Blame) {
-        for injection in [slowed, queued, doubled].into_iter().flatten() {
-            self.acted(injection as usize, 1);
-        }
-    }
-
-    /// A message is lost: if somebody could have received it, that counts for the fault that lost it.
-    pub(crate) fn was_lost(&self, trip: Trip, receivable: bool) {
-        if let Some(injection) = trip.spoiled.filter(|_| receivable) {
-            self.acted(injection as usize, 1);
-        }
-    }
-
-    /// Whether a cut stops what goes this way now; if so it is counted for the partition's effect.
-    pub(crate) fn drops_cut(&self, from: u16, to: u16, kind: Kind) -> bool {
-        let blame = {
-            let net = self.net.borrow();
-            if !net.is_cut(from, to) {
-                return false;
-            }
-            net.blame
-        };
-        if let Some(injection) = blame {
-            self.acted(injection, 1);
-        }
-        self.event(to, kind, &[u64::from(from)], &[]);
-        true
-    }
 }
 
 #[cfg(test)]

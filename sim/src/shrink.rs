@@ -255,10 +255,13 @@ fn moment(run: &Run, verdict: &Verdict, signature: &Signature) -> Option<Duratio
 fn within(fault: &Fault, nodes: u16) -> Option<Fault> {
     let is_there = |node: &NodeId| node.0 <= nodes;
     let those_there = |of: &[NodeId]| of.iter().copied().filter(is_there).collect::<Vec<NodeId>>();
+    let links_there = |of: &[(NodeId, NodeId)]| {
+        let links = of.iter().copied().filter(|(a, b)| is_there(a) && is_there(b));
+        links.collect::<Vec<(NodeId, NodeId)>>()
+    };
     match fault {
         Fault::Partition { shape, cuts } => {
-            let cuts: Vec<_> =
-                cuts.iter().filter(|(a, b)| is_there(a) && is_there(b)).copied().collect();
+            let cuts = links_there(cuts);
             (!cuts.is_empty()).then(|| Fault::Partition { shape: shape.clone(), cuts })
         }
         Fault::Slow { nodes: slowed, delay_ms, jitter_ms } => {
@@ -273,6 +276,26 @@ fn within(fault: &Fault, nodes: u16) -> Option<Fault> {
         Fault::Throttle { nodes, kib_per_s } => {
             let (nodes, kib_per_s) = (those_there(nodes), *kib_per_s);
             (!nodes.is_empty()).then_some(Fault::Throttle { nodes, kib_per_s })
+        }
+        Fault::CutClients { nodes, way } => {
+            let nodes = those_there(nodes);
+            (!nodes.is_empty()).then_some(Fault::CutClients { nodes, way: *way })
+        }
+        Fault::Reset { nodes } => {
+            let nodes = those_there(nodes);
+            (!nodes.is_empty()).then_some(Fault::Reset { nodes })
+        }
+        Fault::Forget { nodes, way } => {
+            let nodes = those_there(nodes);
+            (!nodes.is_empty()).then_some(Fault::Forget { nodes, way: *way })
+        }
+        Fault::Hold { links, then } => {
+            let links = links_there(links);
+            (!links.is_empty()).then_some(Fault::Hold { links, then: *then })
+        }
+        Fault::Links { links, how } => {
+            let links = links_there(links);
+            (!links.is_empty()).then_some(Fault::Links { links, how: *how })
         }
         other => other.nodes().iter().all(is_there).then(|| other.clone()),
     }

@@ -11,11 +11,13 @@
 //! | was killed | `ConnectionReset`, now or at the next packet that passes |
 //! | lost power and is back | `ConnectionReset` at the next packet that passes: its kernel remembers nothing |
 //! | is paused | connects, takes up to [`WINDOW_BYTES`], answers nothing |
+//! | is cut off from outside | `ConnectionReset` at once, or silence: see `cut_off` |
 //! | closed | end of file after the last byte; it resets if it closed with bytes unread |
 //!
 //! Cannot show: packets of a stream overtaking each other, selective acknowledgements, congestion control, time-outs that
 //! learn from a slow link: what takes longer than the first of them is sent several times.
 
+mod cut_off;
 mod end;
 mod socket;
 
@@ -27,6 +29,7 @@ use crate::net::Blame;
 use crate::trace::Kind;
 use crate::world::World;
 use crate::{host::Down, timers::Event};
+use cut_off::CutOff;
 use end::{Body, Due, End, Holder, Part, State};
 use std::collections::BTreeMap;
 use std::io;
@@ -55,6 +58,7 @@ pub(crate) struct Retry {
 pub(crate) struct Streams {
     conns: BTreeMap<u64, Conn>,
     opened: u64,
+    cut_off: CutOff,
 }
 
 /// Side 0 dialled, side 1 listens.
@@ -66,6 +70,8 @@ struct Conn {
     accepted: bool,
     /// When the latest packet to each side arrives: later ones come after it.
     latest: [u64; 2],
+    /// The injection that lets packets to a side vanish.
+    deaf: [Option<usize>; 2],
 }
 
 /// What a kernel knows of its end.
@@ -85,6 +91,11 @@ impl Conn {
         }
     }
 
+    /// Whether a client asks over it. An operator asks on another port.
+    fn is_of_client(&self) -> bool {
+        self.hosts[0] == 0 && self.port == elastickv::env::Port::REDIS.0
+    }
+
     fn is_gone(&self) -> bool {
         !self.ends.iter().any(|slot| matches!(slot, Slot::Live(_)))
     }
@@ -93,13 +104,17 @@ impl Conn {
 impl World {
     /// A process dials.
     fn dial(&self, host: u16, to: u16, port: u16) -> u64 {
+        // A connection keeps the address that it was dialled at.
+        let missed = self.misses(host, to);
         let mut streams = self.streams.borrow_mut();
         streams.opened += 1;
         let id = streams.opened;
         let mut end = Box::new(End::opening(Holder::Process, 0));
         let syn = end.enqueue(self.now(), Part::Syn);
         let ends = [Slot::Live(end), Slot::Unknown];
-        let conn = Conn { hosts: [host, to], port, ends, accepted: false, latest: [0; 2] };
+        let hosts = [host, to];
+        let conn =
+            Conn { hosts, port, ends, accepted: false, latest: [0; 2], deaf: [None, missed] };
         let conn = streams.conns.entry(id).or_insert(conn);
         self.transmit(id, conn, 0, syn);
         self.arm(id, conn, 0);
@@ -114,17 +129,29 @@ impl World {
         let trip = self.net.borrow_mut().trip(&self.params, from, to, size, self.now());
         self.event(from, Kind::PacketOut, &[words[0], words[1], trip.arrives.unwrap_or(0)], &[]);
         self.name_message(from, to);
-        if self.drops_cut(from, to, Kind::PacketDrop) {
+        if self.drops_cut(from, to, Kind::PacketDrop) || self.drops_client(conn, from, to) {
+            return;
+        }
+        if self.drops_forgotten(conn, 1 - side) {
             return;
         }
         let Some(arrives) = trip.arrives else {
-            self.was_lost(trip, self.hosts.borrow()[usize::from(to)].powered);
+            self.was_lost(&trip, self.hosts.borrow()[usize::from(to)].powered);
             self.count("packets lost");
             return self.event(to, Kind::PacketDrop, &words, &[]);
         };
-        let at = arrives.max(conn.latest[1 - side]);
+        let mut blame = trip.blame;
+        let dripped = match body.data_bytes() {
+            0 => None,
+            bytes => self.net.borrow_mut().drip(from, to, bytes, self.now()),
+        };
+        let behind = dripped.map_or(0, |(behind, injection)| {
+            blame.impaired_by(injection);
+            behind
+        });
+        let at = (arrives + behind).max(conn.latest[1 - side]);
         conn.latest[1 - side] = at;
-        let packet = Packet { conn: id, to: 1 - side, body, blame: trip.blame };
+        let packet = Packet { conn: id, to: 1 - side, body, blame };
         self.timers.at(at, Event::Packet(packet));
     }
 
@@ -148,11 +175,16 @@ impl World {
         if !self.hosts.borrow()[usize::from(here)].powered {
             return self.event(here, Kind::PacketDrop, &words, &[]);
         }
-        if self.drops_cut(from, here, Kind::PacketDrop) {
+        if self.drops_cut(from, here, Kind::PacketDrop) || self.drops_client(conn, from, here) {
             return;
         }
+        if self.is_damaged(&blame) {
+            self.count("packets damaged");
+            return self.event(here, Kind::PacketDrop, &words, &[]);
+        }
         self.event(here, Kind::PacketIn, &words, bytes);
-        self.came(blame);
+        self.came(&blame);
+        self.take(conn, &mut streams.cut_off);
         match (&mut conn.ends[side], body) {
             (Slot::Live(end), body) if !matches!(end.state, State::Failed(_)) => {
                 self.arrive(id, conn, side, body);
@@ -173,6 +205,19 @@ impl World {
         if conn.is_gone() {
             streams.conns.remove(&id);
         }
+    }
+
+    /// Whether a client's packet is cut off; if so it is counted.
+    fn drops_client(&self, conn: &Conn, from: u16, to: u16) -> bool {
+        let injection = match conn.is_of_client() {
+            true => self.net.borrow().cuts_client(from, to),
+            false => None,
+        };
+        if let Some(injection) = injection {
+            self.acted(injection, 1);
+            self.event(to, Kind::PacketDrop, &[u64::from(from)], &[]);
+        }
+        injection.is_some()
     }
 
     /// A SYN arrives: accept it, refuse it, or let it be repeated.

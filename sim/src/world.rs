@@ -388,6 +388,7 @@ impl World {
     /// `None` also where something is still broken.
     pub(crate) fn behind(&self) -> Option<(u16, u64, u64)> {
         let whole = self.net.borrow().is_whole()
+            && self.streams.borrow().is_remembered()
             && self.hosts.borrow()[1..].iter().all(|host| host.up && !host.paused && !host.out);
         whole.then(|| self.progress.borrow().behind()).flatten()
     }

@@ -6,7 +6,7 @@ use elastickv::env::{Disk, Draw, Env, Fact, GroupId, Lane, Listener, NodeId, Por
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use futures_util::{AsyncReadExt, AsyncWriteExt, select_biased};
 use harness::cluster::{self, Artifacts, Cluster};
-use harness::fault::Fault;
+use harness::fault::{Fault, Impairment, Sequence, Sort, Way};
 use harness::plan::{Fate, Override};
 use harness::seed::Seed;
 use sim::cluster::Guest;
@@ -84,6 +84,7 @@ fn run(seed: Seed, params: WorldParams) -> (Artifacts, Vec<String>) {
         async move |cluster| {
             cluster.set_up(seed).await.expect("a simulated cluster starts");
             let n = cluster::NodeId;
+            let links = |how| Fault::Links { links: vec![(n(1), n(2)), (n(2), n(1))], how };
             let story = [
                 Fault::Partition { shape: "one".into(), cuts: vec![(n(1), n(2)), (n(2), n(1))] },
                 Fault::Kill(n(3)),
@@ -102,6 +103,23 @@ fn run(seed: Seed, params: WorldParams) -> (Artifacts, Vec<String>) {
                 Fault::WallStrobe { node: n(3), delta_ms: 300, period_ms: 7 },
                 Fault::WallDrift { node: n(4), ppm: 50_000 },
                 Fault::Reboot(n(5)),
+                links(Impairment::Late { base_ms: 9, jitter_ms: 9, tail_percent: 9, tail_ms: 90 }),
+                links(Impairment::Lost { percent: 20 }),
+                links(Impairment::Doubled { percent: 20 }),
+                links(Impairment::Reordered { percent: 20, within_ms: 20 }),
+                links(Impairment::Damaged { percent: 20 }),
+                links(Impairment::Narrow { kib_per_s: 8 }),
+                links(Impairment::Dripping { bytes_per_s: 512 }),
+                Fault::LinksWhole(Sort::Loss),
+                Fault::CutClients { nodes: vec![n(1)], way: Way::Out },
+                Fault::HealClients,
+                Fault::Reset { nodes: vec![n(1)] },
+                Fault::Forget { nodes: vec![n(2)], way: Way::In },
+                Fault::Remember,
+                Fault::Hold { links: vec![(n(1), n(2))], then: Sequence::Drawn(7) },
+                Fault::Release,
+                Fault::Echo { node: n(1), down_ms: 50 },
+                Fault::Readdress { node: n(2), stale_ms: 300 },
                 Fault::Reliable,
                 Fault::Unthrottle,
                 Fault::Restart(n(5)),

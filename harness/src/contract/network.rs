@@ -2,7 +2,7 @@
 
 use super::{BACK, NARROW_KIB_PER_S, WATCH, answers, connected, ensure, inject, serving, within};
 use crate::cluster::{Cluster, NodeId};
-use crate::fault::Fault;
+use crate::fault::{Fault, Impairment, Sequence, Way};
 use crate::redis::connection::Redis;
 use crate::redis::resp::Reply;
 use std::time::Duration;
@@ -32,6 +32,34 @@ pub(super) async fn throttled(cluster: &dyn Cluster) -> Result<(), String> {
     between_nodes(cluster, throttle, Fault::Unthrottle).await
 }
 
+/// What a single link can do, of each sort, as bad as a nemesis makes it or worse.
+pub(super) const IMPAIRMENTS: [Impairment; 7] = [
+    Impairment::Late { base_ms: 1_000, jitter_ms: 1_000, tail_percent: 20, tail_ms: 2_000 },
+    Impairment::Lost { percent: 60 },
+    Impairment::Doubled { percent: 60 },
+    Impairment::Reordered { percent: 60, within_ms: 500 },
+    Impairment::Damaged { percent: 60 },
+    Impairment::Narrow { kib_per_s: NARROW_KIB_PER_S },
+    Impairment::Dripping { bytes_per_s: 256 },
+];
+
+pub(super) async fn impaired(cluster: &dyn Cluster, how: Impairment) -> Result<(), String> {
+    let breaks = Fault::Links { links: every_link(cluster), how };
+    between_nodes(cluster, breaks, Fault::LinksWhole(how.sort())).await
+}
+
+pub(super) async fn held(cluster: &dyn Cluster) -> Result<(), String> {
+    let breaks = Fault::Hold { links: every_link(cluster), then: Sequence::Reversed };
+    between_nodes(cluster, breaks, Fault::Release).await
+}
+
+/// All links between nodes.
+pub(super) fn every_link(cluster: &dyn Cluster) -> Vec<(NodeId, NodeId)> {
+    let nodes = cluster.nodes();
+    let pairs = nodes.iter().flat_map(|from| nodes.iter().map(move |to| (*from, *to)));
+    pairs.filter(|(from, to)| from != to).collect()
+}
+
 /// What is broken between nodes holds up no client, on an old connection or a fresh one.
 async fn between_nodes(cluster: &dyn Cluster, breaks: Fault, mends: Fault) -> Result<(), String> {
     let mut before = Vec::new();
@@ -59,6 +87,76 @@ async fn between_nodes(cluster: &dyn Cluster, breaks: Fault, mends: Fault) -> Re
         prompt(cluster, *node).await?;
     }
     Ok(())
+}
+
+pub(super) async fn unasked(cluster: &dyn Cluster) -> Result<(), String> {
+    let (node, rest) = (cluster.nodes()[0], &cluster.nodes()[1..]);
+    for way in Way::ALL {
+        let mut before = connected(cluster, node).await?;
+        inject(cluster, Fault::CutClients { nodes: vec![node], way }).await?;
+        let mut during = Ok(());
+        if let Some(Ok(reply)) = within(cluster, WATCH, before.ask(&[b"PING"])).await {
+            during =
+                Err(format!("{node} answered {reply} on an old connection that is cut, {way}"));
+        }
+        let fresh = async { Redis::new(cluster.connect(node).await?).ask(&[b"PING"]).await };
+        if let Some(Ok(reply)) = within(cluster, WATCH, fresh).await {
+            during = Err(format!("{node} answered {reply} on a connection that is cut, {way}"));
+        }
+        for other in rest {
+            during = during.and(answers(cluster, *other).await);
+        }
+        inject(cluster, Fault::HealClients).await?;
+        during?;
+        serving(cluster).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn reset(cluster: &dyn Cluster) -> Result<(), String> {
+    let (node, rest) = (cluster.nodes()[0], &cluster.nodes()[1..]);
+    let mut before = connected(cluster, node).await?;
+    let mut others = Vec::new();
+    for other in rest {
+        others.push((*other, connected(cluster, *other).await?));
+    }
+    inject(cluster, Fault::Reset { nodes: vec![node] }).await?;
+    match within(cluster, WATCH, before.ask(&[b"PING"])).await {
+        Some(Err(_)) => {}
+        Some(Ok(reply)) => return Err(format!("{node} answered {reply} on a reset connection")),
+        None => return Err(format!("a reset connection to {node} was silent")),
+    }
+    for (other, mut redis) in others {
+        let answered = within(cluster, BACK, redis.ask(&[b"PING"])).await;
+        ensure(matches!(answered, Some(Ok(_))), || {
+            format!("a connection to {other} broke, which was not reset")
+        })?;
+    }
+    answers(cluster, node).await
+}
+
+pub(super) async fn forgotten(cluster: &dyn Cluster) -> Result<(), String> {
+    let node = cluster.nodes()[0];
+    for way in Way::ALL {
+        let mut before = connected(cluster, node).await?;
+        inject(cluster, Fault::Forget { nodes: vec![node], way }).await?;
+        let said = within(cluster, WATCH, before.ask(&[b"PING"])).await;
+        let fresh = answers(cluster, node).await;
+        inject(cluster, Fault::Remember).await?;
+        match said {
+            None => {}
+            Some(Ok(reply)) => {
+                return Err(format!("{node} answered {reply} on a forgotten connection, {way}"));
+            }
+            Some(Err(error)) => return Err(format!("a forgotten connection broke: {error}")),
+        }
+        fresh?;
+        let said = within(cluster, WATCH, before.ask(&[b"PING"])).await;
+        ensure(matches!(said, Some(Err(_))), || {
+            format!("a forgotten connection to {node} was not reset in the end")
+        })?;
+    }
+    serving(cluster).await
 }
 
 pub(super) async fn slowed(cluster: &dyn Cluster) -> Result<(), String> {

@@ -36,6 +36,26 @@ pub(super) async fn restarted_in_turn(cluster: &dyn Cluster) -> Result<(), Strin
     serving(cluster).await
 }
 
+pub(super) async fn told_again(cluster: &dyn Cluster) -> Result<(), String> {
+    let node = cluster.nodes()[0];
+    let mut before = connected(cluster, node).await?;
+    inject(cluster, Fault::Echo { node, down_ms: 100 }).await?;
+    if let Some(Ok(reply)) = within(cluster, WATCH, before.ask(&[b"PING"])).await {
+        return Err(format!("restarted {node} answered {reply} on an old connection"));
+    }
+    serving(cluster).await
+}
+
+pub(super) async fn readdressed(cluster: &dyn Cluster) -> Result<(), String> {
+    let node = cluster.nodes()[0];
+    let mut before = connected(cluster, node).await?;
+    inject(cluster, Fault::Readdress { node, stale_ms: 1_000 }).await?;
+    if let Some(Ok(reply)) = within(cluster, WATCH, before.ask(&[b"PING"])).await {
+        return Err(format!("{node} answered {reply} on a connection to its old address"));
+    }
+    serving(cluster).await
+}
+
 pub(super) async fn without_machine(
     cluster: &dyn Cluster,
     ends: fn(NodeId) -> Fault,

@@ -42,11 +42,37 @@ pub enum FaultKind {
     Split,
     /// The renewal of the clock's ceiling cut off.
     Ceiling,
+    /// Single links late.
+    LinkLatency,
+    /// Single links that lose.
+    LinkLoss,
+    /// Single links that double.
+    LinkDouble,
+    /// Single links that keep no order.
+    LinkOrder,
+    /// Single links that damage.
+    LinkDamage,
+    /// Single links with little room.
+    LinkRate,
+    /// Single links on which byte streams drip.
+    LinkDrip,
+    /// Clients cut from servers.
+    Clients,
+    /// Connections reset.
+    Reset,
+    /// Connections forgotten by a middlebox.
+    HalfOpen,
+    /// Messages held back and let go in another order.
+    Hold,
+    /// Messages of before a restart told again.
+    Echo,
+    /// Nodes that come back under another address.
+    Address,
 }
 
 impl FaultKind {
     /// Every kind, in the order in which they are listed to people.
-    pub const ALL: [FaultKind; 16] = [
+    pub const ALL: [FaultKind; 29] = [
         FaultKind::Partition,
         FaultKind::Kill,
         FaultKind::Power,
@@ -63,6 +89,19 @@ impl FaultKind {
         FaultKind::Rolling,
         FaultKind::Split,
         FaultKind::Ceiling,
+        FaultKind::LinkLatency,
+        FaultKind::LinkLoss,
+        FaultKind::LinkDouble,
+        FaultKind::LinkOrder,
+        FaultKind::LinkDamage,
+        FaultKind::LinkRate,
+        FaultKind::LinkDrip,
+        FaultKind::Clients,
+        FaultKind::Reset,
+        FaultKind::HalfOpen,
+        FaultKind::Hold,
+        FaultKind::Echo,
+        FaultKind::Address,
     ];
 
     /// What a test breaks unless it is told otherwise, which is not the preset `standard`. Its remembered seeds draw from
@@ -95,6 +134,19 @@ impl FaultKind {
             FaultKind::Rolling => "rolling",
             FaultKind::Split => "split",
             FaultKind::Ceiling => "ceiling",
+            FaultKind::LinkLatency => "link-latency",
+            FaultKind::LinkLoss => "link-loss",
+            FaultKind::LinkDouble => "link-double",
+            FaultKind::LinkOrder => "link-order",
+            FaultKind::LinkDamage => "link-damage",
+            FaultKind::LinkRate => "link-rate",
+            FaultKind::LinkDrip => "link-drip",
+            FaultKind::Clients => "clients",
+            FaultKind::Reset => "reset",
+            FaultKind::HalfOpen => "half-open",
+            FaultKind::Hold => "hold",
+            FaultKind::Echo => "echo",
+            FaultKind::Address => "address",
         }
     }
 }

@@ -28,9 +28,24 @@ impl FaultKind {
     /// The groups that it is broken in. None: only `everything` has it.
     pub fn groups(self) -> &'static [Group] {
         match self {
-            FaultKind::Partition | FaultKind::Latency | FaultKind::Flaky | FaultKind::Throttle => {
-                &[Group::Network]
-            }
+            FaultKind::Partition
+            | FaultKind::Latency
+            | FaultKind::Flaky
+            | FaultKind::Throttle
+            | FaultKind::LinkLatency
+            | FaultKind::LinkLoss
+            | FaultKind::LinkDouble
+            | FaultKind::LinkOrder
+            | FaultKind::LinkDamage
+            | FaultKind::LinkRate
+            | FaultKind::LinkDrip
+            | FaultKind::Clients
+            | FaultKind::Reset
+            | FaultKind::HalfOpen
+            | FaultKind::Hold
+            | FaultKind::Echo => &[Group::Network],
+            // The process is gone for a moment, and its name for longer.
+            FaultKind::Address => &[Group::Network, Group::Process],
             FaultKind::Jump | FaultKind::Strobe | FaultKind::Drift | FaultKind::Ceiling => {
                 &[Group::Clock]
             }

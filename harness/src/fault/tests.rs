@@ -15,7 +15,7 @@ fn every_kind_is_read_from_the_word_it_is_told_by_and_kept_under_it() {
         FaultKind::Jump
     );
     let sentence = "slowness".parse::<FaultKind>().unwrap_err();
-    assert!(sentence.ends_with("membership, transfer, rolling, split, ceiling"), "{sentence}");
+    assert!(sentence.ends_with("hold, echo, address"), "{sentence}");
 }
 
 #[test]
@@ -29,6 +29,10 @@ fn a_fault_is_told_with_its_nodes_and_numbers() {
     let nodes = |of: &[u16]| of.iter().copied().map(NodeId).collect::<Vec<NodeId>>();
     let slow = |of, delay_ms, jitter_ms| Fault::Slow { nodes: nodes(of), delay_ms, jitter_ms };
     let node = NodeId(2);
+    let links = |how| {
+        let links = vec![(NodeId(1), NodeId(2)), (NodeId(3), NodeId(1))];
+        Fault::Links { links, how }
+    };
     for (fault, told) in [
         (slow(&[1, 3], 250, 0), "slow n1 n3: 250 ms"),
         (slow(&[2], 250, 40), "slow n2: 250 ms and up to 40 ms more"),
@@ -53,6 +57,43 @@ fn a_fault_is_told_with_its_nodes_and_numbers() {
         (Fault::Split { at: "47".to_owned() }, "split at 47"),
         (Fault::HoldCeiling { for_ms: 12_000 }, "hold the ceiling for 12000 ms"),
         (
+            links(Impairment::Late { base_ms: 20, jitter_ms: 5, tail_percent: 3, tail_ms: 400 }),
+            "links n1>n2 n3>n1: 20 ms late, up to 5 ms more, 3 % up to 400 ms more",
+        ),
+        (
+            links(Impairment::Reordered { percent: 9, within_ms: 50 }),
+            "links n1>n2 n3>n1: 9 % held back up to 50 ms",
+        ),
+        (links(Impairment::Damaged { percent: 9 }), "links n1>n2 n3>n1: 9 % damaged"),
+        (links(Impairment::Narrow { kib_per_s: 8 }), "links n1>n2 n3>n1: 8 KiB/s"),
+        (
+            links(Impairment::Dripping { bytes_per_s: 512 }),
+            "links n1>n2 n3>n1: streams drip at 512 bytes/s",
+        ),
+        (Fault::LinksWhole(Sort::Loss), "link-loss mended"),
+        (
+            Fault::CutClients { nodes: nodes(&[1, 2]), way: Way::In },
+            "cut clients from n1 n2: inbound",
+        ),
+        (Fault::HealClients, "heal clients"),
+        (Fault::Reset { nodes: nodes(&[1, 2]) }, "reset streams of n1 n2"),
+        (Fault::Forget { nodes: nodes(&[2]), way: Way::Out }, "forget streams of n2: outbound"),
+        (Fault::Remember, "reset forgotten streams"),
+        (
+            Fault::Hold { links: vec![(NodeId(1), node)], then: Sequence::Drawn(31) },
+            "hold n1>n2: in drawn order 0x1f",
+        ),
+        (
+            Fault::Hold { links: vec![(NodeId(1), node)], then: Sequence::Reversed },
+            "hold n1>n2: the last one first",
+        ),
+        (Fault::Release, "release"),
+        (
+            Fault::Readdress { node, stale_ms: 900 },
+            "restart n2 under another address, unknown for 900 ms",
+        ),
+        (Fault::Echo { node, down_ms: 300 }, "restart n2 after 300 ms and tell it the same again"),
+        (
             Fault::Rolling { nodes: nodes(&[2, 1]), down_ms: 500, rest_ms: 100 },
             "rolling restart n2 n1: 500 ms down, 100 ms between",
         ),
@@ -68,6 +109,9 @@ fn a_fault_names_the_nodes_that_it_breaks_and_what_mends_is_of_no_kind() {
     let throttle = Fault::Throttle { nodes: nodes.clone(), kib_per_s: 8 };
     let strobe = Fault::WallStrobe { node, delta_ms: 1, period_ms: 1 };
     let rolling = Fault::Rolling { nodes: nodes.clone(), down_ms: 1, rest_ms: 1 };
+    let links =
+        Fault::Links { links: vec![(NodeId(1), node)], how: Impairment::Lost { percent: 9 } };
+    let (nodes_of_links, named) = (nodes.clone(), nodes.clone());
     for (fault, kind, named) in [
         (rolling, Some(FaultKind::Rolling), nodes.clone()),
         (flaky, Some(FaultKind::Flaky), nodes.clone()),
@@ -81,6 +125,29 @@ fn a_fault_names_the_nodes_that_it_breaks_and_what_mends_is_of_no_kind() {
         (Fault::Transfer(node), Some(FaultKind::Transfer), vec![node]),
         (Fault::Split { at: "47".to_owned() }, Some(FaultKind::Split), Vec::new()),
         (Fault::HoldCeiling { for_ms: 1 }, Some(FaultKind::Ceiling), Vec::new()),
+        (links, Some(FaultKind::LinkLoss), nodes_of_links),
+        (Fault::LinksWhole(Sort::Loss), None, Vec::new()),
+        (
+            Fault::CutClients { nodes: named.clone(), way: Way::Both },
+            Some(FaultKind::Clients),
+            named,
+        ),
+        (Fault::HealClients, None, Vec::new()),
+        (Fault::Reset { nodes: vec![node] }, Some(FaultKind::Reset), vec![node]),
+        (
+            Fault::Forget { nodes: vec![node], way: Way::Both },
+            Some(FaultKind::HalfOpen),
+            vec![node],
+        ),
+        (Fault::Remember, None, Vec::new()),
+        (
+            Fault::Hold { links: vec![(NodeId(1), node)], then: Sequence::Sent },
+            Some(FaultKind::Hold),
+            vec![NodeId(1), node],
+        ),
+        (Fault::Release, None, Vec::new()),
+        (Fault::Readdress { node, stale_ms: 1 }, Some(FaultKind::Address), vec![node]),
+        (Fault::Echo { node, down_ms: 1 }, Some(FaultKind::Echo), vec![node]),
         (Fault::Reliable, None, Vec::new()),
         (Fault::Unthrottle, None, Vec::new()),
     ] {
@@ -129,9 +196,42 @@ fn files_of_old_keep_their_meaning_since_no_fault_moves() {
         Fault::Wipe(node),
         Fault::Split { at: String::new() },
         Fault::HoldCeiling { for_ms: 1 },
+        Fault::Links { links: Vec::new(), how: Impairment::Lost { percent: 1 } },
+        Fault::LinksWhole(Sort::Loss),
+        Fault::CutClients { nodes: Vec::new(), way: Way::Both },
+        Fault::HealClients,
+        Fault::Reset { nodes: Vec::new() },
+        Fault::Forget { nodes: Vec::new(), way: Way::Both },
+        Fault::Remember,
+        Fault::Hold { links: Vec::new(), then: Sequence::Sent },
+        Fault::Release,
+        Fault::Echo { node, down_ms: 1 },
+        Fault::Readdress { node, stale_ms: 1 },
     ];
     for (number, fault) in faults.iter().enumerate() {
         assert_eq!(stored(fault), number, "{fault}");
+    }
+    for (number, sort) in Sort::ALL.iter().enumerate() {
+        assert_eq!(stored(sort), number, "{sort:?}");
+    }
+    let impairments = [
+        Impairment::Late { base_ms: 1, jitter_ms: 0, tail_percent: 0, tail_ms: 0 },
+        Impairment::Lost { percent: 1 },
+        Impairment::Doubled { percent: 1 },
+        Impairment::Reordered { percent: 1, within_ms: 1 },
+        Impairment::Damaged { percent: 1 },
+        Impairment::Narrow { kib_per_s: 1 },
+        Impairment::Dripping { bytes_per_s: 1 },
+    ];
+    for (number, way) in Way::ALL.iter().enumerate() {
+        assert_eq!(stored(way), number, "{way}");
+    }
+    let sequences = [Sequence::Sent, Sequence::Reversed, Sequence::Drawn(1)];
+    for (number, then) in sequences.iter().enumerate() {
+        assert_eq!(stored(then), number, "{then}");
+    }
+    for (number, how) in impairments.iter().enumerate() {
+        assert_eq!(stored(how), number, "{how}");
     }
     for (number, kind) in FaultKind::ALL.iter().enumerate() {
         assert_eq!(stored(kind), number, "{kind}");
@@ -140,6 +240,10 @@ fn files_of_old_keep_their_meaning_since_no_fault_moves() {
     for (said, count) in [
         (refused::<Fault>(faults.len()), faults.len()),
         (refused::<FaultKind>(FaultKind::ALL.len()), FaultKind::ALL.len()),
+        (refused::<Sort>(Sort::ALL.len()), Sort::ALL.len()),
+        (refused::<Way>(Way::ALL.len()), Way::ALL.len()),
+        (refused::<Sequence>(sequences.len()), sequences.len()),
+        (refused::<Impairment>(impairments.len()), impairments.len()),
     ] {
         assert!(said.contains(&format!("0 <= i < {count}")), "{said}");
     }

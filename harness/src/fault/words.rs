@@ -8,11 +8,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Partition { shape, cuts } => {
-                write!(f, "partition {shape}:")?;
-                for (from, to) in cuts {
-                    write!(f, " {from}>{to}")?;
-                }
-                Ok(())
+                write!(f, "partition {shape}:{}", Arrows(cuts))
             }
             Fault::HealNetwork => write!(f, "heal"),
             Fault::Kill(node) => write!(f, "kill {node}"),
@@ -50,11 +46,39 @@ impl fmt::Display for Fault {
             Fault::Transfer(node) => write!(f, "transfer leadership to {node}"),
             Fault::Split { at } => write!(f, "split at {at}"),
             Fault::HoldCeiling { for_ms } => write!(f, "hold the ceiling for {for_ms} ms"),
+            Fault::Links { links, how } => write!(f, "links{}: {how}", Arrows(links)),
+            Fault::LinksWhole(sort) => write!(f, "{} mended", sort.kind()),
+            Fault::CutClients { nodes, way } => {
+                write!(f, "cut clients from{}: {way}", Spaced(nodes))
+            }
+            Fault::HealClients => write!(f, "heal clients"),
+            Fault::Reset { nodes } => write!(f, "reset streams of{}", Spaced(nodes)),
+            Fault::Forget { nodes, way } => {
+                write!(f, "forget streams of{}: {way}", Spaced(nodes))
+            }
+            Fault::Remember => write!(f, "reset forgotten streams"),
+            Fault::Hold { links, then } => write!(f, "hold{}: {then}", Arrows(links)),
+            Fault::Release => write!(f, "release"),
+            Fault::Readdress { node, stale_ms } => {
+                write!(f, "restart {node} under another address, unknown for {stale_ms} ms")
+            }
+            Fault::Echo { node, down_ms } => {
+                write!(f, "restart {node} after {down_ms} ms and tell it the same again")
+            }
             Fault::Rolling { nodes, down_ms, rest_ms } => {
                 let nodes = Spaced(nodes);
                 write!(f, "rolling restart{nodes}: {down_ms} ms down, {rest_ms} ms between")
             }
         }
+    }
+}
+
+/// Directed links, with a space before each.
+struct Arrows<'a>(&'a [(NodeId, NodeId)]);
+
+impl fmt::Display for Arrows<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(from, to)| write!(f, " {from}>{to}"))
     }
 }
 

@@ -49,11 +49,21 @@ impl Stream {
     }
 
     fn broken(&self) -> bool {
-        self.world.borrow().boots.get(&self.node) != Some(&self.boot)
+        let world = self.world.borrow();
+        let is_reset = world.reset.get(&self.node).is_some_and(|last| self.number <= *last);
+        is_reset || world.boots.get(&self.node) != Some(&self.boot)
     }
 
-    fn paused(&self) -> bool {
-        self.world.borrow().view.node(self.node).is_some_and(|node| node.paused)
+    fn forgotten(&self) -> bool {
+        let forgotten = &self.world.borrow().forgotten;
+        forgotten.get(&self.node).is_some_and(|last| self.number <= *last)
+    }
+
+    /// Nothing comes from the node, now.
+    fn silent(&self) -> bool {
+        let view = &self.world.borrow().view;
+        let paused = view.node(self.node).is_some_and(|node| node.paused);
+        paused || view.unasked.contains(&self.node) || self.forgotten()
     }
 
     /// Answers every whole command that came.
@@ -173,7 +183,7 @@ impl AsyncRead for Stream {
             if self.broken() {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
             }
-            if !self.paused() {
+            if !self.silent() {
                 if !self.replies.is_empty() {
                     return Poll::Ready(self.replies.read(buffer));
                 }

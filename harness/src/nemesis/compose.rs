@@ -4,11 +4,16 @@
 //! and how often, since a run that does everything a little hides what needs much of one thing. Where a run is too dear for
 //! that, [`Composed::every`] uses each kind in turn.
 
+use super::address::Addresses;
 use super::ceiling::Ceiling;
+use super::clients::Clients;
 use super::clock::Jumps;
+use super::cut_off::{HalfOpen, Resets};
 use super::drift::Drifts;
 use super::flaky::Flaky;
+use super::held::{Echoes, Holds};
 use super::latency::Latency;
+use super::links::{Links, Which};
 use super::membership::Membership;
 use super::partition::{Partition, Shape};
 use super::pause::Pauses;
@@ -20,7 +25,7 @@ use super::strobe::Strobes;
 use super::throttle::Throttle;
 use super::transfer::Transfers;
 use super::{ACTS_WITHIN, ClusterView, Family, Nemesis, Timed};
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind, Sort};
 use crate::params::Swarm;
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
@@ -147,6 +152,10 @@ impl Composed {
             Fault::Flaky { .. } => Some(Fault::Reliable),
             Fault::Throttle { .. } => Some(Fault::Unthrottle),
             Fault::WallDrift { node, .. } => Some(Fault::WallReset(*node)),
+            Fault::Links { how, .. } => Some(Fault::LinksWhole(how.sort())),
+            Fault::CutClients { .. } => Some(Fault::HealClients),
+            Fault::Forget { .. } => Some(Fault::Remember),
+            Fault::Hold { .. } => Some(Fault::Release),
             other => other.kind().is_none().then(|| other.clone()),
         };
         if let Some(ended) = ended {
@@ -261,7 +270,26 @@ pub(crate) fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
         FaultKind::Rolling => Box::new(Rolling),
         FaultKind::Split => Box::new(Splits),
         FaultKind::Ceiling => Box::new(Ceiling),
+        FaultKind::LinkLatency => links(Sort::Latency, rng),
+        FaultKind::LinkLoss => links(Sort::Loss, rng),
+        FaultKind::LinkDouble => links(Sort::Double, rng),
+        FaultKind::LinkOrder => links(Sort::Order, rng),
+        FaultKind::LinkDamage => links(Sort::Damage, rng),
+        FaultKind::LinkRate => links(Sort::Rate, rng),
+        FaultKind::LinkDrip => links(Sort::Drip, rng),
+        FaultKind::Clients => Box::new(Clients::new(subset(&Senders::ALL, rng))),
+        FaultKind::Reset => Box::new(Resets::new(subset(&Senders::ALL, rng))),
+        FaultKind::HalfOpen => Box::new(HalfOpen::new(subset(&Senders::ALL, rng))),
+        FaultKind::Hold => Box::new(Holds::new(subset(&Which::ALL, rng))),
+        FaultKind::Echo => Box::new(Echoes::new(subset(&[Senders::One, Senders::Leader], rng))),
+        FaultKind::Address => {
+            Box::new(Addresses::new(subset(&[Senders::One, Senders::Leader], rng)))
+        }
     }
+}
+
+fn links(sort: Sort, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
+    Box::new(Links::new(sort, subset(&Which::ALL, rng)))
 }
 
 /// Each with probability 2/3; one at least, if there is any.

@@ -2,7 +2,7 @@
 
 use crate::{SECOND, nodes, rng};
 use harness::cluster::NodeId;
-use harness::fault::{Fault, FaultKind};
+use harness::fault::{Fault, FaultKind, Impairment, Sequence, Sort, Way};
 use harness::nemesis::compose::{Composed, Interval};
 use harness::nemesis::drift::{DRIFT_MAX, DRIFT_MAX_PPM};
 use harness::nemesis::partition::Shape;
@@ -134,7 +134,7 @@ fn where_none_may_be_left_out_each_kind_strikes_once_a_round() {
     for seed in 0..40 {
         let mut rng = rng(seed);
         let every = Composed::every(&FaultKind::ALL, INTERVAL, SECOND, &mut rng);
-        let (_, told) = disturbed_by(every, 5, rng, 600);
+        let (_, told) = disturbed_by(every, 5, rng, 1_200);
         let mut strikes: Vec<(Duration, FaultKind)> =
             told.iter().filter_map(|(view, fault)| Some((view.now, fault.kind()?))).collect();
         strikes.dedup();
@@ -249,11 +249,25 @@ fn the_end_of_an_old_fault_does_not_end_a_new_one_of_its_kind() {
     let flaky = |node| Fault::Flaky { nodes: nodes(node), loss_percent: 9, duplicate_percent: 9 };
     let throttle = |node| Fault::Throttle { nodes: nodes(node), kib_per_s: 9 };
     let drift = |ppm| Fault::WallDrift { node: NodeId(1), ppm };
+    let forget = |node| Fault::Forget { nodes: nodes(node), way: Way::Both };
+    let hold = |number| {
+        let links = vec![(NodeId(1), NodeId(2))];
+        Fault::Hold { links, then: Sequence::Drawn(number) }
+    };
+    let unasked = |node| Fault::CutClients { nodes: nodes(node), way: Way::Both };
+    let links = |percent| {
+        let links = vec![(NodeId(1), NodeId(2))];
+        Fault::Links { links, how: Impairment::Lost { percent } }
+    };
     for [first, second, end] in [
         [slow(1), slow(2), Fault::Fast],
         [flaky(1), flaky(2), Fault::Reliable],
         [throttle(1), throttle(2), Fault::Unthrottle],
         [drift(500), drift(900), Fault::WallReset(NodeId(1))],
+        [links(9), links(30), Fault::LinksWhole(Sort::Loss)],
+        [unasked(1), unasked(2), Fault::HealClients],
+        [forget(1), forget(2), Fault::Remember],
+        [hold(1), hold(2), Fault::Release],
     ] {
         let began = vec![Timed::now(first.clone()), Timed::after(6 * SECOND, end.clone())];
         let went_on = vec![Timed::now(second.clone())];

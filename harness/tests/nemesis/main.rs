@@ -7,6 +7,7 @@ use std::time::Duration;
 
 mod composed;
 mod families;
+mod messages;
 
 const SECOND: Duration = Duration::from_secs(1);
 

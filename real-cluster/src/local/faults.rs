@@ -46,6 +46,23 @@ pub fn supports(kind: FaultKind) -> Result<(), &'static str> {
         FaultKind::Drift => {
             Err("the clock of one node cannot drift: all nodes share this machine's clock")
         }
+        FaultKind::LinkLatency
+        | FaultKind::LinkLoss
+        | FaultKind::LinkDouble
+        | FaultKind::LinkOrder
+        | FaultKind::LinkDamage
+        | FaultKind::LinkRate
+        | FaultKind::LinkDrip => {
+            Err("single links are impaired only in the simulation, so far (use latency)")
+        }
+        FaultKind::Clients => Err("clients are cut from nodes only in the simulation, so far"),
+        FaultKind::Reset | FaultKind::HalfOpen => {
+            Err("connections are cut off from outside only in the simulation, so far")
+        }
+        FaultKind::Hold | FaultKind::Echo => {
+            Err("messages are held back or told again only in the simulation, so far")
+        }
+        FaultKind::Address => Err("addresses change only in the simulation, so far"),
         FaultKind::Reboot => {
             Err("no node can be rebooted alone: nodes are processes of one machine (use kill)")
         }
@@ -86,6 +103,14 @@ impl LocalCluster {
             Fault::WallJump { .. } | Fault::WallReset(_) => return refused(FaultKind::Jump),
             Fault::Flaky { .. } | Fault::Reliable => return refused(FaultKind::Flaky),
             Fault::Throttle { .. } | Fault::Unthrottle => return refused(FaultKind::Throttle),
+            Fault::Links { how, .. } => return refused(how.sort().kind()),
+            Fault::LinksWhole(sort) => return refused(sort.kind()),
+            Fault::Reset { .. } => return refused(FaultKind::Reset),
+            Fault::Forget { .. } | Fault::Remember => return refused(FaultKind::HalfOpen),
+            Fault::Hold { .. } | Fault::Release => return refused(FaultKind::Hold),
+            Fault::Echo { .. } => return refused(FaultKind::Echo),
+            Fault::Readdress { .. } => return refused(FaultKind::Address),
+            Fault::CutClients { .. } | Fault::HealClients => return refused(FaultKind::Clients),
             Fault::WallStrobe { .. } => return refused(FaultKind::Strobe),
             Fault::WallDrift { .. } => return refused(FaultKind::Drift),
             Fault::Reboot(_) => return refused(FaultKind::Reboot),

@@ -101,6 +101,14 @@ impl SshCluster {
                 self.network(|network| network.throttle = Some(throttle)).await
             }
             Fault::Unthrottle => self.network(|network| network.throttle = None).await,
+            Fault::Links { how, .. } => self.supported(how.sort().kind()),
+            Fault::LinksWhole(sort) => self.supported(sort.kind()),
+            Fault::Reset { .. } => self.supported(FaultKind::Reset),
+            Fault::Forget { .. } | Fault::Remember => self.supported(FaultKind::HalfOpen),
+            Fault::Hold { .. } | Fault::Release => self.supported(FaultKind::Hold),
+            Fault::Echo { .. } => self.supported(FaultKind::Echo),
+            Fault::Readdress { .. } => self.supported(FaultKind::Address),
+            Fault::CutClients { .. } | Fault::HealClients => self.supported(FaultKind::Clients),
             Fault::Kill(node) => self.kill(node, injection).await,
             Fault::Restart(node) => self.start(node).await,
             Fault::Rolling { ref nodes, down_ms, rest_ms } => {

@@ -11,6 +11,23 @@ use std::collections::BTreeMap;
 pub fn possible(kind: FaultKind) -> Result<(), &'static str> {
     match kind {
         FaultKind::Power => Err("SSH cannot cut a machine's power (use reboot)"),
+        FaultKind::LinkLatency
+        | FaultKind::LinkLoss
+        | FaultKind::LinkDouble
+        | FaultKind::LinkOrder
+        | FaultKind::LinkDamage
+        | FaultKind::LinkRate
+        | FaultKind::LinkDrip => Err(
+            "single links are impaired only in the simulation, so far (use latency, flaky or rate)",
+        ),
+        FaultKind::Clients => Err("clients are cut from nodes only in the simulation, so far"),
+        FaultKind::Reset | FaultKind::HalfOpen => {
+            Err("connections are cut off from outside only in the simulation, so far")
+        }
+        FaultKind::Hold | FaultKind::Echo => {
+            Err("messages are held back or told again only in the simulation, so far")
+        }
+        FaultKind::Address => Err("addresses change only in the simulation, so far"),
         _ => Ok(()),
     }
 }
@@ -58,7 +75,20 @@ impl Grounds<'_> {
             FaultKind::Split => {
                 self.capability(self.db.members().is_some_and(Members::is_sharded), "groups")
             }
-            FaultKind::Power => possible(kind).map_err(str::to_owned),
+            FaultKind::Power
+            | FaultKind::LinkLatency
+            | FaultKind::LinkLoss
+            | FaultKind::LinkDouble
+            | FaultKind::LinkOrder
+            | FaultKind::LinkDamage
+            | FaultKind::LinkRate
+            | FaultKind::LinkDrip
+            | FaultKind::Clients
+            | FaultKind::Reset
+            | FaultKind::HalfOpen
+            | FaultKind::Hold
+            | FaultKind::Echo
+            | FaultKind::Address => possible(kind).map_err(str::to_owned),
         }
     }
 

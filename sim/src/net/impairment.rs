@@ -13,8 +13,8 @@ pub(super) const QUEUE_MAX_NS: u64 = 4_000 * MS;
 
 /// An odd constant (2^64 / golden ratio): a product's upper half hangs on every bit below.
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-const MS: u64 = 1_000_000;
-const SECOND: u64 = 1_000 * MS;
+pub(super) const MS: u64 = 1_000_000;
+pub(super) const SECOND: u64 = 1_000 * MS;
 const MILLION: u64 = 1_000_000;
 
 /// What leaves some hosts is late.
@@ -121,11 +121,16 @@ impl Throttle {
 
     /// A message comes to a queue whose last one leaves at `queued_until`.
     pub(super) fn pass(&self, queued_until: u64, bytes: usize, now: u64) -> Passage {
-        let until = queued_until.max(now) + bytes as u64 * self.ns_per_kib / 1024;
-        match until - now <= QUEUE_MAX_NS {
-            true => Passage::Queued { until, behind: queued_until > now },
-            false => Passage::Full,
-        }
+        pass(self.ns_per_kib, queued_until, bytes, now)
+    }
+}
+
+/// A message comes to a queue of this rate whose last one leaves at `queued_until`.
+pub(super) fn pass(ns_per_kib: u64, queued_until: u64, bytes: usize, now: u64) -> Passage {
+    let until = queued_until.max(now) + bytes as u64 * ns_per_kib / 1024;
+    match until - now <= QUEUE_MAX_NS {
+        true => Passage::Queued { until, behind: queued_until > now },
+        false => Passage::Full,
     }
 }
 

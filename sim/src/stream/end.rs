@@ -56,6 +56,16 @@ pub(crate) enum Body {
     Reset,
 }
 
+impl Body {
+    /// How many bytes of the process' it carries.
+    pub(crate) fn data_bytes(&self) -> usize {
+        match self {
+            Body::Segment { part: Part::Data(bytes), .. } => bytes.len(),
+            Body::Segment { .. } | Body::Ack { .. } | Body::Probe | Body::Reset => 0,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Opening,
@@ -163,6 +173,11 @@ impl End {
 
     pub(crate) fn is_shut(&self) -> bool {
         self.shut
+    }
+
+    /// Bytes that were sent and not acknowledged.
+    pub(crate) fn under_way(&self) -> usize {
+        self.unacked.iter().map(|(_, part)| part.len() as usize).sum()
     }
 
     /// Bytes that may be sent now; if none, the end begins to probe.

@@ -64,13 +64,24 @@ impl AsyncWrite for SimSocket {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let now = world.now();
-        let count = end.room(now).min(bytes.len());
+        let (from, to) = (conn.hosts[self.side], conn.hosts[1 - self.side]);
+        let drip = world.net.borrow().drips(from, to);
+        let Some(end) = conn.end(self.side) else { return gone() };
+        // What waits is woken by an acknowledgement of what is under way.
+        let drips = drip.map(|drip| drip.window_bytes().saturating_sub(end.under_way()));
+        if drips == Some(0) && !bytes.is_empty() {
+            end.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let count = end.room(now).min(bytes.len()).min(drips.unwrap_or(usize::MAX));
         if count == 0 && !bytes.is_empty() {
             end.writer = Some(cx.waker().clone());
             world.arm(self.conn, conn, self.side);
             return Poll::Pending;
         }
-        for chunk in bytes[..count].chunks(world.params.segment_bytes) {
+        let segment = world.params.segment_bytes;
+        let segment = drip.map_or(segment, |drip| drip.packet_bytes().min(segment));
+        for chunk in bytes[..count].chunks(segment) {
             let Some(end) = conn.end(self.side) else { return gone() };
             let segment = end.enqueue(now, Part::Data(Bytes::copy_from_slice(chunk)));
             world.transmit(self.conn, conn, self.side, segment);

@@ -16,9 +16,9 @@ use std::rc::Rc;
 const KIB: usize = 1024;
 
 /// What arrived as a datagram at a node: its first byte, and when in milliseconds.
-type Seen = Rc<RefCell<Vec<(u8, u64)>>>;
+pub type Seen = Rc<RefCell<Vec<(u8, u64)>>>;
 
-fn play<F, T>(script: impl FnOnce(Rc<SimCluster>) -> F + Send + 'static) -> T
+pub fn play<F, T>(script: impl FnOnce(Rc<SimCluster>) -> F + Send + 'static) -> T
 where
     F: Future<Output = T>,
     T: Send + 'static,
@@ -26,7 +26,7 @@ where
     stage::play(Setting { params: WorldParams::calm(), ..Setting::calm(echo) }, script)
 }
 
-fn listen(cluster: &Rc<SimCluster>, node: harness::cluster::NodeId) -> Seen {
+pub fn listen(cluster: &Rc<SimCluster>, node: harness::cluster::NodeId) -> Seen {
     let seen = Seen::default();
     let (env, filled, told) = (cluster.env(node), seen.clone(), cluster.clone());
     cluster.spawn(async move {
@@ -38,13 +38,18 @@ fn listen(cluster: &Rc<SimCluster>, node: harness::cluster::NodeId) -> Seen {
     seen
 }
 
-fn ms(cluster: &SimCluster) -> u64 {
+pub fn ms(cluster: &SimCluster) -> u64 {
     cluster.clock().now().as_millis() as u64
 }
 
-fn send(cluster: &SimCluster, from: u16, first: u8, bytes: usize) {
+pub fn send(cluster: &SimCluster, from: u16, first: u8, bytes: usize) {
     let message = Bytes::from(vec![first; bytes]);
     cluster.env(harness::cluster::NodeId(from)).send(NodeId(3 - from), Lane::Normal, message);
+}
+
+/// How many of them began with that byte.
+pub fn count(seen: &Seen, first: u8) -> usize {
+    seen.borrow().iter().filter(|(byte, _)| *byte == first).count()
 }
 
 async fn flaky(cluster: &SimCluster, loss_percent: u8, duplicate_percent: u8) {
@@ -71,10 +76,9 @@ fn what_leaves_a_flaky_node_is_lost_or_doubled_as_often_as_was_said_and_what_com
         inject(&cluster, Fault::Reliable).await;
         (0..1000).for_each(|_| send(&cluster, 1, 3, 9));
         pass(&cluster, 100).await;
-        let count = |first: u8| at_two.borrow().iter().filter(|(seen, _)| *seen == first).count();
-        let there = (count(1), count(2));
+        let there = (count(&at_two, 1), count(&at_two, 2));
         let back = at_one.borrow().len();
-        (there, back, count(3), cluster.tear_down().await.effects)
+        (there, back, count(&at_two, 3), cluster.tear_down().await.effects)
     });
     assert!((750..850).contains(&there.0), "{there:?}");
     assert!((1250..1350).contains(&there.1), "{there:?}");

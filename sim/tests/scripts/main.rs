@@ -2,9 +2,14 @@
 //! Cannot see: whether a seed makes such a story likely; the catalog's runs say that.
 #![cfg(madsim)]
 
+mod address;
+mod clients;
 mod clock;
+mod cut_off;
 mod disk;
+mod held;
 mod impaired;
+mod links;
 mod net;
 mod skewed;
 mod slow;
