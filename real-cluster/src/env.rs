@@ -8,9 +8,10 @@ use crate::disk::TokioDisk;
 use crate::metrics::Metrics;
 use crate::transport::Transport;
 use bytes::Bytes;
-use elastickv::env::{Draw, Env, Fact, GroupId, Lane, Listener, NodeId, Port};
+use elastickv::env::{Draw, Env, Fact, GroupId, Lane, Level, Listener, NodeId, Port};
 use nix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
@@ -167,14 +168,17 @@ impl Env for TokioEnv {
 
     fn observe(&self, group: GroupId, fact: Fact) {
         self.0.metrics.observe(group, &fact);
-        match &fact {
-            Fact::Recovered { boot, applied, .. } => {
-                tracing::info!("boot {boot}, entries up to {applied} are in the store");
-            }
-            Fact::Leads { term } => tracing::info!("leads in term {term}"),
-            Fact::Follows { term } => tracing::info!("follows in term {term}"),
-            Fact::Installed { index, .. } => tracing::info!("took a snapshot up to entry {index}"),
-            _ => tracing::debug!("{fact:?}"),
+        match group {
+            GroupId::DEFAULT => self.log(fact.level(), format_args!("{fact}")),
+            group => self.log(fact.level(), format_args!("{group}: {fact}")),
+        }
+    }
+
+    fn log(&self, level: Level, text: fmt::Arguments<'_>) {
+        match level {
+            Level::Warn => tracing::warn!("{text}"),
+            Level::Info => tracing::info!("{text}"),
+            Level::Debug => tracing::debug!("{text}"),
         }
     }
 

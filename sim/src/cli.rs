@@ -29,6 +29,7 @@ mod shrink;
 mod summary;
 mod sweep;
 mod wall;
+mod watch;
 mod worker;
 
 const PROGRAM: Program = Program {

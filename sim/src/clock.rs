@@ -22,7 +22,7 @@ const MS: u64 = 1_000_000;
 /// The wall clocks of all nodes.
 pub(crate) struct WallClocks(Vec<WallClock>);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct WallClock {
     offset_ns: i64,
     jumped_ms: i64,
@@ -40,6 +40,7 @@ struct WallClock {
 /// An injection and the number of reads that it changed.
 pub(crate) type Changed = (usize, u64);
 
+#[derive(Clone)]
 struct Strobe {
     delta_ms: i64,
     period_ns: u64,
@@ -47,6 +48,7 @@ struct Strobe {
     changed: Changed,
 }
 
+#[derive(Clone)]
 struct Drift {
     ppm: i32,
     since: u64,
@@ -108,6 +110,12 @@ impl WallClocks {
     /// What the node's wall clock shows at virtual time `now`, counted as a read.
     pub(crate) fn read_ms(&mut self, node: u16, now_ns: u64) -> u64 {
         self.0[usize::from(node)].read_ms(now_ns)
+    }
+
+    /// How far the node's wall clock is from true time, milliseconds. Nobody reads it: faults do not act by it.
+    pub(crate) fn offset_ms(&self, node: u16, now_ns: u64) -> i64 {
+        self.0[usize::from(node)].clone().read_ms(now_ns) as i64
+            - ((WALL_START_MS * MS + now_ns) / MS) as i64
     }
 
     /// Moves a clock, for the injection of this number.

@@ -9,6 +9,7 @@ use crate::operator::Desk;
 use crate::params::WorldParams;
 use crate::stream::Dial;
 use crate::world::{self, World};
+use bytes::Bytes;
 use elastickv::admin::{Order, SinceByGroup};
 use elastickv::env::{Fact, GroupId, Port};
 use futures_util::FutureExt;
@@ -59,6 +60,11 @@ pub trait Guest {
     /// Changes them, from where an operator sits. How many steps it took; `Err`: what did not come about.
     fn operate(&self, _desk: Desk, _order: Order) -> LocalBoxFuture<'static, Result<u64, String>> {
         ready(Err("this program has no operator".to_owned())).boxed_local()
+    }
+
+    /// What a datagram of it is and what else is worth saying of it, for people who look at a run.
+    fn read_datagram(&self, _message: &Bytes) -> Option<(String, String)> {
+        None
     }
 
     /// The node's disk is empty: when it starts, it waits to be added, and believes nothing that is older.

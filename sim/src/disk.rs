@@ -49,6 +49,15 @@ enum Change {
     Truncate(usize),
 }
 
+impl Change {
+    fn bytes(&self) -> u64 {
+        match self {
+            Change::Write { bytes, .. } => bytes.len() as u64,
+            Change::Truncate(_) => 0,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum NameChange {
     Create { path: String, file: u64 },
@@ -71,6 +80,12 @@ impl Volume {
     fn file_mut(&mut self, path: &str) -> io::Result<&mut File> {
         let id = self.cached.get(path).ok_or_else(|| missing(path))?;
         self.files.get_mut(id).ok_or_else(|| missing(path))
+    }
+
+    /// Bytes written that a power cut could take.
+    pub(crate) fn unsynced_bytes(&self) -> u64 {
+        let changes = self.files.values().flat_map(|file| &file.unsynced);
+        changes.map(Change::bytes).sum()
     }
 
     pub(crate) fn create(&mut self, path: &str) {

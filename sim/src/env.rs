@@ -10,9 +10,10 @@ use crate::stream::{Dial, SimListener, SimSocket, listen};
 use crate::timers::Sleep;
 use crate::world::{self, World};
 use bytes::Bytes;
-use elastickv::env::{Draw, Env, Fact, GroupId, Lane, NodeId, Port};
+use elastickv::env::{Draw, Env, Fact, GroupId, Lane, Level, NodeId, Port};
 use futures_util::FutureExt;
 use std::any::Any;
+use std::fmt;
 use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -160,6 +161,12 @@ impl Env for SimEnv {
     fn reached(&self, mark: &'static str) {
         if let Some(world) = self.world() {
             world.reached(self.node, mark);
+        }
+    }
+
+    fn log(&self, level: Level, text: fmt::Arguments<'_>) {
+        if let Some(world) = self.world() {
+            world.said(self.node, level, text);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::bugs;
 use crate::node::Elastickv;
+use crate::observe::{File, Observe};
 use crate::params::WorldParams;
 use crate::run::{on_fresh_thread, simulate_here};
 use crate::trace::{self, Window};
@@ -42,6 +43,14 @@ pub struct Case {
     pub world: Option<WorldParams>,
     /// What asks and breaks, unless the seed does.
     pub plan: Option<Planned>,
+}
+
+/// What a run left behind for people, beside its outcome.
+struct Seen {
+    /// The events of a window as text.
+    events: Vec<String>,
+    /// What was observed, for the run's folder.
+    files: Vec<File>,
 }
 
 /// A plan and where it was found.
@@ -209,15 +218,26 @@ impl Case {
 
     /// Runs it on a fresh thread and judges it there, when the runtime is gone.
     pub fn execute(self) -> Result<Outcome, RunError> {
-        self.perform(None).map(|(outcome, _)| outcome)
+        self.perform(None, Observe::default()).map(|(outcome, _)| outcome)
     }
 
     /// [`Case::execute`], with the events of a window as text.
     pub fn execute_recorded(self, window: Window) -> Result<(Outcome, Vec<String>), RunError> {
-        self.perform(Some(window))
+        let (outcome, seen) = self.perform(Some(window), Observe::default())?;
+        Ok((outcome, seen.events))
     }
 
-    fn perform(self, record: Option<Window>) -> Result<(Outcome, Vec<String>), RunError> {
+    /// [`Case::execute`], with what is to be observed of it.
+    pub fn execute_observed(self, observe: Observe) -> Result<(Outcome, Vec<File>), RunError> {
+        let (outcome, seen) = self.perform(None, observe)?;
+        Ok((outcome, seen.files))
+    }
+
+    fn perform(
+        self,
+        record: Option<Window>,
+        observe: Observe,
+    ) -> Result<(Outcome, Seen), RunError> {
         on_fresh_thread(move || {
             let before = thread_cpu_ms();
             let world = self.world();
@@ -228,15 +248,19 @@ impl Case {
             let drivers = self.plan.as_ref().map(|planned| planned.plan.drivers());
             let walk = simulate_here(seed, world, options.nodes, guest, |cluster| async move {
                 let hooks = Hooks { drivers, ..Hooks::default() };
+                if observe.is_any() {
+                    cluster.world().observe_as(observe);
+                }
                 let done = run_with(&test, &options, &*cluster, seed, hooks).await?;
-                let lines = cluster.world().trace().lines().to_vec();
-                Ok::<_, RunError>((done, lines))
+                let events = cluster.world().trace().lines().to_vec();
+                let files = cluster.world().written(&done, &options);
+                Ok::<_, RunError>((done, Seen { events, files }))
             });
-            let (mut done, lines) = walk?;
+            let (mut done, seen) = walk?;
             done.artifacts.trace_hash = with_history(&done);
             let judgement = judge(&self.test, &self.options, &done);
             let cpu_ms = thread_cpu_ms() - before;
-            Ok((Outcome { case: self, run: done, judgement, cpu_ms }, lines))
+            Ok((Outcome { case: self, run: done, judgement, cpu_ms }, seen))
         })
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::cluster::SimCluster;
 use crate::host::Down;
+use crate::observe::Seen;
 use crate::operator::Desk;
 use crate::trace::{Kind, digest, digest_bytes};
 use crate::world::World;
@@ -20,6 +21,7 @@ impl SimCluster {
         let injection = world.injection();
         self.check(fault)?;
         world.event(0, Kind::Fault, &fingerprint(fault), &[]);
+        world.see(|| Seen::Fault(fault));
         match *fault {
             Fault::Partition { ref cuts, .. } => {
                 let cuts = cuts.iter().map(|(from, to)| (from.0, to.0));
@@ -269,6 +271,7 @@ impl World {
             }
             host.paused = true;
         }
+        self.see(|| Seen::Paused { node });
         self.acted(injection, 1);
         self.tasks.pause(node);
     }
@@ -281,6 +284,7 @@ impl World {
             }
             host.paused = false;
         }
+        self.see(|| Seen::Resumed { node });
         self.tasks.resume(node);
     }
 

@@ -7,7 +7,8 @@
 //!                                              ├── net, stream (datagrams, byte streams)
 //!                                              ├── disk, clock
 //!                                              ├── trace (the run's hash)
-//!                                              └── observer, invariants (what nodes say of themselves)
+//!                                              ├── observer, invariants (what nodes say of themselves)
+//!                                              └── observe (written down for people, if they ask)
 //! ```
 //!
 //! A run is one future inside a madsim runtime, which gives libraries a virtual clock and seeded entropy where they ask the
@@ -55,6 +56,8 @@ pub mod marks;
 mod net;
 #[cfg(madsim)]
 pub mod node;
+#[cfg(madsim)]
+pub mod observe;
 #[cfg(madsim)]
 mod observer;
 #[cfg(madsim)]

@@ -4,10 +4,13 @@ use crate::cluster::{Guest, PostMortem};
 use crate::disk::DiskImage;
 use crate::env::SimEnv;
 use crate::operator::Desk;
+use bytes::Bytes;
 use elastickv::admin::{self, Order, SinceByGroup};
 use elastickv::env::{GroupId, NodeId};
+use elastickv::group;
 use elastickv::node;
 use elastickv::options::Options;
+use elastickv::raft::Message;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use std::cell::RefCell;
@@ -63,6 +66,23 @@ impl Guest for Elastickv {
 
     fn operate(&self, desk: Desk, order: Order) -> LocalBoxFuture<'static, Result<u64, String>> {
         async move { admin::carry_out(&desk, order).await }.boxed_local()
+    }
+
+    fn read_datagram(&self, message: &Bytes) -> Option<(String, String)> {
+        let (group, message) = match self.groups().len() {
+            0 | 1 => (GroupId::DEFAULT, message.clone()),
+            _ => group::addressee(message.clone())?,
+        };
+        let read = Message::decode(&message).ok()?;
+        let Message { kind, term, index, commit, reject, .. } = read;
+        let mut about = format!("{group} term {term} index {index} commit {commit}");
+        if !read.entries.is_empty() {
+            about.push_str(&format!(", {} entries", read.entries.len()));
+        }
+        if reject {
+            about.push_str(", refused");
+        }
+        Some((format!("{kind:?}"), about))
     }
 
     fn starts_over(&self, node: u16, since: SinceByGroup) {

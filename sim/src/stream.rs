@@ -21,16 +21,18 @@ mod cut_off;
 mod end;
 mod socket;
 
+pub(crate) use end::{Body, Part};
 pub use end::{CONNECT_LIMIT_NS, RETRY_FIRST_NS, SILENCE_LIMIT_NS, WINDOW_BYTES};
 pub(crate) use socket::{Dial, listen};
 pub use socket::{SimListener, SimSocket};
 
 use crate::net::Blame;
+use crate::observe::{Carried, Load, Seen};
 use crate::trace::Kind;
 use crate::world::World;
 use crate::{host::Down, timers::Event};
 use cut_off::CutOff;
-use end::{Body, Due, End, Holder, Part, State};
+use end::{Due, End, Holder, State};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -45,6 +47,8 @@ pub(crate) struct Packet {
     to: usize,
     body: Body,
     blame: Blame,
+    /// What watchers know it by.
+    tag: u64,
 }
 
 /// Time to look whether an end must send something again.
@@ -59,6 +63,14 @@ pub(crate) struct Streams {
     conns: BTreeMap<u64, Conn>,
     opened: u64,
     cut_off: CutOff,
+}
+
+impl Streams {
+    /// Ends of connections that a host's kernel keeps.
+    pub(crate) fn ends_at(&self, host: u16) -> usize {
+        let sides = self.conns.values().flat_map(|conn| conn.hosts.iter().zip(&conn.ends));
+        sides.filter(|(at, end)| **at == host && matches!(end, Slot::Live(_))).count()
+    }
 }
 
 /// Side 0 dialled, side 1 listens.
@@ -129,19 +141,24 @@ impl World {
         let trip = self.net.borrow_mut().trip(&self.params, from, to, size, self.now());
         self.event(from, Kind::PacketOut, &[words[0], words[1], trip.arrives.unwrap_or(0)], &[]);
         self.name_message(from, to);
+        let tag = self.tag();
+        let load = Load::Packet { conn: id, side, port: conn.port, body: &body };
+        let copies = u8::from(trip.arrives.is_some());
+        self.see(|| Seen::Left { carried: Carried { tag, from, to, load }, copies });
         if self.drops_cut(from, to, Kind::PacketDrop) || self.drops_client(conn, from, to) {
-            return;
+            return self.see(|| Seen::Lost { tag, from, why: "cut" });
         }
         if self.drops_forgotten(conn, 1 - side) {
-            return;
+            return self.see(|| Seen::Lost { tag, from, why: "forgotten" });
         }
         let Some(arrives) = trip.arrives else {
             self.was_lost(&trip, self.hosts.borrow()[usize::from(to)].powered);
             self.count("packets lost");
+            self.see(|| Seen::Lost { tag, from, why: "lost" });
             return self.event(to, Kind::PacketDrop, &words, &[]);
         };
         let mut blame = trip.blame;
-        let dripped = match body.data_bytes() {
+        let dripped = match body.bytes().len() {
             0 => None,
             bytes => self.net.borrow_mut().drip(from, to, bytes, self.now()),
         };
@@ -151,7 +168,7 @@ impl World {
         });
         let at = (arrives + behind).max(conn.latest[1 - side]);
         conn.latest[1 - side] = at;
-        let packet = Packet { conn: id, to: 1 - side, body, blame };
+        let packet = Packet { conn: id, to: 1 - side, body, blame, tag };
         self.timers.at(at, Event::Packet(packet));
     }
 
@@ -167,22 +184,29 @@ impl World {
 
     /// A packet arrives at the kernel of its side.
     pub(crate) fn packet(&self, packet: Packet) {
-        let Packet { conn: id, to: side, body, blame } = packet;
+        let Packet { conn: id, to: side, body, blame, tag } = packet;
         let streams = &mut *self.streams.borrow_mut();
-        let Some(conn) = streams.conns.get_mut(&id) else { return };
+        let Some(conn) = streams.conns.get_mut(&id) else {
+            // Both kernels have forgotten it: the world does not know any more where it goes.
+            return self.see(|| Seen::Gone { tag });
+        };
         let (from, here) = (conn.hosts[1 - side], conn.hosts[side]);
         let (words, bytes) = fingerprint(id, &body);
         if !self.hosts.borrow()[usize::from(here)].powered {
+            self.see(|| Seen::Lost { tag, from, why: "no power there" });
             return self.event(here, Kind::PacketDrop, &words, &[]);
         }
         if self.drops_cut(from, here, Kind::PacketDrop) || self.drops_client(conn, from, here) {
-            return;
+            return self.see(|| Seen::Lost { tag, from, why: "cut" });
         }
         if self.is_damaged(&blame) {
             self.count("packets damaged");
+            self.see(|| Seen::Lost { tag, from, why: "damaged" });
             return self.event(here, Kind::PacketDrop, &words, &[]);
         }
         self.event(here, Kind::PacketIn, &words, bytes);
+        let load = Load::Packet { conn: id, side: 1 - side, port: conn.port, body: &body };
+        self.see(|| Seen::Came(Carried { tag, from, to: here, load }));
         self.came(&blame);
         self.take(conn, &mut streams.cut_off);
         match (&mut conn.ends[side], body) {

@@ -5,6 +5,7 @@
 
 use crate::bugs;
 use crate::execute::{Case, Outcome};
+use crate::observe::{File, Observe};
 use elastickv::bug::Bug;
 use harness::record::Record;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -54,8 +55,13 @@ impl Stop {
 
 /// Runs a case; a panic of ours is an error of ours.
 pub fn ran(case: &Case) -> Result<Box<Outcome>, String> {
-    match catch_unwind(AssertUnwindSafe(|| case.clone().execute())) {
-        Ok(Ok(outcome)) => Ok(Box::new(outcome)),
+    ran_observed(case, Observe::default()).map(|(outcome, _)| outcome)
+}
+
+/// [`ran`], with what is to be observed of it.
+pub fn ran_observed(case: &Case, observe: Observe) -> Result<(Box<Outcome>, Vec<File>), String> {
+    match catch_unwind(AssertUnwindSafe(|| case.clone().execute_observed(observe))) {
+        Ok(Ok((outcome, files))) => Ok((Box::new(outcome), files)),
         Ok(Err(error)) => Err(error.to_string()),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);

@@ -11,6 +11,7 @@ use crate::env::SimEnv;
 use crate::host::{Down, Host};
 use crate::invariants::{DiskView, Invariant, Sent};
 use crate::net::Net;
+use crate::observe::{Seen, Watcher};
 use crate::observer;
 use crate::params::WorldParams;
 use crate::progress::Progress;
@@ -25,7 +26,7 @@ use elastickv::group;
 use harness::cluster::Finding;
 use harness::seed::{Seed, Stream};
 use rand_chacha::ChaCha8Rng;
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,6 +72,8 @@ pub struct World {
     pub(crate) streams: RefCell<Streams>,
     pub(crate) disks: Vec<RefCell<NodeDisk>>,
     pub(crate) wall: RefCell<WallClocks>,
+    /// What writes the run down for people, if anybody asked.
+    pub(crate) watcher: OnceCell<Watcher>,
     trace: RefCell<Trace>,
     draws: RefCell<Vec<NodeDraws>>,
     rare: RefCell<Rare>,
@@ -113,6 +116,7 @@ impl World {
             streams: RefCell::default(),
             disks: (0..=nodes).map(|node| RefCell::new(NodeDisk::new(seed, node))).collect(),
             wall: RefCell::new(WallClocks::new(seed, nodes)),
+            watcher: OnceCell::new(),
             trace: RefCell::new(Trace::new(params.record)),
             draws: RefCell::new((0..=nodes).map(|node| NodeDraws::new(seed, node)).collect()),
             rare: RefCell::default(),
@@ -152,6 +156,7 @@ impl World {
     }
 
     fn fire(&self, event: Event) {
+        self.look();
         match event {
             Event::Wake(waker) => waker.wake(),
             Event::Frame(frame) => self.deliver(frame),
@@ -179,6 +184,7 @@ impl World {
     /// A node touched something.
     pub(crate) fn reached(&self, node: u16, mark: &'static str) {
         self.event(node, Kind::Mark, &[], mark.as_bytes());
+        self.see(|| Seen::Mark { node, mark });
         self.count(mark);
     }
 
@@ -240,6 +246,7 @@ impl World {
     fn start(&self, node: u16) -> SimEnv {
         let boot = self.hosts.borrow_mut()[usize::from(node)].start();
         self.event(node, Kind::Boot, &[boot], &[]);
+        self.see(|| Seen::Booted { node, boot });
         SimEnv { node, boot }
     }
 
@@ -248,10 +255,12 @@ impl World {
     pub(crate) fn stop(&self, node: u16, how: Down) {
         self.hosts.borrow_mut()[usize::from(node)].stop(how);
         self.event(node, Kind::Down, &[u64::from(how == Down::Power)], &[]);
+        self.see(|| Seen::Stopped { node, how });
         self.streams_down(node, how);
         if how == Down::Power {
             let lost = self.disks[usize::from(node)].borrow_mut().power_cut();
             self.event(node, Kind::PowerCut, &[lost], &[]);
+            self.see(|| Seen::PowerCut { node, lost });
             if lost > 0 {
                 self.count("power cut lost unsynced changes");
             }
@@ -263,6 +272,7 @@ impl World {
     pub(crate) fn wipe(&self, node: u16) {
         self.disks[usize::from(node)].borrow_mut().wipe();
         self.event(node, Kind::Wiped, &[], &[]);
+        self.see(|| Seen::Wiped { node });
         self.watch(|invariant| {
             invariant.wiped(node);
             Ok(())
@@ -302,6 +312,7 @@ impl World {
     /// A node says something of itself.
     pub(crate) fn observe(&self, node: u16, boot: u64, group: GroupId, fact: &Fact) {
         self.event(node, Kind::Fact, &observer::words(group, fact), &[]);
+        self.see(|| Seen::Fact { node, boot, group, fact });
         if let Fact::Leads { .. } | Fact::Follows { .. } = fact {
             let leads = &mut self.hosts.borrow_mut()[usize::from(node)].leads;
             leads.remove(&group);
@@ -396,6 +407,7 @@ impl World {
     /// Something that must never happen did.
     pub(crate) fn found(&self, name: &str, text: String) {
         self.event(0, Kind::Finding, &[], name.as_bytes());
+        self.see(|| Seen::Finding { name, text: &text });
         let mut findings = self.findings.borrow_mut();
         // The first of each name always: a crash loop must not hide a broken invariant.
         if findings.len() < FINDINGS_MAX || findings.iter().all(|finding| finding.name != name) {

@@ -4,6 +4,9 @@
 //! mean is a suite that every world passes: [`contract`].
 
 pub mod contract;
+mod log;
+
+pub use log::Level;
 
 use bytes::Bytes;
 use futures_util::io::{AsyncRead, AsyncWrite};
@@ -275,6 +278,8 @@ pub trait Env: Clone + 'static {
     fn observe(&self, group: GroupId, fact: Fact);
     /// Counts that the run touched something; comes back in the run's counters.
     fn reached(&self, mark: &'static str);
+    /// Says something for whoever reads the node's log; it is put into words only where somebody does, and changes nothing.
+    fn log(&self, _level: Level, _text: fmt::Arguments<'_>) {}
     /// Whether a rare branch is to be taken here, which is one of [`crate::marks::RARE`]; off by default. A sound node bears either
     /// answer.
     fn buggify(&self, name: &'static str) -> bool;

@@ -5,13 +5,14 @@
 //! group's files lie where they lay, the others' under `g2/`; a message begins with the number of its group, and one task
 //! hands what arrives to the group that it is for. Cannot see: which group a lost message was for.
 
-use crate::env::{Disk, Env, Fact, GroupId, Lane, NodeId};
+use crate::env::{Disk, Env, Fact, GroupId, Lane, Level, NodeId};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::future::Either;
 use futures_util::{FutureExt, select_biased};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::ops::Deref;
@@ -62,6 +63,14 @@ impl<E: Env> GroupEnv<E> {
     /// [`Env::observe`], of this group.
     pub fn observe(&self, fact: Fact) {
         self.env.observe(self.group, fact);
+    }
+
+    /// [`Env::log`], of this group: it is named unless it is the default one, as in logs of facts.
+    pub fn log(&self, level: Level, text: fmt::Arguments<'_>) {
+        match self.group {
+            GroupId::DEFAULT => self.env.log(level, text),
+            group => self.env.log(level, format_args!("{group}: {text}")),
+        }
     }
 
     /// [`Env::send`], to the same group.

@@ -5,7 +5,7 @@
 
 use crate::bug::Bug;
 use crate::codec::{Reader, frame_at, frame_into};
-use crate::env::{Disk, Env, Fact, GroupId, NodeId, Port};
+use crate::env::{Disk, Env, Fact, GroupId, Level, NodeId, Port};
 use crate::files::{read_whole, write_whole};
 use crate::group::{Folder, GroupEnv, Wire};
 use crate::hlc::Hlc;
@@ -109,6 +109,9 @@ fn gauge_wall_skew<E: Env>(env: &E, engine: &Engine<E>) {
     let ceiling_ms = engine.fsm().borrow().hlc.ceiling_ms();
     if ceiling_ms > 0 && env.wall_ms() >= ceiling_ms {
         sometimes!(env, "wall clock above the ceiling");
+        let text =
+            format_args!("its wall clock is past the ceiling {ceiling_ms}, no timestamp is issued");
+        env.log(Level::Warn, text);
     }
 }
 

@@ -1,6 +1,7 @@
 //! `replay`: the same run again, from what a report says, from its folder or from a plan.
 
 use super::case::{self, case};
+use super::watch::Watch;
 use super::{build, keep, planned, run};
 use anyhow::{Context, bail};
 use harness::catalog;
@@ -14,6 +15,7 @@ use harness::seed::Seed;
 use harness::store::{self, Stored, World};
 use sim::determinism::{self, Divergence, EVERYTHING};
 use sim::execute::{Case, Outcome};
+use sim::observe::{self, Observe};
 use sim::record::{self, hash_text};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -30,7 +32,8 @@ Examples:
   cargo sim replay store/redis-append/0x2a
   cargo sim replay seeds/redis-append/exec-on-follower.plan
   cargo sim replay redis-append 0x2a --twice
-  cargo sim replay store/redis-append/0x2a --message n1-n2:17=lost")]
+  cargo sim replay store/redis-append/0x2a --message n1-n2:17=lost
+  cargo sim replay store/redis-append/0x2a --observe everything")]
 pub struct Replay {
     /// A test's name, a run's folder or a plan
     #[arg(value_name = "TEST|FOLDER|PLAN")]
@@ -45,11 +48,13 @@ pub struct Replay {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Writes every event to a new file, a line each
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "observe")]
     events: Option<PathBuf>,
     /// Runs it twice and shows the first event that differs
-    #[arg(long, conflicts_with = "events")]
+    #[arg(long, conflicts_with_all = ["events", "observe"])]
     twice: bool,
+    #[command(flatten)]
+    watch: Watch,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -63,15 +68,28 @@ struct Original {
     taken: Option<Taken>,
 }
 
+/// What came of it.
+struct Replayed {
+    outcome: Outcome,
+    divergence: Option<Divergence>,
+    /// What was observed.
+    files: Vec<observe::File>,
+}
+
 impl Replay {
     pub fn act(self) -> anyhow::Result<u8> {
         let mut original = self.original()?;
         self.decree(&mut original)?;
+        let observe = self.watch.asked()?;
+        let beside = self.beside(&original, observe)?;
         run::announce(&original.case);
         case::tell_left_out(&self.setup, &original.case);
         trace_if_asked();
-        let (outcome, divergence) = self.perform(&original.case)?;
+        let Replayed { outcome, divergence, files } = self.perform(&original.case, observe)?;
         let folder = self.out.as_ref().map(|out| keep::save(out, &outcome)).transpose()?;
+        if let Some(folder) = folder.as_deref().or(beside.filter(|_| original.is(&outcome))) {
+            keep::add(folder, &files)?;
+        }
         let mut record = record::of(&outcome);
         record.folder = folder.as_ref().map(|folder| folder.display().to_string());
         self.tell(&record, &outcome, folder.as_deref())?;
@@ -79,7 +97,31 @@ impl Replay {
             bail!("the run did not replay: {divergence}");
         }
         original.compare(&outcome)?;
+        match beside {
+            Some(folder) if self.out.is_none() && !original.is(&outcome) => bail!(
+                "what was observed is another run than the one in {}, and nothing of it was kept: --out DIR keeps it in a folder of its own",
+                folder.display()
+            ),
+            Some(folder) if self.out.is_none() => {
+                note(format_args!("observed into {}", folder.display()))
+            }
+            _ => {}
+        }
         Ok(record.verdict.exit_code())
+    }
+
+    /// The folder of the run that is replayed, where what is observed goes unless the run is kept in another one.
+    fn beside(&self, original: &Original, observe: Observe) -> anyhow::Result<Option<&Path>> {
+        let what = Path::new(&self.what);
+        if !observe.is_any() || self.out.is_some() {
+            return Ok(None);
+        }
+        if self.seed.is_none() && what.is_dir() && original.taken.is_some() {
+            return Ok(Some(what));
+        }
+        bail!(
+            "--observe writes into a run's folder, and this run is not kept: --out DIR keeps it in a new one"
+        )
     }
 
     fn original(&self) -> anyhow::Result<Original> {
@@ -144,17 +186,21 @@ impl Replay {
         Ok(())
     }
 
-    fn perform(&self, case: &Case) -> anyhow::Result<(Outcome, Option<Divergence>)> {
+    fn perform(&self, case: &Case, observe: Observe) -> anyhow::Result<Replayed> {
         if self.twice {
-            return Ok(determinism::first_divergence(case)?);
+            let (outcome, divergence) = determinism::first_divergence(case)?;
+            return Ok(Replayed { outcome, divergence, files: Vec::new() });
         }
-        let Some(path) = &self.events else { return Ok((case.clone().execute()?, None)) };
+        let Some(path) = &self.events else {
+            let (outcome, files) = case.clone().execute_observed(observe)?;
+            return Ok(Replayed { outcome, divergence: None, files });
+        };
         let file = File::create_new(path).with_context(|| path.display().to_string())?;
         let (outcome, lines) = case.clone().execute_recorded(EVERYTHING)?;
         let mut file = BufWriter::new(file);
         let written = lines.iter().try_for_each(|line| writeln!(file, "{line}"));
         written.and_then(|()| file.flush()).with_context(|| path.display().to_string())?;
-        Ok((outcome, None))
+        Ok(Replayed { outcome, divergence: None, files: Vec::new() })
     }
 
     fn tell(
@@ -203,6 +249,12 @@ impl Original {
     fn of(case: Case) -> Original {
         let taken = case.plan.as_ref().map(|planned| planned.plan.taken.clone());
         Original { case, taken }
+    }
+
+    /// Whether the run is the one that the plan was taken from.
+    fn is(&self, outcome: &Outcome) -> bool {
+        let hash = outcome.run.artifacts.trace_hash;
+        self.taken.as_ref().is_some_and(|taken| taken.trace_hash == hash)
     }
 
     /// Says whether the run was the one that the plan was taken from.

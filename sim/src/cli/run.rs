@@ -2,6 +2,7 @@
 
 use super::case::{self, profile_in_words, row_in_words};
 use super::keep;
+use super::watch::Watch;
 use harness::checker::Verdict;
 use harness::cli::output;
 use harness::cli::output::{Output, note};
@@ -18,7 +19,8 @@ use std::path::PathBuf;
 Examples:
   cargo sim run redis-append
   cargo sim run redis-append --seed 0x2a --nodes 3 --faults partition,kill --time 30
-  cargo sim run redis-append --bug exec_on_follower --json")]
+  cargo sim run redis-append --bug exec_on_follower --json
+  cargo sim run redis-append --observe tcpdump,metrics")]
 pub struct Run {
     /// Which test: `cargo sim list` has their names
     test: String,
@@ -28,6 +30,8 @@ pub struct Run {
     /// Where the run's folder is made
     #[arg(long, value_name = "DIR", default_value = keep::STORE)]
     out: PathBuf,
+    #[command(flatten)]
+    watch: Watch,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -39,10 +43,12 @@ impl Run {
     pub fn act(self) -> anyhow::Result<u8> {
         let seed: Seed = self.seed.parse().map_err(anyhow::Error::msg)?;
         let case = case::case(&self.setup, &self.test, seed).map_err(anyhow::Error::msg)?;
+        let observe = self.watch.asked()?;
         announce(&case);
         case::tell_left_out(&self.setup, &case);
-        let outcome = sweep::ran(&case).map_err(anyhow::Error::msg)?;
+        let (outcome, files) = sweep::ran_observed(&case, observe).map_err(anyhow::Error::msg)?;
         let folder = keep::save(&self.out, &outcome)?;
+        keep::add(&folder, &files)?;
         let mut record = record::of(&outcome);
         record.folder = Some(folder.display().to_string());
         let mut out = Output::default();

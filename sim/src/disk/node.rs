@@ -5,6 +5,7 @@
 
 use super::{SyncMark, Volume};
 use crate::env::SimEnv;
+use crate::observe::Seen;
 use crate::timers::Event;
 use crate::trace::Kind;
 use crate::world::World;
@@ -84,6 +85,7 @@ impl World {
             SyncMark::Names { upto } => [0, upto],
         };
         self.event(synced.node, Kind::Synced, &words, &[]);
+        self.see(|| Seen::Synced { node: synced.node });
         synced.done.done.set(true);
         if let Some(waiter) = synced.done.waiter.take() {
             waiter.wake();

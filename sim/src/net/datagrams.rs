@@ -3,6 +3,7 @@
 use super::held::ECHOES;
 use super::{Blame, Trip};
 use crate::host::INBOX_MAX;
+use crate::observe::{Carried, Load, Seen};
 use crate::timers::Event;
 use crate::trace::Kind;
 use crate::world::World;
@@ -19,6 +20,8 @@ pub(crate) struct Frame {
     /// Number of the event in which it was sent: its bytes are in the hash once.
     pub(super) sent: u64,
     pub(super) blame: Blame,
+    /// What watchers know it by.
+    pub(super) tag: u64,
 }
 
 impl World {
@@ -32,12 +35,20 @@ impl World {
         let sent = self.trace().events();
         self.event(from, Kind::Send, &words, &message);
         self.name_message(from, to);
-        if self.drops_cut(from, to, Kind::Drop) || self.drops_misaddressed(from, to) {
-            return;
+        let tag = self.tag();
+        let load = Load::Datagram { lane, message: &message };
+        let copies = u8::from(trip.arrives.is_some()) + u8::from(trip.again.is_some());
+        self.see(|| Seen::Left { carried: Carried { tag, from, to, load }, copies });
+        if self.drops_cut(from, to, Kind::Drop) {
+            return self.see(|| Seen::Lost { tag, from, why: "cut" });
+        }
+        if self.drops_misaddressed(from, to) {
+            return self.see(|| Seen::Lost { tag, from, why: "sent to an old address" });
         }
         let Some(arrives) = trip.arrives else {
             self.was_lost(&trip, self.hosts.borrow()[usize::from(to)].up);
             self.count("datagrams lost");
+            self.see(|| Seen::Lost { tag, from, why: "lost" });
             return self.event(to, Kind::Drop, &[u64::from(from)], &[]);
         };
         let blame = trip.blame;
@@ -45,9 +56,10 @@ impl World {
             self.count("datagrams doubled");
             let (message, blame) =
                 (message.clone(), Blame { doubled: trip.spoiled, ..blame.clone() });
-            self.timers.at(again, Event::Frame(Frame { from, to, lane, message, sent, blame }));
+            self.timers
+                .at(again, Event::Frame(Frame { from, to, lane, message, sent, blame, tag }));
         }
-        self.timers.at(arrives, Event::Frame(Frame { from, to, lane, message, sent, blame }));
+        self.timers.at(arrives, Event::Frame(Frame { from, to, lane, message, sent, blame, tag }));
     }
 
     /// Says in a recorded event which message of its link it is: that is how an [`Override`] names it.
@@ -61,20 +73,24 @@ impl World {
     /// A datagram arrives at a kernel.
     pub(crate) fn deliver(&self, frame: Frame) {
         let Some(frame) = self.holds(frame) else { return };
-        let Frame { from, to, lane, message, sent, blame } = frame;
+        let Frame { from, to, lane, message, sent, blame, tag } = frame;
         let words = [u64::from(from), lane as u64, sent];
         // Before the cut: what nobody could have received is not the partition's doing.
         if !self.hosts.borrow()[usize::from(to)].up {
+            self.see(|| Seen::Lost { tag, from, why: "nobody there" });
             return self.event(to, Kind::Drop, &words, &[]);
         }
         if self.drops_cut(from, to, Kind::Drop) {
-            return;
+            return self.see(|| Seen::Lost { tag, from, why: "cut" });
         }
         if self.is_damaged(&blame) {
             self.count("datagrams damaged");
+            self.see(|| Seen::Lost { tag, from, why: "damaged" });
             return self.event(to, Kind::Drop, &words, &[]);
         }
         self.event(to, Kind::Deliver, &words, &[]);
+        let load = Load::Datagram { lane, message: &message };
+        self.see(|| Seen::Came(Carried { tag, from, to, load }));
         self.came(&blame);
         self.hear(from, to, lane, &message, sent);
         let mut hosts = self.hosts.borrow_mut();
@@ -93,8 +109,8 @@ impl World {
     fn hear(&self, from: u16, to: u16, lane: Lane, message: &Bytes, sent: u64) {
         let held = &mut self.net.borrow_mut().held;
         if held.is_heard(to) {
-            let (message, blame) = (message.clone(), Blame::default());
-            held.hear(Frame { from, to, lane, message, sent, blame }, ECHOES);
+            let (message, blame, tag) = (message.clone(), Blame::default(), 0);
+            held.hear(Frame { from, to, lane, message, sent, blame, tag }, ECHOES);
         }
     }
 

@@ -160,7 +160,15 @@ mod tests {
 
     fn frame(number: u8) -> Frame {
         let message = Bytes::from(vec![number]);
-        Frame { from: 1, to: 2, lane: Lane::Normal, message, sent: 0, blame: Default::default() }
+        Frame {
+            from: 1,
+            to: 2,
+            lane: Lane::Normal,
+            message,
+            sent: 0,
+            blame: Default::default(),
+            tag: 0,
+        }
     }
 
     fn numbers(frames: &[Frame]) -> Vec<u8> {

@@ -57,11 +57,11 @@ pub(crate) enum Body {
 }
 
 impl Body {
-    /// How many bytes of the process' it carries.
-    pub(crate) fn data_bytes(&self) -> usize {
+    /// What of it a process wrote.
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
-            Body::Segment { part: Part::Data(bytes), .. } => bytes.len(),
-            Body::Segment { .. } | Body::Ack { .. } | Body::Probe | Body::Reset => 0,
+            Body::Segment { part: Part::Data(bytes), .. } => bytes,
+            _ => &[],
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line, driven as a person or a script drives it.
 
 mod check;
+mod observe;
 mod until;
 
 use harness::plan::Plan;
@@ -122,6 +123,8 @@ fn a_wrong_word_is_refused_with_one_sentence() {
         ),
         (&["replay", "redis-append", "0xzz"], "`0xzz`", "hex"),
         (&["replay", "redis-append"], "`redis-append`", "a seed is missing"),
+        (&["run", "redis-append", "--observe", "smoke"], "`smoke`", "tcpdump"),
+        (&["replay", "redis-append", "1", "--observe", "trace"], "--observe", "--out DIR"),
         (&["sweep", "--start", "soon"], "`soon`", "decimal"),
         (&["run", "redis-append", "--nodes", "0"], "`0`", "above 0"),
         (&["run", "redis-append", "--nodes", "-3"], "`-3`", "above 0"),

@@ -15,7 +15,7 @@ use super::request::Elem;
 use super::routes::{Route, Routes};
 use super::transaction::Transaction;
 use crate::codec::{Malformed, Reader, Writer};
-use crate::env::{Env, GroupId};
+use crate::env::{Env, GroupId, Level};
 use crate::mvcc::Store;
 use bytes::Bytes;
 
@@ -102,6 +102,8 @@ impl<E: Env> Coordinator<E> {
             match self.dispatch(txn.named(self.new_request())).await {
                 Ok(()) => {
                     sometimes!(self.env(), "range split");
+                    let at = String::from_utf8_lossy(at);
+                    self.env().log(Level::Info, format_args!("a range begins at {at:?} now"));
                     self.look_at_catalog();
                     return Ok(true);
                 }

@@ -12,7 +12,7 @@ use super::fsm::Decision;
 use super::prepared::Lock;
 use super::request::Phase;
 use crate::bug::Bug;
-use crate::env::{Env, GroupId};
+use crate::env::{Env, GroupId, Level};
 
 impl<E: Env> Coordinator<E> {
     /// Settles the transaction that holds a key of this group, if it is decided or its time is up; whether it is settled here.
@@ -24,6 +24,11 @@ impl<E: Env> Coordinator<E> {
                     Ok(_) => Decision::Committed,
                     Err(KvError::TxnAborted) => {
                         sometimes!(self.env(), "expired transaction rolled back");
+                        let text = format_args!(
+                            "transaction {:?} was undecided for too long: rolled back",
+                            lock.txn
+                        );
+                        self.env().log(Level::Info, text);
                         Decision::Aborted
                     }
                     Err(error) => return Err(error),

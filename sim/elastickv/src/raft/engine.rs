@@ -27,7 +27,7 @@ use super::wal::{Image, Wal};
 use super::{Config, InitialState, Raft};
 use crate::admin::Since;
 use crate::bug::Bug;
-use crate::env::{Draw, Env, Fact, GroupId, Lane, NodeId};
+use crate::env::{Draw, Env, Fact, GroupId, Lane, Level, NodeId};
 use crate::group::{Folder, GroupEnv};
 use crate::kv::error::KvError;
 use crate::kv::fsm::Fsm;
@@ -267,6 +267,9 @@ impl<E: Env> Inner<E> {
         let election = matches!(message.kind, MessageKind::Vote | MessageKind::PreVote);
         let asked_by_leader = message.context == CAMPAIGN_TRANSFER;
         if election && !asked_by_leader && self.keeps_silent() {
+            let text =
+                format_args!("withholds its vote from n{}: a leader may rely on it", message.from);
+            self.env.log(Level::Debug, text);
             return sometimes!(self.env, "vote withheld");
         }
         if election && waits_to_be_added(self.since, &self.raft.borrow()) {

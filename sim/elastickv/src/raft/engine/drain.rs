@@ -2,11 +2,12 @@
 
 use super::{Engine, Files, proposals};
 use crate::bug::Bug;
-use crate::env::{Env, Fact, Lane, NodeId};
+use crate::env::{Env, Fact, Lane, Level, NodeId};
 use crate::kv::fsm::{Effect, Response};
 use crate::mvcc::journal;
 use crate::raft::message::{
-    ConfChange, ConfChangeKind, Entry, EntryKind, Message, MessageKind, Snapshot, SnapshotMeta,
+    ConfChange, ConfChangeKind, ConfState, Entry, EntryKind, Message, MessageKind, Snapshot,
+    SnapshotMeta,
 };
 use crate::raft::{Ready, snapshots};
 use bytes::Bytes;
@@ -37,6 +38,9 @@ impl<E: Env> Engine<E> {
     }
 
     async fn carry_out(&self, files: &mut Files<E>, mut ready: Ready) -> io::Result<()> {
+        if let Some(role) = ready.soft_state {
+            self.0.log_role(role);
+        }
         let messages = std::mem::take(&mut ready.messages);
         if self.0.options.bugs.has(Bug::AckBeforeFsync) {
             self.send_all(messages);
@@ -80,6 +84,7 @@ impl<E: Env> Engine<E> {
         for message in messages {
             let Ok(to) = u16::try_from(message.to) else { continue };
             if message.kind == MessageKind::Snap {
+                self.0.env.log(Level::Info, format_args!("sends n{to} a snapshot"));
                 self.watch_snapshot(message.to);
             }
             let (to, lane, bytes) = (NodeId(to), lane(message.kind), message.encode());
@@ -190,6 +195,15 @@ impl<E: Env> Engine<E> {
         inner.raft.borrow_mut().set_stamp(now);
         inner.raft.borrow_mut().apply_conf_change(&change);
         inner.conf_changed.set(entry.index);
+        let conf = inner.raft.borrow().conf_state();
+        let ConfState { voters, learners, .. } = &conf;
+        inner.env.log(
+            Level::Info,
+            format_args!(
+                "members as of entry {}: voters {voters:?}, learners {learners:?}",
+                entry.index
+            ),
+        );
         if !known && change.kind != ConfChangeKind::Remove {
             inner.added_at.borrow_mut().insert(change.id, now);
         }
@@ -254,9 +268,18 @@ impl<E: Env> Engine<E> {
             let saved = snapshots::save(&engine.0.env.disk(), meta.index, &state).await;
             engine.0.snapshot_running.set(false);
             // A snapshot that could not be written is tried again when the next is due.
-            if saved.is_ok() && !engine.0.env.buggify("rare: snapshot not written") {
-                engine.0.snapshot_done.set(Some(Snapshot { meta, data: state.into() }));
-                engine.0.wake.notify();
+            match saved {
+                Ok(()) if engine.0.env.buggify("rare: snapshot not written") => {}
+                Ok(()) => {
+                    engine.0.snapshot_done.set(Some(Snapshot { meta, data: state.into() }));
+                    engine.0.wake.notify();
+                }
+                Err(error) => {
+                    let index = meta.index;
+                    let text =
+                        format_args!("a snapshot up to entry {index} is not written: {error}");
+                    engine.0.env.log(Level::Warn, text);
+                }
             }
         });
     }
@@ -283,6 +306,9 @@ impl<E: Env> Engine<E> {
         );
         snapshots::prune(&inner.env.disk(), index).await?;
         sometimes!(inner.env, "snapshot taken");
+        inner
+            .env
+            .log(Level::Info, format_args!("entries up to {index} are in a snapshot of its own"));
         Ok(())
     }
 }

@@ -2,8 +2,9 @@
 //! Nothing here changes anything.
 
 use super::Inner;
-use crate::env::{Env, Fact};
-use crate::raft::message::Entry;
+use crate::env::{Env, Fact, Level};
+use crate::raft::message::{Entry, NO_NODE};
+use crate::raft::{Role, SoftState};
 
 impl<E: Env> Inner<E> {
     /// The log with which it came to lead.
@@ -12,6 +13,27 @@ impl<E: Env> Inner<E> {
         let (covered, last, terms) = (raft.snapshot_index(), raft.last_index(), raft.log_terms());
         drop(raft);
         self.env.observe(Fact::Elected { term, covered, last, terms });
+    }
+
+    /// What it is in the group has changed, or whom it follows. That it leads is a fact.
+    pub(super) fn log_role(&self, now: SoftState) {
+        let term = self.raft.borrow().term();
+        match now {
+            SoftState { role: Role::Leader, .. } => {}
+            SoftState { role: Role::Follower, leader: NO_NODE } => {
+                self.env.log(Level::Info, format_args!("knows of no leader in term {term}"));
+            }
+            SoftState { role: Role::Follower, leader } => {
+                self.env.log(Level::Info, format_args!("hears n{leader} lead in term {term}"));
+            }
+            SoftState { role: Role::PreCandidate, .. } => {
+                self.env
+                    .log(Level::Info, format_args!("asks who would vote for it, in term {term}"));
+            }
+            SoftState { role: Role::Candidate, .. } => {
+                self.env.log(Level::Info, format_args!("stands for election in term {term}"));
+            }
+        }
     }
 
     /// These entries are committed, and it is this node's term now. The core takes no message before they are applied, so they

@@ -8,7 +8,7 @@
 //! from before its removal, who would count on it.
 
 use super::{Engine, raft_id};
-use crate::env::{Env, NodeId};
+use crate::env::{Env, Level, NodeId};
 use crate::raft::{ConfChange, ConfChangeError, ConfChangeKind, ProposeError};
 use bytes::Bytes;
 use std::fmt;
@@ -187,6 +187,7 @@ impl<E: Env> Engine<E> {
         }
         drop(raft);
         sometimes!(inner.env, "leadership transfer begun");
+        inner.env.log(Level::Info, format_args!("is to hand leadership to {to}"));
         inner.wake.notify();
         Ok(())
     }

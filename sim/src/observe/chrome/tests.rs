@@ -1,0 +1,114 @@
+use super::super::{Carried, Load};
+use super::*;
+use bytes::Bytes;
+use elastickv::env::{Fact, Lane};
+use harness::run::Run;
+use harness::seed::Seed;
+use serde_json::Value;
+
+fn send(chrome: &mut Chrome, now: u64, tag: u64, copies: u8) {
+    let message = Bytes::from_static(b"x");
+    let load = Load::Datagram { lane: Lane::Normal, message: &message };
+    chrome.see(now, &Seen::Left { carried: Carried { tag, from: 1, to: 2, load }, copies });
+}
+
+fn arrive(chrome: &mut Chrome, now: u64, tag: u64) {
+    let message = Bytes::from_static(b"x");
+    let load = Load::Datagram { lane: Lane::Normal, message: &message };
+    chrome.see(now, &Seen::Came(Carried { tag, from: 1, to: 2, load }));
+}
+
+fn drawn(chrome: Chrome) -> Value {
+    let run = Run::new("redis-append", Seed(1), &[], Vec::new());
+    let after = After { run: &run, set_up_at: 0, threads: 1 };
+    let files = Box::new(chrome).files(&after);
+    assert_eq!(files[0].path, "trace.json");
+    serde_json::from_slice(&files[0].bytes).expect("it is JSON")
+}
+
+fn of_phase<'v>(picture: &'v Value, phase: &str) -> Vec<&'v Value> {
+    let events = picture["traceEvents"].as_array().expect("a list");
+    events.iter().filter(|event| event["ph"] == phase).collect()
+}
+
+#[test]
+fn a_message_has_an_arrow_if_it_arrives_and_says_why_if_it_does_not() {
+    let mut chrome = Chrome::new(2, None);
+    send(&mut chrome, 5_000, 1, 1);
+    send(&mut chrome, 5_000, 2, 1);
+    send(&mut chrome, 5_400, 3, 0);
+    chrome.see(5_400, &Seen::Lost { tag: 3, from: 1, why: "cut" });
+    arrive(&mut chrome, 9_000, 2);
+    arrive(&mut chrome, 9_500, 1);
+    let picture = drawn(chrome);
+    let slices: Vec<(&str, f64, f64)> = of_phase(&picture, "X")
+        .into_iter()
+        .map(|event| {
+            let number = |name: &str| event[name].as_f64().expect("a number");
+            (event["name"].as_str().expect("a name"), number("ts"), number("dur"))
+        })
+        .collect();
+    let expected = [
+        ("1 bytes to n2", 5.0, 0.4),
+        ("1 bytes to n2", 5.0, 0.4),
+        ("1 bytes to n2 (cut)", 5.4, 1.0),
+        ("1 bytes from n1", 9.0, 0.5),
+        ("1 bytes from n1", 9.5, 1.0),
+    ];
+    assert_eq!(slices, expected);
+    let ids = |phase| -> Vec<u64> {
+        let all = of_phase(&picture, phase).into_iter();
+        all.map(|event| event["id"].as_u64().expect("an id")).collect()
+    };
+    assert_eq!((ids("s"), ids("f")), (vec![4, 8], vec![8, 4]));
+}
+
+#[test]
+fn what_a_node_leads_ends_with_its_process() {
+    let mut chrome = Chrome::new(1, None);
+    let leads = Fact::Leads { term: 3 };
+    chrome.see(0, &Seen::Booted { node: 1, boot: 1 });
+    chrome.see(1_000, &Seen::Fact { node: 1, boot: 1, group: GroupId::DEFAULT, fact: &leads });
+    chrome.see(2_000, &Seen::Paused { node: 1 });
+    chrome.see(3_000, &Seen::Stopped { node: 1, how: Down::Process });
+    chrome.see(4_000, &Seen::Booted { node: 1, boot: 2 });
+    let picture = drawn(chrome);
+    let slices: Vec<(&str, f64, f64)> = of_phase(&picture, "X")
+        .into_iter()
+        .map(|event| {
+            let number = |name: &str| event[name].as_f64().expect("a number");
+            (event["name"].as_str().expect("a name"), number("ts"), number("dur"))
+        })
+        .collect();
+    let expected = [
+        ("boot 1", 0.0, 3.0),
+        ("stopped", 2.0, 1.0),
+        ("down", 3.0, 1.0),
+        ("boot 2", 4.0, 0.0),
+        ("g1 leads in term 3", 1.0, 2.0),
+    ];
+    assert_eq!(slices, expected);
+}
+
+#[test]
+fn of_too_many_messages_the_first_are_left_out_and_counted() {
+    let mut chrome = Chrome::new(2, None);
+    for tag in 0..MESSAGES_MAX as u64 + 3 {
+        send(&mut chrome, tag * 10, tag, 1);
+    }
+    // Of one that is not drawn any more.
+    arrive(&mut chrome, 2_000_000, 1);
+    arrive(&mut chrome, 2_000_000, 3);
+    let picture = drawn(chrome);
+    assert_eq!(picture["otherData"]["messages"], "the first 3 messages are not drawn");
+    assert_eq!(of_phase(&picture, "X").len(), MESSAGES_MAX + 1);
+    assert_eq!((of_phase(&picture, "s").len(), of_phase(&picture, "f").len()), (1, 1));
+}
+
+#[test]
+fn a_command_is_named_by_its_first_word() {
+    assert_eq!(command(b"*2\r\n$3\r\nget\r\n$1\r\nk\r\n"), Some("GET".to_owned()));
+    assert_eq!(command(b"+OK\r\n"), None);
+    assert_eq!(command(b"*2\r\n"), None);
+    assert_eq!(command(b""), None);
+}
