@@ -88,6 +88,10 @@ pub trait Cluster {
     fn connect(&self, node: NodeId) -> LocalBoxFuture<'_, io::Result<Connection>>;
     /// Enacts a fault. Returns when it is in force.
     fn inject<'a>(&'a self, fault: &'a Fault) -> LocalBoxFuture<'a, Result<(), FaultError>>;
+    /// The steps at which a process can be killed ([`Fault::KillAt`]), by name.
+    fn steps(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Who thinks it leads, none to several: a hint for nemeses, never waited for long.
     fn leaders(&self) -> LocalBoxFuture<'_, Vec<NodeId>>;
     /// Stops everything and returns what was left behind. The last call.

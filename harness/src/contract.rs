@@ -43,9 +43,10 @@ pub struct Clause {
 pub fn all() -> Vec<Clause> {
     let clause = |name, needs, check| Clause { name, needs, check };
     use FaultKind::{
-        Address, Ceiling, Clients, Drift, Echo, Flaky, HalfOpen, Hold, Jump, Kill, Latency,
-        LinkDamage, LinkDouble, LinkDrip, LinkLatency, LinkLoss, LinkOrder, LinkRate, Membership,
-        Partition, Pause, Power, Reboot, Reset, Rolling, Split, Strobe, Throttle, Transfer,
+        Address, Ceiling, Clients, Drift, Echo, Flaky, Freeze, HalfOpen, Hold, Jump, Kill, KillAt,
+        KillAwait, Latency, Leap, LinkDamage, LinkDouble, LinkDrip, LinkLatency, LinkLoss,
+        LinkOrder, LinkRate, Membership, Memory, MonoDrift, Partition, Pause, Power, Reboot, Reset,
+        Rolling, Split, Storm, Strobe, Throttle, Transfer,
     };
     vec![
         clause("the clock moves and a sleep is never short", None, |c| Box::pin(time(c))),
@@ -54,7 +55,28 @@ pub fn all() -> Vec<Clause> {
         clause(
             "a killed node breaks its connections, refuses new ones and comes back",
             Some(Kill),
-            |c| Box::pin(processes::killed(c)),
+            |c| Box::pin(processes::killed(c, Fault::Kill)),
+        ),
+        clause(
+            "a node that is killed inside a step is dead when the fault returns, whatever the step, and no other step is known",
+            Some(KillAt),
+            |c| Box::pin(processes::killed_at_each_step(c)),
+        ),
+        clause(
+            "a node that is killed at an await is dead when the fault returns",
+            Some(KillAwait),
+            |c| Box::pin(processes::killed(c, |node| Fault::KillAfter { node, polls: 40 })),
+        ),
+        clause(
+            "a node that reaches its memory's limit is dead when the fault returns",
+            Some(Memory),
+            |c| {
+                Box::pin(processes::killed(c, |node| Fault::LimitMemory {
+                    node,
+                    kib: 1,
+                    or_after_ms: 50,
+                }))
+            },
         ),
         clause("a node without power is silent and comes back", Some(Power), |c| {
             Box::pin(processes::without_machine(c, Fault::PowerOff))
@@ -116,6 +138,15 @@ pub fn all() -> Vec<Clause> {
         clause("a wall clock that drifts does no harm to clients", Some(Drift), |c| {
             Box::pin(clocks::drifted(c))
         }),
+        clause("a wall clock that stands still does no harm to clients", Some(Freeze), |c| {
+            Box::pin(clocks::frozen(c))
+        }),
+        clause("a wall clock that leaps back does no harm to clients", Some(Leap), |c| {
+            Box::pin(clocks::leapt(c))
+        }),
+        clause("a monotonic clock that drifts does no harm to clients", Some(MonoDrift), |c| {
+            Box::pin(clocks::paced(c))
+        }),
         clause(
             "the group goes on without a removed node, which answers when it has joined",
             Some(Membership),
@@ -125,6 +156,11 @@ pub fn all() -> Vec<Clause> {
             "a rolling restart breaks each node's connections and leaves all of them running",
             Some(Rolling),
             |c| Box::pin(processes::restarted_in_turn(c)),
+        ),
+        clause(
+            "a restart storm breaks a node's connections and leaves it running",
+            Some(Storm),
+            |c| Box::pin(processes::restarted_again_and_again(c)),
         ),
         clause("who is handed leadership leads", Some(Transfer), |c| {
             Box::pin(members::handed_over(c))
@@ -233,6 +269,7 @@ async fn told(cluster: &dyn Cluster) -> Result<(), String> {
 
 async fn twice(cluster: &dyn Cluster) -> Result<(), String> {
     let node = cluster.nodes()[0];
+    let step = cluster.steps().first().cloned().unwrap_or_default();
     let pairs = [
         (FaultKind::Kill, Fault::Kill(node), Fault::Restart(node)),
         (FaultKind::Power, Fault::PowerOff(node), Fault::Restart(node)),
@@ -277,6 +314,16 @@ async fn twice(cluster: &dyn Cluster) -> Result<(), String> {
             Fault::Hold { links: network::every_link(cluster), then: Sequence::Reversed },
             Fault::Release,
         ),
+        (FaultKind::KillAt, Fault::KillAt { node, step, or_after_ms: 50 }, Fault::Restart(node)),
+        (FaultKind::Freeze, Fault::WallFreeze(node), Fault::WallReset(node)),
+        (FaultKind::Leap, Fault::WallLeap { node, back_ms: 10_001 }, Fault::WallReset(node)),
+        (FaultKind::MonoDrift, Fault::MonoDrift { node, ppm: 1_000 }, Fault::MonoReset(node)),
+        (
+            FaultKind::Memory,
+            Fault::LimitMemory { node, kib: 1, or_after_ms: 50 },
+            Fault::Restart(node),
+        ),
+        (FaultKind::KillAwait, Fault::KillAfter { node, polls: 40 }, Fault::Restart(node)),
     ];
     let links = network::IMPAIRMENTS.map(|how| {
         let breaks = Fault::Links { links: network::every_link(cluster), how };

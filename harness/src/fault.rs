@@ -199,6 +199,68 @@ pub enum Fault {
         /// The longest that somebody believes it.
         stale_ms: u32,
     },
+    /// SIGKILL at the moment at which the node's process next is at this step, or after that long if it is not there by then.
+    /// Returns when it is dead.
+    KillAt {
+        /// Whose process.
+        node: NodeId,
+        /// Of those that the cluster has ([`crate::cluster::Cluster::steps`]).
+        step: String,
+        /// From now on, in any case.
+        or_after_ms: u32,
+    },
+    /// SIGKILL where the node's process waits once its tasks have run so many times more, at any `await`; after two seconds
+    /// if they have not. Returns when it is dead.
+    KillAfter {
+        /// Whose process.
+        node: NodeId,
+        /// Of all its tasks together; 0 is taken for 1.
+        polls: u32,
+    },
+    /// The node is killed and started again, so many times in a row. Returns when it was started the last time.
+    Storm {
+        /// Which.
+        node: NodeId,
+        /// How often; 0 is taken for 1.
+        times: u32,
+        /// How long it is up before the next kill.
+        up_ms: u32,
+        /// How long it is down after each.
+        down_ms: u32,
+    },
+    /// The wall clock of the node stands still. Takes the place of a drift before it, and keeps what that has gained; until
+    /// `WallReset`.
+    WallFreeze(NodeId),
+    /// The wall clock of the node leaps back, further than the window of a hybrid logical clock reaches; its monotonic clock
+    /// does not.
+    WallLeap {
+        /// Whose clock.
+        node: NodeId,
+        /// So many milliseconds.
+        back_ms: u32,
+    },
+    /// The monotonic clock of the node, and all that it measures with it, gains so many microseconds a second, or loses them.
+    /// Replaces the drift before it; its wall clock is not touched. Until `MonoReset`. What leases stand is said by
+    /// [`crate::nemesis::mono`].
+    MonoDrift {
+        /// Whose clock.
+        node: NodeId,
+        /// Microseconds a second, either way; at a million less it stands still.
+        ppm: i32,
+    },
+    /// The monotonic clock of the node runs as true time does, from what it shows now.
+    MonoReset(NodeId),
+    /// SIGKILL, as a kernel does it that is out of memory, once so much waits for the node's process: messages that it has not read,
+    /// what its streams hold, what it wrote and nobody synced. Or after that long, if it does not come to that. Returns when
+    /// it is dead.
+    LimitMemory {
+        /// Whose process.
+        node: NodeId,
+        /// More than so many KiB.
+        kib: u32,
+        /// From now on, in any case.
+        or_after_ms: u32,
+    },
 }
 
 impl Fault {
@@ -228,11 +290,19 @@ impl Fault {
             Fault::Hold { .. } => Some(FaultKind::Hold),
             Fault::Echo { .. } => Some(FaultKind::Echo),
             Fault::Readdress { .. } => Some(FaultKind::Address),
+            Fault::KillAt { .. } => Some(FaultKind::KillAt),
+            Fault::KillAfter { .. } => Some(FaultKind::KillAwait),
+            Fault::Storm { .. } => Some(FaultKind::Storm),
+            Fault::WallFreeze(_) => Some(FaultKind::Freeze),
+            Fault::WallLeap { .. } => Some(FaultKind::Leap),
+            Fault::MonoDrift { .. } => Some(FaultKind::MonoDrift),
+            Fault::LimitMemory { .. } => Some(FaultKind::Memory),
             Fault::Join(_)
             | Fault::HealNetwork
             | Fault::Restart(_)
             | Fault::Resume(_)
             | Fault::WallReset(_)
+            | Fault::MonoReset(_)
             | Fault::Fast
             | Fault::Reliable
             | Fault::Unthrottle
@@ -247,10 +317,24 @@ impl Fault {
     pub fn mends(&self) -> &'static [FaultKind] {
         match self {
             Fault::HealNetwork => &[FaultKind::Partition],
-            Fault::Restart(_) => &[FaultKind::Kill, FaultKind::Power, FaultKind::Reboot],
+            Fault::Restart(_) => &[
+                FaultKind::Kill,
+                FaultKind::Power,
+                FaultKind::Reboot,
+                FaultKind::KillAt,
+                FaultKind::KillAwait,
+                FaultKind::Memory,
+            ],
             Fault::Join(_) => &[FaultKind::Membership],
             Fault::Resume(_) => &[FaultKind::Pause],
-            Fault::WallReset(_) => &[FaultKind::Jump, FaultKind::Strobe, FaultKind::Drift],
+            Fault::WallReset(_) => &[
+                FaultKind::Jump,
+                FaultKind::Strobe,
+                FaultKind::Drift,
+                FaultKind::Freeze,
+                FaultKind::Leap,
+            ],
+            Fault::MonoReset(_) => &[FaultKind::MonoDrift],
             Fault::Fast => &[FaultKind::Latency],
             Fault::Reliable => &[FaultKind::Flaky],
             Fault::Unthrottle => &[FaultKind::Throttle],
@@ -281,7 +365,14 @@ impl Fault {
             | Fault::Forget { .. }
             | Fault::Hold { .. }
             | Fault::Echo { .. }
-            | Fault::Readdress { .. } => &[],
+            | Fault::Readdress { .. }
+            | Fault::KillAt { .. }
+            | Fault::KillAfter { .. }
+            | Fault::Storm { .. }
+            | Fault::WallFreeze(_)
+            | Fault::WallLeap { .. }
+            | Fault::MonoDrift { .. }
+            | Fault::LimitMemory { .. } => &[],
         }
     }
 
@@ -317,6 +408,14 @@ impl Fault {
             | Fault::WallReset(node)
             | Fault::WallStrobe { node, .. }
             | Fault::WallDrift { node, .. }
+            | Fault::KillAt { node, .. }
+            | Fault::KillAfter { node, .. }
+            | Fault::Storm { node, .. }
+            | Fault::WallFreeze(node)
+            | Fault::WallLeap { node, .. }
+            | Fault::MonoDrift { node, .. }
+            | Fault::MonoReset(node)
+            | Fault::LimitMemory { node, .. }
             | Fault::Reboot(node)
             | Fault::Remove(node)
             | Fault::Join(node)

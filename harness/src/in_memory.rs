@@ -2,7 +2,7 @@
 //!
 //! It is what the harness tests itself against, and the first `Cluster` to read for who brings a server. All nodes
 //! share one store, so its histories are strictly serializable; a node that cannot see a majority both ways answers with
-//! an error. Like a kernel's, the port of a paused node stays open.
+//! an error. Like a kernel's, the port of a paused node stays open. A kill inside a step comes at once.
 //!
 //! Cannot show: replication, lost writes, latency that varies. A power cut or a reboot loses nothing; nodes send each other
 //! nothing that could be lost or throttled, and read no clock.
@@ -24,6 +24,9 @@ use stream::Stream;
 
 pub mod clock;
 mod stream;
+
+/// The one step at which a node can be killed: it is always there.
+const STEP: &str = "between commands";
 
 /// What a node does with a command, where a script says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +90,7 @@ impl InMemory {
     pub fn new(count: u16, clock: VirtualClock) -> InMemory {
         let nodes: Vec<NodeId> = (1..=count).map(NodeId).collect();
         let world = World {
-            view: ClusterView::new(&nodes),
+            view: ClusterView { steps: vec![STEP.to_owned()], ..ClusterView::new(&nodes) },
             boots: nodes.iter().map(|node| (*node, 1)).collect(),
             lists: BTreeMap::new(),
             script: None,
@@ -177,6 +180,10 @@ impl Cluster for InMemory {
         })
     }
 
+    fn steps(&self) -> Vec<String> {
+        self.world.borrow().view.steps.clone()
+    }
+
     fn leaders(&self) -> LocalBoxFuture<'_, Vec<NodeId>> {
         let world = self.world.borrow();
         let serving = world.view.which(|node| node.acts() && world.serves(node.id));
@@ -195,6 +202,12 @@ impl World {
         // Slowness acts when an answer is late.
         let acts = self.view.can_act(fault) && !matches!(fault, Fault::Slow { .. });
         self.effects.push(u64::from(acts));
+        if let Fault::KillAt { step, .. } = fault
+            && !self.view.steps.contains(step)
+        {
+            let text = format!("there is no step `{step}`: the steps are {STEP}");
+            return Err(FaultError(text));
+        }
         match fault {
             Fault::Slow { nodes, delay_ms, jitter_ms } => {
                 // Without chance: the longest.
@@ -224,6 +237,10 @@ impl World {
             Fault::Kill(node)
             | Fault::PowerOff(node)
             | Fault::Reboot(node)
+            | Fault::KillAt { node, .. }
+            | Fault::KillAfter { node, .. }
+            | Fault::Storm { node, .. }
+            | Fault::LimitMemory { node, .. }
             | Fault::Wipe(node)
             | Fault::Join(node)
             | Fault::Echo { node, .. }

@@ -112,7 +112,7 @@ impl<'a> Interpreter<'a> {
             in_flight: FuturesUnordered::new(),
             armed: None,
             breaking: false,
-            view: ClusterView::new(nodes),
+            view: ClusterView { steps: cluster.steps(), ..ClusterView::new(nodes) },
             recorder,
         }
     }

@@ -6,6 +6,7 @@
 
 use crate::cluster::NodeId;
 use crate::fault::{Fault, Sort};
+use freeze::FROZEN_PPM;
 use rand_chacha::ChaCha8Rng;
 use skew::Skew;
 use std::collections::BTreeMap;
@@ -19,11 +20,15 @@ pub mod compose;
 pub mod cut_off;
 pub mod drift;
 pub mod flaky;
+pub mod freeze;
 pub mod held;
 pub mod latency;
 pub mod later;
+pub mod leap;
 pub mod links;
 pub mod membership;
+pub mod memory;
+pub mod mono;
 pub mod partition;
 pub mod pause;
 pub mod planned;
@@ -32,6 +37,8 @@ pub mod rolling;
 pub mod senders;
 pub mod skew;
 pub mod split;
+pub mod steps;
+pub mod storm;
 pub mod strobe;
 pub mod throttle;
 pub mod transfer;
@@ -49,6 +56,8 @@ pub struct NodeView {
     pub member: bool,
     /// What its wall clock was made to show.
     pub wall: Skew,
+    /// What its monotonic clock gains, in microseconds a second.
+    pub pace_ppm: i32,
 }
 
 impl NodeView {
@@ -83,6 +92,8 @@ pub struct ClusterView {
     pub forgotten: Vec<NodeId>,
     /// The links that hold back what they are given, or did and have not let it go.
     pub held: Vec<(NodeId, NodeId)>,
+    /// The steps at which a process can be killed.
+    pub steps: Vec<String>,
 }
 
 impl ClusterView {
@@ -90,7 +101,7 @@ impl ClusterView {
     pub fn new(nodes: &[NodeId]) -> ClusterView {
         let view = |id: &NodeId| {
             let wall = Skew::default();
-            NodeView { id: *id, up: true, paused: false, member: true, wall }
+            NodeView { id: *id, up: true, paused: false, member: true, wall, pace_ppm: 0 }
         };
         ClusterView {
             now: Duration::ZERO,
@@ -104,6 +115,7 @@ impl ClusterView {
             unasked: Vec::new(),
             forgotten: Vec::new(),
             held: Vec::new(),
+            steps: Vec::new(),
         }
     }
 
@@ -128,7 +140,12 @@ impl ClusterView {
         match fault {
             Fault::Partition { cuts, .. } => self.cuts = cuts.clone(),
             Fault::HealNetwork => self.cuts.clear(),
-            Fault::Kill(id) | Fault::PowerOff(id) | Fault::Reboot(id) => {
+            Fault::Kill(id)
+            | Fault::PowerOff(id)
+            | Fault::Reboot(id)
+            | Fault::KillAt { node: id, .. }
+            | Fault::KillAfter { node: id, .. }
+            | Fault::LimitMemory { node: id, .. } => {
                 self.change(*id, |node| {
                     node.up = false;
                     node.paused = false;
@@ -144,7 +161,13 @@ impl ClusterView {
             Fault::WallDrift { node, ppm } => {
                 self.change(*node, |node| node.wall.drift(*ppm, now));
             }
+            Fault::WallFreeze(id) => self.change(*id, |node| node.wall.drift(FROZEN_PPM, now)),
+            Fault::WallLeap { node, back_ms } => {
+                self.change(*node, |node| node.wall.jump(-i64::from(*back_ms)));
+            }
             Fault::WallReset(id) => self.change(*id, |node| node.wall = Skew::default()),
+            Fault::MonoDrift { node, ppm } => self.change(*node, |node| node.pace_ppm = *ppm),
+            Fault::MonoReset(id) => self.change(*id, |node| node.pace_ppm = 0),
             Fault::Slow { nodes, delay_ms, jitter_ms } => {
                 self.slow = if delay_ms | jitter_ms != 0 { nodes.clone() } else { Vec::new() };
             }
@@ -184,6 +207,7 @@ impl ClusterView {
             }
             Fault::Transfer(_)
             | Fault::Rolling { .. }
+            | Fault::Storm { .. }
             | Fault::Split { .. }
             | Fault::HoldCeiling { .. }
             | Fault::Reset { .. }
@@ -250,10 +274,22 @@ impl ClusterView {
             Fault::HealNetwork => !self.cuts.is_empty(),
             Fault::Kill(id) | Fault::PowerOff(id) | Fault::Reboot(id) => is(id, |node| node.up),
             Fault::Restart(id) => is(id, |node| !node.up),
-            Fault::Pause(id) | Fault::WallJump { node: id, .. } => is(id, NodeView::acts),
+            Fault::Pause(id)
+            | Fault::WallJump { node: id, .. }
+            | Fault::KillAfter { node: id, .. }
+            | Fault::Storm { node: id, .. }
+            | Fault::LimitMemory { node: id, .. }
+            | Fault::WallFreeze(id) => is(id, NodeView::acts),
+            Fault::WallLeap { node, back_ms } => *back_ms != 0 && is(node, NodeView::acts),
+            Fault::KillAt { node, step, .. } => {
+                self.steps.contains(step) && is(node, NodeView::acts)
+            }
             Fault::Resume(id) => is(id, |node| node.paused),
             Fault::WallStrobe { node, delta_ms, .. } => *delta_ms != 0 && is(node, NodeView::acts),
-            Fault::WallDrift { node, ppm } => *ppm != 0 && is(node, NodeView::acts),
+            Fault::WallDrift { node, ppm } | Fault::MonoDrift { node, ppm } => {
+                *ppm != 0 && is(node, NodeView::acts)
+            }
+            Fault::MonoReset(id) => is(id, |node| node.pace_ppm != 0),
             Fault::WallReset(id) => is(id, |node| node.wall.touched),
             Fault::Slow { nodes, delay_ms, jitter_ms } => {
                 delay_ms | jitter_ms != 0 && any_acts(nodes)
@@ -318,6 +354,7 @@ impl ClusterView {
         // Whom they ask to be added has to be there.
         faults.extend(self.which(|node| !node.member).into_iter().map(Fault::Join));
         faults.extend(self.which(|node| node.wall.touched).into_iter().map(Fault::WallReset));
+        faults.extend(self.which(|node| node.pace_ppm != 0).into_iter().map(Fault::MonoReset));
         faults
     }
 }

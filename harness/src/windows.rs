@@ -86,6 +86,8 @@ enum Place {
     Clock(NodeId),
     Strobe(NodeId),
     Drift(NodeId),
+    Leap(NodeId),
+    Pace(NodeId),
     Membership(NodeId),
     Leadership,
     Routes,
@@ -106,18 +108,24 @@ fn place(fault: &Fault) -> Place {
         Fault::Slow { .. } | Fault::Fast => Place::Latency,
         Fault::Flaky { .. } | Fault::Reliable => Place::Flakiness,
         Fault::Throttle { .. } | Fault::Unthrottle => Place::Rate,
-        Fault::Kill(node) | Fault::PowerOff(node) | Fault::Reboot(node) | Fault::Restart(node) => {
-            Place::Process(*node)
-        }
+        Fault::Kill(node)
+        | Fault::PowerOff(node)
+        | Fault::Reboot(node)
+        | Fault::Restart(node)
+        | Fault::KillAt { node, .. }
+        | Fault::KillAfter { node, .. }
+        | Fault::LimitMemory { node, .. } => Place::Process(*node),
         Fault::Pause(node) | Fault::Resume(node) => Place::Signals(*node),
         Fault::WallJump { node, .. } | Fault::WallReset(node) => Place::Clock(*node),
         Fault::WallStrobe { node, .. } => Place::Strobe(*node),
-        Fault::WallDrift { node, .. } => Place::Drift(*node),
+        Fault::WallDrift { node, .. } | Fault::WallFreeze(node) => Place::Drift(*node),
+        Fault::WallLeap { node, .. } => Place::Leap(*node),
+        Fault::MonoDrift { node, .. } | Fault::MonoReset(node) => Place::Pace(*node),
         Fault::Remove(node) | Fault::Wipe(node) | Fault::Join(node) => Place::Membership(*node),
         Fault::Transfer(_) => Place::Leadership,
         Fault::Split { .. } => Place::Routes,
         Fault::HoldCeiling { .. } => Place::Ceiling,
-        Fault::Rolling { .. } => Place::Turns,
+        Fault::Rolling { .. } | Fault::Storm { .. } => Place::Turns,
         Fault::Links { how, .. } => Place::Links(how.sort()),
         Fault::LinksWhole(sort) => Place::Links(*sort),
         Fault::CutClients { .. } | Fault::HealClients => Place::Clients,
@@ -161,6 +169,7 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
             if let Fault::WallReset(node) = fault {
                 close(&mut open, Place::Strobe(*node), in_force);
                 close(&mut open, Place::Drift(*node), in_force);
+                close(&mut open, Place::Leap(*node), in_force);
             }
             continue;
         };
@@ -175,9 +184,16 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
             | Fault::Links { .. }
             | Fault::CutClients { .. }
             | Fault::Forget { .. }
-            | Fault::Hold { .. } => close(&mut open, place, in_force),
+            | Fault::Hold { .. }
+            | Fault::WallFreeze(_)
+            | Fault::MonoDrift { .. } => close(&mut open, place, in_force),
             // A dead process is not paused.
-            Fault::Kill(node) | Fault::PowerOff(node) | Fault::Reboot(node) => {
+            Fault::Kill(node)
+            | Fault::PowerOff(node)
+            | Fault::Reboot(node)
+            | Fault::KillAt { node, .. }
+            | Fault::KillAfter { node, .. }
+            | Fault::LimitMemory { node, .. } => {
                 close(&mut open, Place::Signals(*node), in_force);
             }
             // It starts again with nothing.
@@ -193,6 +209,7 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
         // Over when it has happened.
         if let Fault::Transfer(_)
         | Fault::Rolling { .. }
+        | Fault::Storm { .. }
         | Fault::Split { .. }
         | Fault::HoldCeiling { .. }
         | Fault::Reset { .. }

@@ -270,6 +270,8 @@ fn faults_of_one_clock_have_windows_of_their_own_and_true_time_ends_them_all() {
         fault(100, Fault::WallJump { node, by_ms: 5 }),
         fault(200, Fault::WallStrobe { node, delta_ms: 5, period_ms: 1 }),
         fault(300, Fault::WallDrift { node, ppm: 500 }),
+        fault(330, Fault::WallLeap { node, back_ms: 5 }),
+        fault(350, Fault::WallFreeze(node)),
         fault(400, Fault::WallReset(node)),
         fault(500, flaky(1)),
         fault(550, Fault::Throttle { nodes: nodes.clone(), kib_per_s: 8 }),
@@ -286,7 +288,9 @@ fn faults_of_one_clock_have_windows_of_their_own_and_true_time_ends_them_all() {
     let expected = [
         (FaultKind::Jump, 100, 400),
         (FaultKind::Strobe, 200, 400),
-        (FaultKind::Drift, 300, 400),
+        (FaultKind::Drift, 300, 350),
+        (FaultKind::Leap, 330, 400),
+        (FaultKind::Freeze, 350, 400),
         (FaultKind::Flaky, 500, 600),
         (FaultKind::Throttle, 550, 1000),
         (FaultKind::Flaky, 600, 700),
@@ -314,6 +318,40 @@ fn what_is_wrong_with_single_links_has_a_window_for_each_sort() {
         ("links: 9 % lost".to_owned(), 100, 300),
         ("links: 9 % damaged".to_owned(), 200, 1000),
         ("links: 30 % lost".to_owned(), 300, 400),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn kills_from_inside_last_until_the_restart_a_storm_until_it_is_over_and_a_pace_until_it_is_true() {
+    let node = NodeId(1);
+    let step = "wal sync".to_owned();
+    let run = told(vec![
+        fault(100, Fault::Pause(node)),
+        fault(200, Fault::KillAt { node, step, or_after_ms: 1 }),
+        fault(300, Fault::Restart(node)),
+        fault(350, Fault::MonoDrift { node, ppm: 500 }),
+        fault(400, Fault::KillAfter { node, polls: 1 }),
+        fault(500, Fault::Restart(node)),
+        fault(600, Fault::LimitMemory { node, kib: 1, or_after_ms: 1 }),
+        fault(650, Fault::MonoDrift { node, ppm: -500 }),
+        fault(700, Fault::Restart(node)),
+        fault(800, Fault::MonoReset(node)),
+        fault(900, Fault::Storm { node, times: 2, up_ms: 1, down_ms: 1 }),
+    ]);
+    let told: Vec<(FaultKind, u128, u128)> = Windows::of(&run)
+        .all
+        .iter()
+        .map(|window| (window.kind, window.from.as_millis(), window.to.as_millis()))
+        .collect();
+    let expected = [
+        (FaultKind::Pause, 100, 200),
+        (FaultKind::KillAt, 200, 300),
+        (FaultKind::MonoDrift, 350, 650),
+        (FaultKind::KillAwait, 400, 500),
+        (FaultKind::Memory, 600, 700),
+        (FaultKind::MonoDrift, 650, 800),
+        (FaultKind::Storm, 900, 900),
     ];
     assert_eq!(told, expected);
 }

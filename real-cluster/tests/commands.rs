@@ -43,6 +43,14 @@ fn faults() -> Vec<Fault> {
         Fault::Restart(N1),
         Fault::PowerOff(N1),
         Fault::Rolling { nodes: vec![N2, N3], down_ms: 1, rest_ms: 1 },
+        Fault::KillAt { node: N2, step: "wal sync".to_owned(), or_after_ms: 1 },
+        Fault::KillAfter { node: N2, polls: 1 },
+        Fault::Storm { node: N3, times: 2, up_ms: 1, down_ms: 1 },
+        Fault::WallFreeze(N3),
+        Fault::WallLeap { node: N3, back_ms: 10_001 },
+        Fault::WallReset(N3),
+        Fault::MonoDrift { node: N3, ppm: 1_000 },
+        Fault::LimitMemory { node: N3, kib: 1, or_after_ms: 1 },
     ];
     // A variant that is new must be in the list.
     for fault in &all {
@@ -65,7 +73,15 @@ fn faults() -> Vec<Fault> {
             | Fault::WallStrobe { .. }
             | Fault::WallDrift { .. }
             | Fault::WallReset(_)
-            | Fault::Rolling { .. } => {}
+            | Fault::Rolling { .. }
+            | Fault::KillAt { .. }
+            | Fault::KillAfter { .. }
+            | Fault::Storm { .. }
+            | Fault::WallFreeze(_)
+            | Fault::WallLeap { .. }
+            | Fault::MonoDrift { .. }
+            | Fault::MonoReset(_)
+            | Fault::LimitMemory { .. } => {}
             // Asked of nodes, over the network.
             Fault::Remove(_)
             | Fault::Wipe(_)

@@ -1,8 +1,6 @@
 //! What nodes and the harness see of time. Virtual time is true time, known only to the harness; a node's wall
 //! clock differs from it by an offset of its own, as machines kept by NTP do, and by the jumps, the strobe and the drift
-//! that were injected.
-//!
-//! Cannot do yet: rates of monotonic clocks, which all run as virtual time does.
+//! that were injected. Monotonic clocks are [`monotonic`].
 
 use crate::world::World;
 use futures_util::FutureExt;
@@ -18,6 +16,10 @@ pub const WALL_START_MS: u64 = 1_767_225_600_000;
 const NTP_ERROR_NS: i64 = 50_000_000;
 
 const MS: u64 = 1_000_000;
+
+mod monotonic;
+
+pub(crate) use monotonic::MonotonicClocks;
 
 /// The wall clocks of all nodes.
 pub(crate) struct WallClocks(Vec<WallClock>);

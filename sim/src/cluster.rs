@@ -7,6 +7,7 @@ use crate::env::{SimEnv, panic_text};
 use crate::invariants::{self, View};
 use crate::operator::Desk;
 use crate::params::WorldParams;
+use crate::steps;
 use crate::stream::Dial;
 use crate::world::{self, World};
 use bytes::Bytes;
@@ -127,6 +128,7 @@ impl SimCluster {
         self.world.finish_invariants();
         for node in &self.nodes {
             self.world.settle_clock(node.0);
+            self.world.pace(node.0, 0, None);
         }
         *self.artifacts.borrow_mut() = Some(self.leave_behind());
         for node in &self.nodes {
@@ -282,7 +284,14 @@ impl Cluster for SimCluster {
             | FaultKind::HalfOpen
             | FaultKind::Hold
             | FaultKind::Echo
-            | FaultKind::Address => true,
+            | FaultKind::Address
+            | FaultKind::KillAt
+            | FaultKind::KillAwait
+            | FaultKind::Storm
+            | FaultKind::Freeze
+            | FaultKind::Leap
+            | FaultKind::MonoDrift
+            | FaultKind::Memory => true,
             FaultKind::Membership | FaultKind::Transfer | FaultKind::Ceiling => {
                 self.world.guest.borrow().as_ref().is_some_and(|guest| guest.has_operator())
             }
@@ -311,6 +320,10 @@ impl Cluster for SimCluster {
 
     fn inject<'a>(&'a self, fault: &'a Fault) -> LocalBoxFuture<'a, Result<(), FaultError>> {
         self.enact(fault).boxed_local()
+    }
+
+    fn steps(&self) -> Vec<String> {
+        steps::names(self.world.is_sharded).map(str::to_owned).collect()
     }
 
     fn leaders(&self) -> LocalBoxFuture<'_, Vec<NodeId>> {

@@ -212,6 +212,16 @@ impl Volume {
         self.journal.is_empty() && self.files.values().all(|file| file.unsynced.is_empty())
     }
 
+    /// Bytes that were written and are not durable.
+    pub(crate) fn unsynced(&self) -> u64 {
+        let changes = self.files.values().flat_map(|file| &file.unsynced);
+        let bytes = changes.map(|change| match change {
+            Change::Write { bytes, .. } => bytes.len() as u64,
+            Change::Truncate(_) => 0,
+        });
+        bytes.sum()
+    }
+
     /// All names that no power cut can take, sorted.
     pub fn synced_paths(&self) -> impl Iterator<Item = &str> {
         self.durable.keys().map(String::as_str)

@@ -6,6 +6,7 @@
 
 use crate::disk::SimDisk;
 use crate::host::Down;
+use crate::steps::{Moment, Polled};
 use crate::stream::{Dial, SimListener, SimSocket, listen};
 use crate::timers::Sleep;
 use crate::world::{self, World};
@@ -17,6 +18,7 @@ use std::fmt;
 use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -36,6 +38,13 @@ impl SimEnv {
         world::get().filter(|world| world.is_alive(self.node, self.boot))
     }
 
+    /// Never returns if the process was to be killed at this moment.
+    pub(crate) async fn at<'m>(self, moment: impl FnOnce() -> Moment<'m>) {
+        if self.world().is_some_and(|world| world.is_killed_at(self.node, moment)) {
+            pending().await
+        }
+    }
+
     /// The process' main function, and its end.
     pub(crate) fn run(
         self,
@@ -52,7 +61,19 @@ impl SimEnv {
 
     /// Polls a part of the process to its end. A panic in it is a finding and kills the process.
     async fn catch(self, part: impl Future<Output = ()> + 'static) {
-        if let Err(panic) = AssertUnwindSafe(part).catch_unwind().await {
+        let fuse = world::get().map(|world| world.fuses[usize::from(self.node)].polled.clone());
+        let mut part = pin!(AssertUnwindSafe(part).catch_unwind());
+        let caught = poll_fn(|cx| {
+            let polled = part.as_mut().poll(cx);
+            if let Some(fuse) = &fuse
+                && fuse.get() != Polled::Nothing
+                && let Some(world) = self.world()
+            {
+                world.polled(self.node, fuse);
+            }
+            polled
+        });
+        if let Err(panic) = caught.await {
             self.die(panic_text(panic.as_ref()));
         }
     }
@@ -80,7 +101,8 @@ impl Env for SimEnv {
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_nanos(world::get().map_or(0, |world| world.now()))
+        let read = |world: Rc<World>| world.monotonic.read(self.node, world.now());
+        Duration::from_nanos(world::get().map_or(0, read))
     }
 
     fn wall_ms(&self) -> u64 {
@@ -90,7 +112,8 @@ impl Env for SimEnv {
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
         let env = *self;
-        let mut sleep = Sleep::after(world::get().map_or(0, |world| world.now()), duration);
+        let shows = |world: Rc<World>| world.monotonic.shows(env.node, world.now());
+        let mut sleep = Sleep::after(env.node, world::get().map_or(0, shows), duration);
         poll_fn(move |cx| match env.world() {
             Some(_) => sleep.poll_unpin(cx),
             None => Poll::Pending,
@@ -174,9 +197,10 @@ impl Env for SimEnv {
         self.world().is_some_and(|world| world.buggify(self.node, name))
     }
 
-    fn yield_point(&self, _: &'static str) -> impl Future<Output = ()> + 'static {
+    fn yield_point(&self, name: &'static str) -> impl Future<Output = ()> + 'static {
         let env = *self;
         async move {
+            env.at(|| Moment::Yield(name)).await;
             yield_now().await;
             match env.world().map(|world| world.stall(env.node)) {
                 None => pending().await,

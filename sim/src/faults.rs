@@ -7,12 +7,15 @@ use crate::cluster::SimCluster;
 use crate::host::Down;
 use crate::observe::Seen;
 use crate::operator::Desk;
+use crate::steps::{Polled, Spark};
 use crate::trace::{Kind, digest, digest_bytes};
 use crate::world::World;
 use elastickv::admin::Order;
 use elastickv::env;
 use harness::cluster::{FaultError, NodeId};
 use harness::fault::{Fault, Impairment, Sequence};
+use harness::nemesis::freeze::FROZEN_PPM;
+use harness::nemesis::steps::POLLS_WITHIN;
 use std::time::Duration;
 
 impl SimCluster {
@@ -86,6 +89,14 @@ impl SimCluster {
             Fault::WallDrift { node, ppm } => {
                 world.wall.borrow_mut().drift(node.0, ppm, world.now(), injection);
             }
+            Fault::WallFreeze(node) => {
+                world.wall.borrow_mut().drift(node.0, FROZEN_PPM, world.now(), injection);
+            }
+            Fault::WallLeap { node, back_ms } => {
+                world.wall.borrow_mut().jump(node.0, -i64::from(back_ms), injection);
+            }
+            Fault::MonoDrift { node, ppm } => world.pace(node.0, ppm, Some(injection)),
+            Fault::MonoReset(node) => world.pace(node.0, 0, None),
             // What a machine that restarts without a sync forgets is what one without power forgets.
             Fault::Reboot(node) => world.take_down(node.0, Down::Power, injection),
             Fault::Rolling { ref nodes, down_ms, rest_ms } => {
@@ -107,6 +118,28 @@ impl SimCluster {
             Fault::HoldCeiling { for_ms } => {
                 let time = Duration::from_millis(for_ms.into());
                 self.order(Order::HoldCeiling(time), injection).await?;
+            }
+            Fault::Storm { node, times, up_ms, down_ms } => {
+                for turn in 0..times.max(1) {
+                    let up = if turn == 0 { 0 } else { up_ms };
+                    world.sleep(Duration::from_millis(up.into())).await;
+                    world.take_down(node.0, Down::Process, injection);
+                    world.sleep(Duration::from_millis(down_ms.into())).await;
+                    world.restart(node.0);
+                }
+            }
+            Fault::KillAt { node, ref step, or_after_ms } => {
+                let within = Duration::from_millis(or_after_ms.into());
+                world.kill_inside(node.0, world.step(step)?, within, injection).await;
+            }
+            Fault::KillAfter { node, polls } => {
+                let spark = Spark::Polled(Polled::Polls(polls.into()));
+                world.kill_inside(node.0, spark, POLLS_WITHIN, injection).await;
+            }
+            Fault::LimitMemory { node, kib, or_after_ms } => {
+                let spark = Spark::Polled(Polled::Bytes(u64::from(kib) * 1024));
+                let within = Duration::from_millis(or_after_ms.into());
+                world.kill_inside(node.0, spark, within, injection).await;
             }
         }
         Ok(())
@@ -207,6 +240,22 @@ fn fingerprint(fault: &Fault) -> [u64; 3] {
         Fault::Release => [34, 0, 0],
         Fault::Readdress { node, stale_ms } => [36, u64::from(node.0), u64::from(*stale_ms)],
         Fault::Echo { node, down_ms } => [35, u64::from(node.0), u64::from(*down_ms)],
+        Fault::KillAt { node, step, or_after_ms } => {
+            let step = digest_bytes(0, step.as_bytes());
+            [46, u64::from(*or_after_ms) << 16 | u64::from(node.0), step]
+        }
+        Fault::KillAfter { node, polls } => [47, u64::from(node.0), u64::from(*polls)],
+        Fault::WallFreeze(node) => [49, u64::from(node.0), 0],
+        Fault::WallLeap { node, back_ms } => [50, u64::from(node.0), u64::from(*back_ms)],
+        Fault::MonoDrift { node, ppm } => [51, u64::from(node.0), i64::from(*ppm) as u64],
+        Fault::MonoReset(node) => [52, u64::from(node.0), 0],
+        Fault::LimitMemory { node, kib, or_after_ms } => {
+            [53, u64::from(*or_after_ms) << 16 | u64::from(node.0), u64::from(*kib)]
+        }
+        Fault::Storm { node, times, up_ms, down_ms } => {
+            let times_of_node = u64::from(*times) << 16 | u64::from(node.0);
+            [48, times_of_node, u64::from(*down_ms) << 32 | u64::from(*up_ms)]
+        }
         Fault::Rolling { nodes, down_ms, rest_ms } => {
             [22, names(nodes), u64::from(*down_ms) << 32 | u64::from(*rest_ms)]
         }
@@ -229,7 +278,7 @@ fn of_impairment(how: Impairment) -> u64 {
 }
 
 impl World {
-    fn take_down(&self, node: u16, how: Down, injection: usize) {
+    pub(crate) fn take_down(&self, node: u16, how: Down, injection: usize) {
         self.acted(injection, u64::from(self.hosts.borrow()[usize::from(node)].up));
         self.put_down(node, how);
     }
@@ -286,6 +335,17 @@ impl World {
         }
         self.see(|| Seen::Resumed { node });
         self.tasks.resume(node);
+    }
+
+    /// Another pace of a node's monotonic clock; the one before it has acted as often as it changed what was read.
+    pub(crate) fn pace(&self, node: u16, ppm: i32, injection: Option<usize>) {
+        let before = self.monotonic.drift(node, ppm, self.now(), injection);
+        if let Some((injection, reads)) = before {
+            self.acted(injection, reads);
+        }
+        if before.is_some() || injection.is_some() {
+            self.timers.rouse(node);
+        }
     }
 
     /// True time on a node's wall clock; what was in force has acted as often as it changed what was read.

@@ -71,6 +71,12 @@ impl Host {
         self.ports.clear();
     }
 
+    /// Bytes of messages that its process has not read.
+    pub(crate) fn unread(&self) -> u64 {
+        let messages = self.lanes.iter().flat_map(|inbox| &inbox.queue);
+        messages.map(|(_, message)| message.len() as u64).sum()
+    }
+
     pub(crate) fn inbox(&mut self, lane: Lane) -> &mut Inbox {
         &mut self.lanes[lane as usize]
     }

@@ -81,6 +81,8 @@ pub mod shrink;
 #[cfg(madsim)]
 pub mod signature;
 #[cfg(madsim)]
+mod steps;
+#[cfg(madsim)]
 pub mod stream;
 #[cfg(madsim)]
 pub mod sweep;

@@ -3,8 +3,12 @@
 //!
 //! What a sweep is too small without is said in [`crate::sweep::tally`]; here is all of it, also what only some options allow.
 
+use crate::steps;
+
 /// Every mark that the world counts, in order.
 pub const OF_THE_WORLD: &[&str] = &[
+    "all nodes down at once",
+    "another led while the leader was paused",
     "datagrams doubled",
     "datagrams dropped by a full inbox",
     "datagrams lost",
@@ -16,8 +20,8 @@ pub const OF_THE_WORLD: &[&str] = &[
     "power cut lost unsynced changes",
 ];
 
-/// All marks, of whoever counts them.
+/// All marks, of whoever counts them; those of processes that end from inside are with their steps.
 pub fn all() -> impl Iterator<Item = &'static str> {
     let lists = [elastickv::marks::ALL, OF_THE_WORLD, harness::coverage::seen::ALL];
-    lists.into_iter().flatten().copied()
+    lists.into_iter().flatten().copied().chain(steps::marks())
 }

@@ -95,6 +95,18 @@ enum Slot {
     Closed,
 }
 
+impl Streams {
+    /// Bytes that a host's kernel holds for its process, in both directions.
+    pub(crate) fn held(&self, host: u16) -> u64 {
+        let sides = self.conns.values().flat_map(|conn| conn.hosts.iter().zip(&conn.ends));
+        let ends = sides.filter_map(|(of, slot)| match slot {
+            Slot::Live(end) if *of == host => Some(end.held()),
+            _ => None,
+        });
+        ends.sum()
+    }
+}
+
 impl Conn {
     fn end(&mut self, side: usize) -> Option<&mut End> {
         match &mut self.ends[side] {

@@ -18,13 +18,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Nanoseconds that both clocks underneath can still count: 292 years.
-const END_OF_TIME: u64 = i64::MAX as u64;
+pub(crate) const END_OF_TIME: u64 = i64::MAX as u64;
 /// madsim's clock is at most so far behind.
 const FOLLOWS_BY_NS: u64 = 1_000_000;
 
 /// What happens when a timer fires.
 pub(crate) enum Event {
-    Wake(Waker),
+    /// A sleep of this node ends.
+    Wake(u16, Waker),
     Frame(Frame),
     Packet(Packet),
     Retry(Retry),
@@ -114,6 +115,11 @@ impl<E> Heap<E> {
         None
     }
 
+    /// All that wait, in no order that says anything.
+    fn events(&self) -> impl Iterator<Item = &E> {
+        self.slots.iter().filter_map(|slot| slot.event.as_ref())
+    }
+
     pub(crate) fn clear(&mut self) -> Vec<E> {
         self.order.clear();
         self.free.clear();
@@ -146,12 +152,22 @@ impl Timers {
 
     fn rewake(&self, key: Key, waker: &Waker) -> bool {
         match self.heap.borrow_mut().get_mut(key) {
-            Some(Event::Wake(old)) => {
+            Some(Event::Wake(_, old)) => {
                 old.clone_from(waker);
                 true
             }
             _ => false,
         }
+    }
+
+    /// Lets all that sleeps on a node look again when it is to wake: its clock runs at another pace.
+    pub(crate) fn rouse(&self, node: u16) {
+        let sleeps = |event: &Event| match event {
+            Event::Wake(of, waker) if *of == node => Some(waker.clone()),
+            _ => None,
+        };
+        let wakers: Vec<Waker> = self.heap.borrow().events().filter_map(sleeps).collect();
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     fn cancel(&self, key: Key) {
@@ -196,17 +212,19 @@ impl Timers {
     }
 }
 
-/// Completes at a virtual time. Dropping it cancels it.
+/// Completes when a node's monotonic clock shows a time. Dropping it cancels it.
 pub(crate) struct Sleep {
+    node: u16,
     at: u64,
-    key: Option<Key>,
+    /// The timer that is set, and for which virtual time.
+    timer: Option<(Key, u64)>,
 }
 
 impl Sleep {
-    /// From `now` on for so long, or for ever if the sum is beyond the end of time.
-    pub(crate) fn after(now: u64, duration: Duration) -> Sleep {
+    /// From `now` on, as the node's clock shows it, for so long, or for ever if the sum is beyond the end of time.
+    pub(crate) fn after(node: u16, now: u64, duration: Duration) -> Sleep {
         let at = duration.as_nanos().saturating_add(now.into()).min(END_OF_TIME.into());
-        Sleep { at: at as u64, key: None }
+        Sleep { node, at: at as u64, timer: None }
     }
 }
 
@@ -215,11 +233,20 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(world) = world::get() else { return Poll::Pending };
-        if world.now() >= self.at {
+        let due = world.monotonic.comes(self.node, self.at);
+        if world.now() >= due {
             return Poll::Ready(());
         }
-        if !self.key.is_some_and(|key| world.timers.rewake(key, cx.waker())) {
-            self.key = Some(world.timers.at(self.at, Event::Wake(cx.waker().clone())));
+        // Set for another time, where the clock's pace has changed since.
+        if let Some((key, set_for)) = self.timer
+            && set_for != due
+        {
+            world.timers.cancel(key);
+            self.timer = None;
+        }
+        if !self.timer.is_some_and(|(key, _)| world.timers.rewake(key, cx.waker())) {
+            let wake = Event::Wake(self.node, cx.waker().clone());
+            self.timer = Some((world.timers.at(due, wake), due));
         }
         Poll::Pending
     }
@@ -227,7 +254,7 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(key) = self.key
+        if let Some((key, _)) = self.timer
             && let Some(world) = world::get()
         {
             world.timers.cancel(key);

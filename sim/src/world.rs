@@ -4,7 +4,7 @@
 //! Each part has its own borrow and none is held across a call into a guest. Numbering: host 0 is the clients' machine,
 //! hosts 1.. are the nodes.
 
-use crate::clock::WallClocks;
+use crate::clock::{MonotonicClocks, WallClocks};
 use crate::cluster::Guest;
 use crate::disk::{DiskImage, NodeDisk, Volume};
 use crate::env::SimEnv;
@@ -16,6 +16,7 @@ use crate::observer;
 use crate::params::WorldParams;
 use crate::progress::Progress;
 use crate::rare::Rare;
+use crate::steps::Fuse;
 use crate::stream::Streams;
 use crate::tasks::Tasks;
 use crate::timers::{Event, Sleep, Timers};
@@ -74,6 +75,8 @@ pub struct World {
     pub(crate) wall: RefCell<WallClocks>,
     /// What writes the run down for people, if anybody asked.
     pub(crate) watcher: OnceCell<Watcher>,
+    pub(crate) monotonic: MonotonicClocks,
+    pub(crate) fuses: Vec<Fuse>,
     trace: RefCell<Trace>,
     draws: RefCell<Vec<NodeDraws>>,
     rare: RefCell<Rare>,
@@ -85,7 +88,7 @@ pub struct World {
     effects: RefCell<Vec<u64>>,
     set_up_at: Cell<u64>,
     /// Nodes have several groups, so a message says which it is for.
-    is_sharded: bool,
+    pub(crate) is_sharded: bool,
 }
 
 /// The streams of one node.
@@ -117,6 +120,8 @@ impl World {
             disks: (0..=nodes).map(|node| RefCell::new(NodeDisk::new(seed, node))).collect(),
             wall: RefCell::new(WallClocks::new(seed, nodes)),
             watcher: OnceCell::new(),
+            monotonic: MonotonicClocks::new(nodes),
+            fuses: (0..=nodes).map(|_| Fuse::default()).collect(),
             trace: RefCell::new(Trace::new(params.record)),
             draws: RefCell::new((0..=nodes).map(|node| NodeDraws::new(seed, node)).collect()),
             rare: RefCell::default(),
@@ -145,7 +150,7 @@ impl World {
     }
 
     pub(crate) fn sleep(&self, duration: Duration) -> Sleep {
-        Sleep::after(self.now(), duration)
+        Sleep::after(0, self.now(), duration)
     }
 
     /// All that is due happens.
@@ -158,7 +163,7 @@ impl World {
     fn fire(&self, event: Event) {
         self.look();
         match event {
-            Event::Wake(waker) => waker.wake(),
+            Event::Wake(_, waker) => waker.wake(),
             Event::Frame(frame) => self.deliver(frame),
             Event::Packet(packet) => self.packet(packet),
             Event::Retry(retry) => self.retry(retry),
@@ -256,6 +261,9 @@ impl World {
         self.hosts.borrow_mut()[usize::from(node)].stop(how);
         self.event(node, Kind::Down, &[u64::from(how == Down::Power)], &[]);
         self.see(|| Seen::Stopped { node, how });
+        if self.hosts.borrow()[1..].iter().all(|host| host.boot > 0 && !host.up) {
+            self.count("all nodes down at once");
+        }
         self.streams_down(node, how);
         if how == Down::Power {
             let lost = self.disks[usize::from(node)].borrow_mut().power_cut();
@@ -314,10 +322,15 @@ impl World {
         self.event(node, Kind::Fact, &observer::words(group, fact), &[]);
         self.see(|| Seen::Fact { node, boot, group, fact });
         if let Fact::Leads { .. } | Fact::Follows { .. } = fact {
-            let leads = &mut self.hosts.borrow_mut()[usize::from(node)].leads;
+            let mut hosts = self.hosts.borrow_mut();
+            let leads = &mut hosts[usize::from(node)].leads;
             leads.remove(&group);
             if matches!(fact, Fact::Leads { .. }) {
                 leads.insert(group);
+                if hosts.iter().any(|host| host.paused && host.leads.contains(&group)) {
+                    // It wakes up and does not know.
+                    self.count("another led while the leader was paused");
+                }
             }
         }
         self.progress.borrow_mut().observe(node, boot, group, fact);

@@ -125,6 +125,20 @@ fn run(seed: Seed, params: WorldParams) -> (Artifacts, Vec<String>) {
                 Fault::Restart(n(5)),
                 Fault::WallReset(n(3)),
                 Fault::WallReset(n(4)),
+                Fault::KillAt { node: n(3), step: "before the reply".to_owned(), or_after_ms: 90 },
+                Fault::KillAfter { node: n(1), polls: 60 },
+                Fault::Storm { node: n(2), times: 3, up_ms: 7, down_ms: 2 },
+                Fault::LimitMemory { node: n(5), kib: 1, or_after_ms: 50 },
+                Fault::WallFreeze(n(4)),
+                Fault::MonoDrift { node: n(4), ppm: 300_000 },
+                Fault::MonoDrift { node: n(5), ppm: -200_000 },
+                Fault::WallLeap { node: n(2), back_ms: 12_000 },
+                Fault::Restart(n(3)),
+                Fault::Restart(n(1)),
+                Fault::WallReset(n(4)),
+                Fault::WallReset(n(2)),
+                Fault::MonoReset(n(4)),
+                Fault::Restart(n(5)),
             ];
             for fault in &story {
                 for node in cluster.nodes() {

@@ -1,18 +1,23 @@
 //! A voter that has heard from a leader helps to elect no other for an election time-out, even when an old answer makes it forget that
-//! leader: the leader may be reading by the lease that this voter granted.
+//! leader: the leader may be reading by the lease that this voter granted. And how far clocks may run apart before that is not enough.
 
 use elastickv::bug::{Bug, Bugs};
 use elastickv::env::{Env, Lane, NodeId as Name};
 use elastickv::options::Options;
 use elastickv::raft::{Message, MessageKind};
 use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
-use harness::cluster::Cluster;
+use futures_util::future::{LocalBoxFuture, select};
+use harness::cluster::{Cluster, Finding, NodeId};
+use harness::fault::Fault;
+use harness::nemesis::mono::PACE_MAX_PPM;
+use harness::redis::connection::Redis;
 use harness::seed::Seed;
-use sim::cluster::Guest;
+use sim::cluster::{Guest, SimCluster};
 use sim::env::SimEnv;
+use sim::node::Elastickv;
 use sim::params::WorldParams;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -90,4 +95,81 @@ fn a_promised_lease_outlives_the_memory_of_the_leader() {
 fn a_voter_that_keeps_no_promise_votes_while_the_lease_may_be_in_use() {
     let counters = votes(true);
     assert!(counters.contains_key("vote too early"), "{counters:?}");
+}
+
+/// A leader of three that is cut off from the others and asked all the while, with clocks at these paces: how many reads it
+/// served by its lease, and what the invariants say.
+fn asked_while_cut_off(seed: u64, leader_ppm: i32, others_ppm: i32) -> (u64, Vec<Finding>) {
+    let guest =
+        || -> Rc<dyn Guest> { Rc::new(Elastickv::new(Options::new((1..=3).map(Name).collect()))) };
+    sim::simulate(Seed(seed), WorldParams::calm(), 3, guest, async move |cluster| {
+        cluster.set_up(Seed(seed)).await.expect("a simulated cluster starts");
+        let clock = cluster.clock();
+        let leader = loop {
+            clock.sleep(Duration::from_millis(100)).await;
+            if let [leader] = cluster.leaders().await[..] {
+                break leader;
+            }
+        };
+        let others: Vec<NodeId> =
+            cluster.nodes().iter().copied().filter(|node| *node != leader).collect();
+        let inject = async |fault: Fault| cluster.inject(&fault).await.expect("a known node");
+        inject(Fault::MonoDrift { node: leader, ppm: leader_ppm }).await;
+        for node in &others {
+            inject(Fault::MonoDrift { node: *node, ppm: others_ppm }).await;
+        }
+        ask_for(&cluster, leader, 3_000).await;
+        let cuts = others.iter().flat_map(|other| [(leader, *other), (*other, leader)]).collect();
+        inject(Fault::Partition { shape: "isolate leader".into(), cuts }).await;
+        ask_for(&cluster, leader, 6_000).await;
+        inject(Fault::HealNetwork).await;
+        for node in cluster.nodes() {
+            inject(Fault::MonoReset(*node)).await;
+        }
+        let left = cluster.tear_down().await;
+        (left.counters.get("lease read").copied().unwrap_or(0), left.findings)
+    })
+}
+
+/// Asks a node for a list every 20 ms for so long.
+async fn ask_for(cluster: &SimCluster, node: NodeId, ms: u64) {
+    let clock = cluster.clock();
+    let end = clock.now() + Duration::from_millis(ms);
+    while clock.now() < end {
+        let asked = async {
+            let mut redis = Redis::new(cluster.connect(node).await?);
+            redis.ask(&[b"LRANGE", b"list", b"0", b"-1"]).await
+        };
+        // Whatever it answers: what a read was served by is what counts.
+        drop(select(pin!(asked), clock.sleep(Duration::from_millis(50))).await);
+        clock.sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What the nemesis may do to monotonic clocks.
+const PACE: i32 = PACE_MAX_PPM as i32;
+
+#[test]
+fn clocks_within_the_nemesis_bound_keep_leases_exclusive() {
+    let options = Options::new(vec![Name(1)]);
+    let (promised, read) = (options.election_timeout(), options.lease());
+    let (fast, slow) = ((1_000_000 + PACE) as u32, (1_000_000 - PACE) as u32);
+    assert!(read * fast < promised * slow, "{read:?} of {promised:?} at {PACE} ppm");
+    for seed in 0..20 {
+        let (reads, findings) = asked_while_cut_off(seed, -PACE, PACE);
+        assert!(reads > 50, "seed {seed}: {reads} reads by lease");
+        assert_eq!(findings, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn clocks_beyond_the_bound_break_leases_and_the_invariant_says_so() {
+    let found = |seed| {
+        let (_, findings) = asked_while_cut_off(seed, -500_000, 1_000_000);
+        findings.iter().any(|finding| {
+            finding.name == "lease-exclusivity" && finding.text.contains("leads term")
+        })
+    };
+    let times = (0..5).filter(|seed| found(*seed)).count();
+    assert!(times >= 3, "found with {times} of 5 seeds");
 }

@@ -5,10 +5,29 @@ use crate::cluster::{Cluster, NodeId};
 use crate::fault::Fault;
 use crate::redis::connection::Redis;
 
-pub(super) async fn killed(cluster: &dyn Cluster) -> Result<(), String> {
+pub(super) async fn killed_at_each_step(cluster: &dyn Cluster) -> Result<(), String> {
+    let steps = cluster.steps();
+    ensure(!steps.is_empty(), || "there is no step to be killed at".to_owned())?;
+    let node = cluster.nodes()[0];
+    let at = |step: String| Fault::KillAt { node, step, or_after_ms: 50 };
+    for step in &steps {
+        killed(cluster, |_| at(step.clone())).await?;
+    }
+    let Err(sentence) = inject(cluster, at("no such step".to_owned())).await else {
+        return Err("a node was killed at a step that nobody knows".to_owned());
+    };
+    let unnamed = steps.iter().find(|step| !sentence.contains(*step));
+    ensure(unnamed.is_none(), || format!("no word of `{unnamed:?}` in: {sentence}"))?;
+    answers(cluster, node).await
+}
+
+pub(super) async fn killed(
+    cluster: &dyn Cluster,
+    ends: impl FnOnce(NodeId) -> Fault,
+) -> Result<(), String> {
     let node = cluster.nodes()[0];
     let mut before = connected(cluster, node).await?;
-    inject(cluster, Fault::Kill(node)).await?;
+    inject(cluster, ends(node)).await?;
     if let Some(Ok(reply)) = within(cluster, WATCH, before.ask(&[b"PING"])).await {
         return Err(format!("killed {node} answered {reply} on an old connection"));
     }
@@ -40,6 +59,16 @@ pub(super) async fn told_again(cluster: &dyn Cluster) -> Result<(), String> {
     let node = cluster.nodes()[0];
     let mut before = connected(cluster, node).await?;
     inject(cluster, Fault::Echo { node, down_ms: 100 }).await?;
+    if let Some(Ok(reply)) = within(cluster, WATCH, before.ask(&[b"PING"])).await {
+        return Err(format!("restarted {node} answered {reply} on an old connection"));
+    }
+    serving(cluster).await
+}
+
+pub(super) async fn restarted_again_and_again(cluster: &dyn Cluster) -> Result<(), String> {
+    let node = cluster.nodes()[0];
+    let mut before = connected(cluster, node).await?;
+    inject(cluster, Fault::Storm { node, times: 3, up_ms: 50, down_ms: 100 }).await?;
     if let Some(Ok(reply)) = within(cluster, WATCH, before.ask(&[b"PING"])).await {
         return Err(format!("restarted {node} answered {reply} on an old connection"));
     }

@@ -68,11 +68,25 @@ pub enum FaultKind {
     Echo,
     /// Nodes that come back under another address.
     Address,
+    /// Processes killed inside a named step.
+    KillAt,
+    /// Processes killed at any await.
+    KillAwait,
+    /// A process killed again and again while it starts.
+    Storm,
+    /// Wall clocks that stand still.
+    Freeze,
+    /// Wall clocks that leap back across a window.
+    Leap,
+    /// Monotonic clocks that run fast or slow.
+    MonoDrift,
+    /// Processes killed at the limit of their memory.
+    Memory,
 }
 
 impl FaultKind {
     /// Every kind, in the order in which they are listed to people.
-    pub const ALL: [FaultKind; 29] = [
+    pub const ALL: [FaultKind; 36] = [
         FaultKind::Partition,
         FaultKind::Kill,
         FaultKind::Power,
@@ -102,6 +116,13 @@ impl FaultKind {
         FaultKind::Hold,
         FaultKind::Echo,
         FaultKind::Address,
+        FaultKind::KillAt,
+        FaultKind::KillAwait,
+        FaultKind::Storm,
+        FaultKind::Freeze,
+        FaultKind::Leap,
+        FaultKind::MonoDrift,
+        FaultKind::Memory,
     ];
 
     /// What a test breaks unless it is told otherwise, which is not the preset `standard`. Its remembered seeds draw from
@@ -147,6 +168,13 @@ impl FaultKind {
             FaultKind::Hold => "hold",
             FaultKind::Echo => "echo",
             FaultKind::Address => "address",
+            FaultKind::KillAt => "kill-at",
+            FaultKind::KillAwait => "kill-await",
+            FaultKind::Storm => "storm",
+            FaultKind::Freeze => "freeze",
+            FaultKind::Leap => "leap",
+            FaultKind::MonoDrift => "mono-drift",
+            FaultKind::Memory => "memory",
         }
     }
 }

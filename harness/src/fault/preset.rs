@@ -46,10 +46,20 @@ impl FaultKind {
             | FaultKind::Echo => &[Group::Network],
             // The process is gone for a moment, and its name for longer.
             FaultKind::Address => &[Group::Network, Group::Process],
-            FaultKind::Jump | FaultKind::Strobe | FaultKind::Drift | FaultKind::Ceiling => {
-                &[Group::Clock]
-            }
-            FaultKind::Kill | FaultKind::Pause | FaultKind::Rolling => &[Group::Process],
+            FaultKind::Jump
+            | FaultKind::Strobe
+            | FaultKind::Drift
+            | FaultKind::Ceiling
+            | FaultKind::Freeze
+            | FaultKind::Leap
+            | FaultKind::MonoDrift => &[Group::Clock],
+            FaultKind::Kill
+            | FaultKind::KillAt
+            | FaultKind::KillAwait
+            | FaultKind::Pause
+            | FaultKind::Rolling
+            | FaultKind::Storm
+            | FaultKind::Memory => &[Group::Process],
             // The processes are gone, and what was not synced.
             FaultKind::Power | FaultKind::Reboot => &[Group::Disk, Group::Process],
             FaultKind::Membership => &[Group::Membership],

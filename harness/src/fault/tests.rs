@@ -15,7 +15,7 @@ fn every_kind_is_read_from_the_word_it_is_told_by_and_kept_under_it() {
         FaultKind::Jump
     );
     let sentence = "slowness".parse::<FaultKind>().unwrap_err();
-    assert!(sentence.ends_with("hold, echo, address"), "{sentence}");
+    assert!(sentence.ends_with("freeze, leap, mono-drift, memory"), "{sentence}");
 }
 
 #[test]
@@ -94,6 +94,23 @@ fn a_fault_is_told_with_its_nodes_and_numbers() {
         ),
         (Fault::Echo { node, down_ms: 300 }, "restart n2 after 300 ms and tell it the same again"),
         (
+            Fault::KillAt { node, step: "wal sync".to_owned(), or_after_ms: 900 },
+            "kill n2 at `wal sync` or after 900 ms",
+        ),
+        (Fault::KillAfter { node, polls: 70 }, "kill n2 after 70 polls"),
+        (
+            Fault::Storm { node, times: 5, up_ms: 20, down_ms: 3 },
+            "restart storm n2: 5 times, 20 ms up, 3 ms down",
+        ),
+        (Fault::WallFreeze(node), "wall clock of n2 stands still"),
+        (Fault::WallLeap { node, back_ms: 12_000 }, "wall clock of n2 leaps back 12000 ms"),
+        (Fault::MonoDrift { node, ppm: -500 }, "monotonic clock of n2 drifts -500 ppm"),
+        (Fault::MonoReset(node), "monotonic clock of n2 reset"),
+        (
+            Fault::LimitMemory { node, kib: 16, or_after_ms: 900 },
+            "kill n2 above 16 KiB or after 900 ms",
+        ),
+        (
             Fault::Rolling { nodes: nodes(&[2, 1]), down_ms: 500, rest_ms: 100 },
             "rolling restart n2 n1: 500 ms down, 100 ms between",
         ),
@@ -112,6 +129,7 @@ fn a_fault_names_the_nodes_that_it_breaks_and_what_mends_is_of_no_kind() {
     let links =
         Fault::Links { links: vec![(NodeId(1), node)], how: Impairment::Lost { percent: 9 } };
     let (nodes_of_links, named) = (nodes.clone(), nodes.clone());
+    let step = "wal sync".to_owned();
     for (fault, kind, named) in [
         (rolling, Some(FaultKind::Rolling), nodes.clone()),
         (flaky, Some(FaultKind::Flaky), nodes.clone()),
@@ -148,6 +166,14 @@ fn a_fault_names_the_nodes_that_it_breaks_and_what_mends_is_of_no_kind() {
         (Fault::Release, None, Vec::new()),
         (Fault::Readdress { node, stale_ms: 1 }, Some(FaultKind::Address), vec![node]),
         (Fault::Echo { node, down_ms: 1 }, Some(FaultKind::Echo), vec![node]),
+        (Fault::KillAt { node, step, or_after_ms: 1 }, Some(FaultKind::KillAt), vec![node]),
+        (Fault::KillAfter { node, polls: 1 }, Some(FaultKind::KillAwait), vec![node]),
+        (Fault::Storm { node, times: 1, up_ms: 1, down_ms: 1 }, Some(FaultKind::Storm), vec![node]),
+        (Fault::WallFreeze(node), Some(FaultKind::Freeze), vec![node]),
+        (Fault::WallLeap { node, back_ms: 1 }, Some(FaultKind::Leap), vec![node]),
+        (Fault::MonoDrift { node, ppm: 1 }, Some(FaultKind::MonoDrift), vec![node]),
+        (Fault::MonoReset(node), None, vec![node]),
+        (Fault::LimitMemory { node, kib: 1, or_after_ms: 1 }, Some(FaultKind::Memory), vec![node]),
         (Fault::Reliable, None, Vec::new()),
         (Fault::Unthrottle, None, Vec::new()),
     ] {
@@ -207,6 +233,14 @@ fn files_of_old_keep_their_meaning_since_no_fault_moves() {
         Fault::Release,
         Fault::Echo { node, down_ms: 1 },
         Fault::Readdress { node, stale_ms: 1 },
+        Fault::KillAt { node, step: String::new(), or_after_ms: 1 },
+        Fault::KillAfter { node, polls: 1 },
+        Fault::Storm { node, times: 1, up_ms: 1, down_ms: 1 },
+        Fault::WallFreeze(node),
+        Fault::WallLeap { node, back_ms: 1 },
+        Fault::MonoDrift { node, ppm: 1 },
+        Fault::MonoReset(node),
+        Fault::LimitMemory { node, kib: 1, or_after_ms: 1 },
     ];
     for (number, fault) in faults.iter().enumerate() {
         assert_eq!(stored(fault), number, "{fault}");

@@ -65,6 +65,24 @@ impl fmt::Display for Fault {
             Fault::Echo { node, down_ms } => {
                 write!(f, "restart {node} after {down_ms} ms and tell it the same again")
             }
+            Fault::KillAt { node, step, or_after_ms } => {
+                write!(f, "kill {node} at `{step}` or after {or_after_ms} ms")
+            }
+            Fault::KillAfter { node, polls } => write!(f, "kill {node} after {polls} polls"),
+            Fault::WallFreeze(node) => write!(f, "wall clock of {node} stands still"),
+            Fault::WallLeap { node, back_ms } => {
+                write!(f, "wall clock of {node} leaps back {back_ms} ms")
+            }
+            Fault::MonoDrift { node, ppm } => {
+                write!(f, "monotonic clock of {node} drifts {ppm:+} ppm")
+            }
+            Fault::LimitMemory { node, kib, or_after_ms } => {
+                write!(f, "kill {node} above {kib} KiB or after {or_after_ms} ms")
+            }
+            Fault::MonoReset(node) => write!(f, "monotonic clock of {node} reset"),
+            Fault::Storm { node, times, up_ms, down_ms } => {
+                write!(f, "restart storm {node}: {times} times, {up_ms} ms up, {down_ms} ms down")
+            }
             Fault::Rolling { nodes, down_ms, rest_ms } => {
                 let nodes = Spaced(nodes);
                 write!(f, "rolling restart{nodes}: {down_ms} ms down, {rest_ms} ms between")

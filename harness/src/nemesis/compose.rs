@@ -11,16 +11,22 @@ use super::clock::Jumps;
 use super::cut_off::{HalfOpen, Resets};
 use super::drift::Drifts;
 use super::flaky::Flaky;
+use super::freeze::Freezes;
 use super::held::{Echoes, Holds};
 use super::latency::Latency;
+use super::leap::Leaps;
 use super::links::{Links, Which};
 use super::membership::Membership;
+use super::memory::Limits;
+use super::mono::Paces;
 use super::partition::{Partition, Shape};
 use super::pause::Pauses;
 use super::process::{End, Processes, Target};
 use super::rolling::Rolling;
 use super::senders::Senders;
 use super::split::Splits;
+use super::steps::{Awaits, Steps};
+use super::storm::Storms;
 use super::strobe::Strobes;
 use super::throttle::Throttle;
 use super::transfer::Transfers;
@@ -151,11 +157,14 @@ impl Composed {
             Fault::Slow { .. } => Some(Fault::Fast),
             Fault::Flaky { .. } => Some(Fault::Reliable),
             Fault::Throttle { .. } => Some(Fault::Unthrottle),
-            Fault::WallDrift { node, .. } => Some(Fault::WallReset(*node)),
             Fault::Links { how, .. } => Some(Fault::LinksWhole(how.sort())),
             Fault::CutClients { .. } => Some(Fault::HealClients),
             Fault::Forget { .. } => Some(Fault::Remember),
             Fault::Hold { .. } => Some(Fault::Release),
+            Fault::MonoDrift { node, .. } => Some(Fault::MonoReset(*node)),
+            Fault::WallDrift { node, .. } | Fault::WallFreeze(node) => {
+                Some(Fault::WallReset(*node))
+            }
             other => other.kind().is_none().then(|| other.clone()),
         };
         if let Some(ended) = ended {
@@ -285,6 +294,13 @@ pub(crate) fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
         FaultKind::Address => {
             Box::new(Addresses::new(subset(&[Senders::One, Senders::Leader], rng)))
         }
+        FaultKind::KillAt => Box::new(Steps::new(subset(&Target::ALL, rng))),
+        FaultKind::KillAwait => Box::new(Awaits::new(subset(&Target::ALL, rng))),
+        FaultKind::Storm => Box::new(Storms::new(subset(&Target::ALL, rng))),
+        FaultKind::Freeze => Box::new(Freezes),
+        FaultKind::Leap => Box::new(Leaps),
+        FaultKind::MonoDrift => Box::new(Paces),
+        FaultKind::Memory => Box::new(Limits::new(subset(&Target::ALL, rng))),
     }
 }
 

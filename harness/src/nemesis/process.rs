@@ -127,6 +127,7 @@ impl Family for Processes {
     }
 }
 
-fn down_time(rng: &mut ChaCha8Rng) -> Duration {
+/// How long a process is down: 0.05 to 8 s.
+pub(super) fn down_time(rng: &mut ChaCha8Rng) -> Duration {
     Duration::from_millis(rng.log_uniform(50, 8_000))
 }

@@ -1,6 +1,6 @@
 //! What families do together: strikes an interval apart, each undone at its own time, and in the end all of it.
 
-use crate::{SECOND, nodes, rng};
+use crate::{SECOND, nodes, rng, whole};
 use harness::cluster::NodeId;
 use harness::fault::{Fault, FaultKind, Impairment, Sequence, Sort, Way};
 use harness::nemesis::compose::{Composed, Interval};
@@ -26,7 +26,7 @@ proptest! {
             prop_assert_eq!(fault.kind(), None);
             healed.apply(&fault);
         }
-        let fresh = ClusterView::new(&nodes(count));
+        let fresh = whole(count);
         prop_assert_eq!(ClusterView { now: fresh.now, leaders: Vec::new(), ..healed }, fresh);
     }
 
@@ -49,7 +49,13 @@ proptest! {
 
     #[test]
     fn clocks_that_go_on_by_themselves_are_bounded_and_a_drift_ends_in_time(seed: u64) {
-        let kinds = [FaultKind::Jump, FaultKind::Strobe, FaultKind::Drift];
+        let kinds = [
+            FaultKind::Jump,
+            FaultKind::Strobe,
+            FaultKind::Drift,
+            FaultKind::Freeze,
+            FaultKind::Leap,
+        ];
         let mut drifts: BTreeMap<NodeId, Duration> = BTreeMap::new();
         for (before, fault) in disturbed(5, &kinds, seed, 300).1 {
             match fault {
@@ -61,6 +67,7 @@ proptest! {
                     prop_assert!(u64::from(ppm.unsigned_abs()) <= DRIFT_MAX_PPM);
                     drifts.insert(node, before.now);
                 }
+                Fault::WallFreeze(node) => drop(drifts.insert(node, before.now)),
                 Fault::WallReset(node) => drop(drifts.remove(&node)),
                 _ => {}
             }
@@ -90,7 +97,7 @@ fn disturbed(count: u16, kinds: &[FaultKind], seed: u64, seconds: u32) -> Distur
 }
 
 fn disturbed_by(mut nemesis: Composed, count: u16, mut rng: ChaCha8Rng, seconds: u32) -> Disturbed {
-    let mut view = ClusterView::new(&nodes(count));
+    let mut view = whole(count);
     let mut told = Vec::new();
     while let Some(due) = nemesis.due().filter(|due| *due < SECOND * seconds) {
         view.now = view.now.max(due);
@@ -134,7 +141,7 @@ fn where_none_may_be_left_out_each_kind_strikes_once_a_round() {
     for seed in 0..40 {
         let mut rng = rng(seed);
         let every = Composed::every(&FaultKind::ALL, INTERVAL, SECOND, &mut rng);
-        let (_, told) = disturbed_by(every, 5, rng, 1_200);
+        let (_, told) = disturbed_by(every, 5, rng, 2_400);
         let mut strikes: Vec<(Duration, FaultKind)> =
             told.iter().filter_map(|(view, fault)| Some((view.now, fault.kind()?))).collect();
         strikes.dedup();
@@ -259,6 +266,7 @@ fn the_end_of_an_old_fault_does_not_end_a_new_one_of_its_kind() {
         let links = vec![(NodeId(1), NodeId(2))];
         Fault::Links { links, how: Impairment::Lost { percent } }
     };
+    let pace = |ppm| Fault::MonoDrift { node: NodeId(1), ppm };
     for [first, second, end] in [
         [slow(1), slow(2), Fault::Fast],
         [flaky(1), flaky(2), Fault::Reliable],
@@ -268,6 +276,8 @@ fn the_end_of_an_old_fault_does_not_end_a_new_one_of_its_kind() {
         [unasked(1), unasked(2), Fault::HealClients],
         [forget(1), forget(2), Fault::Remember],
         [hold(1), hold(2), Fault::Release],
+        [pace(500), pace(900), Fault::MonoReset(NodeId(1))],
+        [drift(500), Fault::WallFreeze(NodeId(1)), Fault::WallReset(NodeId(1))],
     ] {
         let began = vec![Timed::now(first.clone()), Timed::after(6 * SECOND, end.clone())];
         let went_on = vec![Timed::now(second.clone())];

@@ -28,7 +28,7 @@ use tokio::task::LocalSet;
 /// Runs a test against real processes and keeps the run in a new folder
 #[derive(clap::Args)]
 #[command(mut_arg("nodes", |arg| arg.value_name("FILE").help("On these hosts, one a line: [user@]host[:port]").help_heading("Hosts")))]
-#[command(mut_arg("faults", |arg| arg.help("What is broken, with commas between: standard, network, clock, disk, process, membership or everything, as far as it is possible; or by name partition,kill,pause,latency,membership,transfer,rolling,split,ceiling, on hosts also jump,flaky,rate,strobe,drift,reboot; or none")))]
+#[command(mut_arg("faults", |arg| arg.help("What is broken, with commas between: standard, network, clock, disk, process, membership or everything, as far as it is possible; or by name partition,kill,pause,latency,membership,transfer,rolling,split,ceiling,storm, on hosts also jump,flaky,rate,strobe,drift,reboot,leap; or none")))]
 #[command(after_help = "\
 Ctrl-C ends the asking; what was broken is mended, everything is read back and judged. A second one ends the nodes at
 once, and what is known by then is judged.

@@ -26,6 +26,7 @@ pub fn supports(kind: FaultKind) -> Result<(), &'static str> {
         | FaultKind::Membership
         | FaultKind::Transfer
         | FaultKind::Rolling
+        | FaultKind::Storm
         | FaultKind::Split
         | FaultKind::Ceiling => Ok(()),
         FaultKind::Power => Err(
@@ -63,6 +64,21 @@ pub fn supports(kind: FaultKind) -> Result<(), &'static str> {
             Err("messages are held back or told again only in the simulation, so far")
         }
         FaultKind::Address => Err("addresses change only in the simulation, so far"),
+        FaultKind::Freeze => {
+            Err("the clock of one node cannot stand still: all nodes share this machine's clock")
+        }
+        FaultKind::Leap => {
+            Err("the clock of one node cannot leap back: all nodes share this machine's clock")
+        }
+        FaultKind::MonoDrift => {
+            Err("a monotonic clock can be changed only in the simulation, so far")
+        }
+        FaultKind::Memory => {
+            Err("a process' memory can be limited only in the simulation, so far (use kill)")
+        }
+        FaultKind::KillAt | FaultKind::KillAwait => {
+            Err("a process can be killed from inside only in the simulation, so far (use kill)")
+        }
         FaultKind::Reboot => {
             Err("no node can be rebooted alone: nodes are processes of one machine (use kill)")
         }
@@ -113,7 +129,13 @@ impl LocalCluster {
             Fault::CutClients { .. } | Fault::HealClients => return refused(FaultKind::Clients),
             Fault::WallStrobe { .. } => return refused(FaultKind::Strobe),
             Fault::WallDrift { .. } => return refused(FaultKind::Drift),
+            Fault::WallFreeze(_) => return refused(FaultKind::Freeze),
+            Fault::WallLeap { .. } => return refused(FaultKind::Leap),
+            Fault::MonoDrift { .. } | Fault::MonoReset(_) => return refused(FaultKind::MonoDrift),
             Fault::Reboot(_) => return refused(FaultKind::Reboot),
+            Fault::KillAt { .. } => return refused(FaultKind::KillAt),
+            Fault::KillAfter { .. } => return refused(FaultKind::KillAwait),
+            Fault::LimitMemory { .. } => return refused(FaultKind::Memory),
             Fault::Rolling { ref nodes, down_ms, rest_ms } => {
                 let mut last = Ok(());
                 for (turn, node) in nodes.iter().enumerate() {
@@ -125,6 +147,20 @@ impl LocalCluster {
                     // One that cannot be started is told, and the others do not stay down for it.
                     let started = seat.start(links, self.seen(), self.began()).await;
                     last = last.and(started.map_err(|error| FaultError(error.to_string())));
+                }
+                last?;
+            }
+            Fault::Storm { node, times, up_ms, down_ms } => {
+                let seat = self.seat(node)?;
+                let mut last = Ok(());
+                for turn in 0..times.max(1) {
+                    let up = if turn == 0 { 0 } else { up_ms };
+                    sleep(Duration::from_millis(up.into())).await;
+                    links.effects().acted(injection, u64::from(seat.kill().await));
+                    sleep(Duration::from_millis(down_ms.into())).await;
+                    // One that cannot be started is told; the next start may do.
+                    let started = seat.start(links, self.seen(), self.began()).await;
+                    last = started.map_err(|error| FaultError(error.to_string()));
                 }
                 last?;
             }

@@ -37,7 +37,9 @@ fn mending(fault: &Fault) -> Option<Fault> {
         Fault::Pause(node) => Some(Fault::Resume(*node)),
         Fault::WallJump { node, .. }
         | Fault::WallStrobe { node, .. }
-        | Fault::WallDrift { node, .. } => Some(Fault::WallReset(*node)),
+        | Fault::WallDrift { node, .. }
+        | Fault::WallLeap { node, .. } => Some(Fault::WallReset(*node)),
+        Fault::Storm { node, .. } => Some(Fault::Restart(*node)),
         _ => None,
     }
 }
@@ -124,6 +126,19 @@ impl SshCluster {
                 }
                 last
             }
+            Fault::Storm { node, times, up_ms, down_ms } => {
+                let mut last = Ok(());
+                for turn in 0..times.max(1) {
+                    let up = if turn == 0 { 0 } else { up_ms };
+                    sleep(Duration::from_millis(up.into())).await;
+                    let killed = self.kill(node, injection).await;
+                    sleep(Duration::from_millis(down_ms.into())).await;
+                    // Also where nobody answered whether it was killed: it may be down.
+                    let started = Box::pin(self.mend(&Fault::Restart(node), injection)).await;
+                    last = killed.and(started);
+                }
+                last
+            }
             Fault::Pause(node) => {
                 let pause = self.db.pause().ok_or("the database has no `pause`")?;
                 let paused = pause.pause(&self.sites, self.site(node)?).await;
@@ -137,6 +152,11 @@ impl SshCluster {
             Fault::WallJump { node, by_ms } => {
                 self.skew(node, format!("--jump-ms={by_ms}"), injection).await
             }
+            Fault::WallLeap { node, back_ms } => {
+                self.skew(node, format!("--jump-ms=-{back_ms}"), injection).await
+            }
+            Fault::WallFreeze(_) => self.supported(FaultKind::Freeze),
+            Fault::MonoDrift { .. } | Fault::MonoReset(_) => self.supported(FaultKind::MonoDrift),
             Fault::WallStrobe { node, delta_ms, period_ms } => {
                 self.skew(node, format!("--strobe-ms={delta_ms},{}", period_ms.max(1)), injection)
                     .await
@@ -152,6 +172,9 @@ impl SshCluster {
             }
             Fault::Reboot(node) => self.reboot(self.site(node)?, injection).await,
             Fault::PowerOff(_) => self.supported(FaultKind::Power),
+            Fault::KillAt { .. } => self.supported(FaultKind::KillAt),
+            Fault::KillAfter { .. } => self.supported(FaultKind::KillAwait),
+            Fault::LimitMemory { .. } => self.supported(FaultKind::Memory),
             Fault::Remove(_)
             | Fault::Wipe(_)
             | Fault::Join(_)

@@ -28,6 +28,18 @@ pub fn possible(kind: FaultKind) -> Result<(), &'static str> {
             Err("messages are held back or told again only in the simulation, so far")
         }
         FaultKind::Address => Err("addresses change only in the simulation, so far"),
+        FaultKind::Freeze => Err(
+            "a clock can stand still only in the simulation, so far: the time shim slows it by half at most (use drift)",
+        ),
+        FaultKind::MonoDrift => {
+            Err("a monotonic clock can be changed only in the simulation, so far")
+        }
+        FaultKind::Memory => {
+            Err("a process' memory can be limited only in the simulation, so far (use kill)")
+        }
+        FaultKind::KillAt | FaultKind::KillAwait => {
+            Err("a process can be killed from inside only in the simulation, so far (use kill)")
+        }
         _ => Ok(()),
     }
 }
@@ -58,11 +70,13 @@ impl Grounds<'_> {
             FaultKind::Partition | FaultKind::Latency | FaultKind::Flaky | FaultKind::Throttle => {
                 self.network(kind)
             }
-            FaultKind::Kill | FaultKind::Rolling => {
+            FaultKind::Kill | FaultKind::Rolling | FaultKind::Storm => {
                 self.capability(self.db.kill().is_some(), "kill")
             }
             FaultKind::Pause => self.capability(self.db.pause().is_some(), "pause"),
-            FaultKind::Jump | FaultKind::Strobe | FaultKind::Drift => self.clock(),
+            FaultKind::Jump | FaultKind::Strobe | FaultKind::Drift | FaultKind::Leap => {
+                self.clock()
+            }
             FaultKind::Reboot => match hosts::neighbours(self.places) {
                 Some((one, other)) => {
                     Err(format!("{one} and {other} share a host, and would restart together"))
@@ -88,7 +102,12 @@ impl Grounds<'_> {
             | FaultKind::HalfOpen
             | FaultKind::Hold
             | FaultKind::Echo
-            | FaultKind::Address => possible(kind).map_err(str::to_owned),
+            | FaultKind::Address
+            | FaultKind::KillAt
+            | FaultKind::KillAwait
+            | FaultKind::Freeze
+            | FaultKind::MonoDrift
+            | FaultKind::Memory => possible(kind).map_err(str::to_owned),
         }
     }
 

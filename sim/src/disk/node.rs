@@ -6,6 +6,7 @@
 use super::{SyncMark, Volume};
 use crate::env::SimEnv;
 use crate::observe::Seen;
+use crate::steps::{Call, Moment, folder, without_group};
 use crate::timers::Event;
 use crate::trace::Kind;
 use crate::world::World;
@@ -135,7 +136,10 @@ impl Disk for SimDisk {
     }
 
     async fn append(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.act(|volume| volume.append(path, bytes)).await
+        self.0.at(|| Moment::Before(Call::Append, folder(path))).await;
+        self.act(|volume| volume.append(path, bytes)).await?;
+        self.0.at(|| Moment::After(Call::Append, folder(path))).await;
+        Ok(())
     }
 
     async fn read_at(&self, path: &str, offset: u64, len: usize) -> io::Result<Bytes> {
@@ -151,16 +155,21 @@ impl Disk for SimDisk {
     }
 
     async fn sync(&self, path: &str) -> io::Result<()> {
+        let call = if path.ends_with(".new") { Call::SyncNew } else { Call::Sync };
+        self.0.at(|| Moment::Before(call, folder(path))).await;
         let mark = self.act(|volume| volume.begin_sync(path)).await?;
         self.wait(mark).await;
+        self.0.at(|| Moment::After(call, folder(path))).await;
         Ok(())
     }
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.at(|| Moment::Before(Call::Rename, folder(from))).await;
         self.act(|volume| volume.rename(from, to)).await
     }
 
     async fn remove(&self, path: &str) -> io::Result<()> {
+        self.0.at(|| Moment::Before(Call::Remove, folder(path))).await;
         self.act(|volume| volume.remove(path)).await
     }
 
@@ -169,6 +178,7 @@ impl Disk for SimDisk {
     }
 
     async fn sync_dir(&self, folder: &str) -> io::Result<()> {
+        self.0.at(|| Moment::Before(Call::SyncDir, without_group(folder))).await;
         let mark = self.act(|volume| volume.begin_sync_dir(folder)).await;
         self.wait(mark).await;
         Ok(())

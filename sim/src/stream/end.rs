@@ -139,6 +139,15 @@ impl End {
         }
     }
 
+    /// Bytes that arrived and were not read, or were sent and not acknowledged.
+    pub(crate) fn held(&self) -> u64 {
+        let sent = self.unacked.iter().map(|(_, part)| match part {
+            Part::Data(bytes) => bytes.len() as u64,
+            _ => 0,
+        });
+        self.buffered + sent.sum::<u64>()
+    }
+
     /// Puts a part at the end of what is sent.
     pub(crate) fn enqueue(&mut self, now: u64, part: Part) -> Body {
         if self.unacked.is_empty() {

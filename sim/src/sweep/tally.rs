@@ -5,6 +5,7 @@
 
 use crate::execute::Case;
 use crate::marks;
+use crate::steps;
 use harness::counts::Counts;
 use harness::coverage::Coverage;
 use harness::fault::FaultKind;
@@ -56,6 +57,8 @@ pub const MARKS: &[Mark] = &[
     Mark { name: "voter added", needs: &[FaultKind::Membership] },
     Mark { name: "leadership transfer begun", needs: &[FaultKind::Transfer] },
     Mark { name: "timestamp refused for the ceiling", needs: &[FaultKind::Ceiling] },
+    Mark { name: steps::HIT, needs: &[FaultKind::KillAt] },
+    Mark { name: steps::OUT_OF_MEMORY, needs: &[FaultKind::Memory] },
 ];
 
 /// What sweeps with several groups must reach, too.

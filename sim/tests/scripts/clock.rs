@@ -282,6 +282,39 @@ fn a_paused_node_does_nothing_until_it_goes_on() {
     assert!((11..40).contains(&ticks), "{ticks} ticks, some of them before the faults");
 }
 
+/// Leads as soon as it was up for 100 ms times its number.
+fn ambitious(env: SimEnv) -> LocalBoxFuture<'static, ()> {
+    async move {
+        env.sleep(100 * MS * u32::from(env.node)).await;
+        env.observe(GroupId::DEFAULT, Fact::Leads { term: u64::from(env.node) });
+        pending().await
+    }
+    .boxed_local()
+}
+
+#[test]
+fn it_is_counted_that_all_are_down_at_once_and_that_another_leads_while_the_leader_is_paused() {
+    let counted = |faults: Vec<Fault>| {
+        play(ambitious, async move |cluster| {
+            while cluster.leaders().await.is_empty() {
+                pass(&cluster, 1).await;
+            }
+            for fault in faults {
+                inject(&cluster, fault).await;
+            }
+            pass(&cluster, 500).await;
+            let counters = cluster.tear_down().await.counters;
+            let marks = ["all nodes down at once", "another led while the leader was paused"];
+            marks.map(|mark| counters.get(mark).copied().unwrap_or(0))
+        })
+    };
+    let [n1, n2, n3] = [1, 2, 3].map(NodeId);
+    assert_eq!(counted(vec![Fault::Kill(n1), Fault::Kill(n2)]), [0, 0]);
+    assert_eq!(counted(vec![Fault::Kill(n2), Fault::PowerOff(n1), Fault::Kill(n3)]), [1, 0]);
+    assert_eq!(counted(vec![Fault::Pause(n1)]), [0, 2]);
+    assert_eq!(counted(vec![Fault::Pause(n1), Fault::Resume(n1)]), [0, 0]);
+}
+
 #[test]
 fn the_cluster_refuses_a_seed_that_its_world_was_not_made_from() {
     sim::simulate(

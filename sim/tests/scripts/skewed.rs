@@ -80,3 +80,44 @@ fn a_jump_a_strobe_and_a_drift_of_one_clock_add_up_and_what_is_in_force_at_the_e
     });
     assert_eq!(effects, [0, 0, 7, 7, 2, 2]);
 }
+
+#[test]
+fn a_frozen_clock_shows_one_time_until_it_is_reset_and_true_time_from_then_on() {
+    let effects = play(async |cluster| {
+        assert_eq!(off(&cluster), 0);
+        inject(&cluster, Fault::WallFreeze(N1)).await;
+        assert_eq!(offs(&cluster, 1_000, 4).await, [0, -1_000, -2_000, -3_000]);
+        inject(&cluster, Fault::WallJump { node: N1, by_ms: 500 }).await;
+        assert_eq!(offs(&cluster, 1_000, 2).await, [-3_500, -4_500], "it can be moved");
+        assert_eq!(
+            cluster.env(N2).wall_ms(),
+            WALL_START_MS + cluster.env(N2).monotonic().as_millis() as u64
+        );
+        inject(&cluster, Fault::WallReset(N1)).await;
+        assert_eq!(offs(&cluster, 1_000, 2).await, [0, 0]);
+        cluster.tear_down().await.effects
+    });
+    assert_eq!(effects[2..], [5, 2, 0], "the first read of a frozen clock shows true time");
+}
+
+#[test]
+fn a_drift_takes_the_place_of_a_freeze_and_goes_on_from_where_the_clock_stood() {
+    play(async |cluster| {
+        inject(&cluster, Fault::WallFreeze(N1)).await;
+        pass(&cluster, 2_000).await;
+        inject(&cluster, Fault::WallDrift { node: N1, ppm: 100_000 }).await;
+        assert_eq!(offs(&cluster, 1_000, 3).await, [-2_000, -1_900, -1_800]);
+    });
+}
+
+#[test]
+fn a_leap_shows_a_time_that_has_been_and_a_reset_true_time() {
+    let effects = play(async |cluster| {
+        inject(&cluster, Fault::WallLeap { node: N1, back_ms: 12_345 }).await;
+        assert_eq!(offs(&cluster, 1_000, 2).await, [-12_345, -12_345]);
+        inject(&cluster, Fault::WallReset(N1)).await;
+        assert_eq!(off(&cluster), 0);
+        cluster.tear_down().await.effects
+    });
+    assert_eq!(effects[2..], [2, 0]);
+}

@@ -1,0 +1,92 @@
+//! Processes are killed from inside: at a step that has a name, or at any await.
+//!
+//! A kill at a moment of time comes while a process waits for its disk or its peers, since that is where it is most of the time. These come
+//! where little time is spent: between an append and its sync, inside the writing of a snapshot, between what was applied and
+//! its answer. One node at a time; a target bounds how many are down then, as for other kills.
+
+use super::process::{Target, down_time};
+use super::{ClusterView, Family, Timed};
+use crate::cluster::NodeId;
+use crate::fault::Fault;
+use crate::seed::Draw;
+use rand_chacha::ChaCha8Rng;
+use std::time::Duration;
+
+/// How long a step is waited for, at least.
+pub const WAIT_MIN_MS: u64 = 500;
+/// And at most: then the process is killed wherever it is.
+pub const WAIT_MAX_MS: u64 = 4_000;
+/// A process polls a few hundred times a second when nobody asks it for anything.
+pub const POLLS_MAX: u64 = 2_000;
+/// How long that may take, before it is killed wherever it is.
+pub const POLLS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Kills at each of the steps that the cluster has, equally likely.
+#[derive(Clone, Debug)]
+pub struct Steps {
+    targets: Vec<Target>,
+}
+
+impl Steps {
+    /// Chooses among the targets given.
+    pub fn new(targets: Vec<Target>) -> Steps {
+        Steps { targets }
+    }
+}
+
+impl Family for Steps {
+    /// The node starts again 0.05 to 8 s after the latest moment of its death.
+    fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
+        let Some(node) = one(&self.targets, view, rng) else { return Vec::new() };
+        if view.steps.is_empty() {
+            return Vec::new();
+        }
+        let step = rng.pick(&view.steps).clone();
+        let or_after_ms = rng.log_uniform(WAIT_MIN_MS, WAIT_MAX_MS);
+        let dead = Duration::from_millis(or_after_ms);
+        let fault = Fault::KillAt { node, step, or_after_ms: or_after_ms as u32 };
+        struck(fault, dead, node, view, rng)
+    }
+}
+
+/// Kills after 1 to [`POLLS_MAX`] polls, each factor of two equally likely.
+#[derive(Clone, Debug)]
+pub struct Awaits {
+    targets: Vec<Target>,
+}
+
+impl Awaits {
+    /// Chooses among the targets given.
+    pub fn new(targets: Vec<Target>) -> Awaits {
+        Awaits { targets }
+    }
+}
+
+impl Family for Awaits {
+    /// The node starts again 0.05 to 8 s later, if it is dead by then.
+    fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
+        let Some(node) = one(&self.targets, view, rng) else { return Vec::new() };
+        let polls = rng.log_uniform(1, POLLS_MAX) as u32;
+        struck(Fault::KillAfter { node, polls }, Duration::ZERO, node, view, rng)
+    }
+}
+
+/// One node that may be down besides those that are.
+fn one(targets: &[Target], view: &ClusterView, rng: &mut ChaCha8Rng) -> Option<NodeId> {
+    let nodes = targets.get(rng.range(0, targets.len().max(1) as u64) as usize)?.nodes(view, rng);
+    nodes.into_iter().find(|id| view.node(*id).is_some_and(super::NodeView::acts))
+}
+
+fn struck(
+    fault: Fault,
+    dead: Duration,
+    node: NodeId,
+    view: &ClusterView,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Timed> {
+    if !view.can_act(&fault) {
+        return Vec::new();
+    }
+    let down = down_time(rng);
+    vec![Timed::now(fault), Timed::after(dead + down, Fault::Restart(node))]
+}
