@@ -8,7 +8,7 @@
 //! clock shows: that is what [`crate::cluster::Artifacts::effects`] count.
 
 use crate::cluster::{Cluster, NodeId};
-use crate::fault::{Fault, FaultKind, Sequence, Way};
+use crate::fault::{Damage, DiskTrouble, Fault, FaultKind, Sequence, Way};
 use crate::redis::connection::Redis;
 use crate::redis::resp::Reply;
 use crate::seed::Seed;
@@ -17,6 +17,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 mod clocks;
+mod disks;
 mod members;
 mod network;
 mod processes;
@@ -43,10 +44,11 @@ pub struct Clause {
 pub fn all() -> Vec<Clause> {
     let clause = |name, needs, check| Clause { name, needs, check };
     use FaultKind::{
-        Address, Ceiling, Clients, Drift, Echo, Flaky, Freeze, HalfOpen, Hold, Jump, Kill, KillAt,
-        KillAwait, Latency, Leap, LinkDamage, LinkDouble, LinkDrip, LinkLatency, LinkLoss,
-        LinkOrder, LinkRate, Membership, Memory, MonoDrift, Partition, Pause, Power, Reboot, Reset,
-        Rolling, Split, Storm, Strobe, Throttle, Transfer,
+        Address, BitRot, Ceiling, Clients, DiskFull, Drift, Echo, Flaky, Freeze, HalfOpen, Hold,
+        IoError, Jump, Kill, KillAt, KillAwait, Latency, Leap, LinkDamage, LinkDouble, LinkDrip,
+        LinkLatency, LinkLoss, LinkOrder, LinkRate, LyingSync, Membership, Memory, Misdirect,
+        MonoDrift, Partition, Pause, Power, Reboot, Reset, Rolling, ShortRead, SlowSync, Split,
+        Storm, Strobe, Throttle, Transfer,
     };
     vec![
         clause("the clock moves and a sleep is never short", None, |c| Box::pin(time(c))),
@@ -198,6 +200,31 @@ pub fn all() -> Vec<Clause> {
             Some(Address),
             |c| Box::pin(processes::readdressed(c)),
         ),
+        clause("a node whose syncs are slow answers", Some(SlowSync), |c| {
+            Box::pin(disks::troubled(c, DiskTrouble::SlowSyncs { by_ms: 300 }))
+        }),
+        clause("a node whose disk reads short answers", Some(ShortRead), |c| {
+            Box::pin(disks::troubled(c, DiskTrouble::ShortReads))
+        }),
+        clause("a node whose disk fails is gone until the disk is whole", Some(IoError), |c| {
+            Box::pin(disks::ended(c, DiskTrouble::Errors { after: 3 }))
+        }),
+        clause("a node whose disk is full is gone until there is room", Some(DiskFull), |c| {
+            Box::pin(disks::ended(c, DiskTrouble::Full))
+        }),
+        clause("a node whose disk rots is gone until it is replaced", Some(BitRot), |c| {
+            Box::pin(disks::lost(c, Damage::Rot))
+        }),
+        clause(
+            "a node whose disk misdirects a write is gone until it is replaced",
+            Some(Misdirect),
+            |c| Box::pin(disks::lost(c, Damage::Misdirected)),
+        ),
+        clause(
+            "a node that was lied to goes on, and without its power is gone until it is replaced",
+            Some(LyingSync),
+            |c| Box::pin(disks::lied_to(c)),
+        ),
         clause("a fault injected twice is injected once", None, |c| Box::pin(twice(c))),
     ]
 }
@@ -329,7 +356,22 @@ async fn twice(cluster: &dyn Cluster) -> Result<(), String> {
         let breaks = Fault::Links { links: network::every_link(cluster), how };
         (how.sort().kind(), breaks, Fault::LinksWhole(how.sort()))
     });
-    for (kind, breaks, mends) in pairs.into_iter().chain(links) {
+    let troubles = [
+        DiskTrouble::SlowSyncs { by_ms: 10 },
+        DiskTrouble::Errors { after: 0 },
+        DiskTrouble::Full,
+        DiskTrouble::ShortReads,
+        DiskTrouble::LyingSyncs,
+    ];
+    let spoilt =
+        troubles.map(|how| (how.kind(), Fault::SpoilDisk { node, how }, Fault::DiskWhole(node)));
+    // Two that are left need each other: nobody can be replaced.
+    let damages =
+        if cluster.nodes().len() < 3 { &[][..] } else { &[Damage::Rot, Damage::Misdirected] };
+    let damaged = damages.iter().map(|how| {
+        (how.kind(), Fault::DamageDisk { node, how: *how, at: 1 }, Fault::Replace(node))
+    });
+    for (kind, breaks, mends) in pairs.into_iter().chain(links).chain(spoilt).chain(damaged) {
         if cluster.supports(kind) {
             for fault in [&breaks, &breaks, &mends, &mends] {
                 inject(cluster, fault.clone()).await?;

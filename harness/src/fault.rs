@@ -6,6 +6,7 @@
 use crate::cluster::NodeId;
 use serde::{Deserialize, Serialize};
 
+mod disk;
 mod impairment;
 mod kind;
 pub mod preset;
@@ -15,6 +16,7 @@ mod tests;
 mod way;
 mod words;
 
+pub use disk::{Damage, DiskTrouble};
 pub use impairment::{Impairment, Sort};
 pub use kind::FaultKind;
 pub use sequence::Sequence;
@@ -261,6 +263,32 @@ pub enum Fault {
         /// From now on, in any case.
         or_after_ms: u32,
     },
+    /// From now on something is wrong with the node's disk, in place of what was wrong with it before. Returns when it has shown: where
+    /// little is asked of the disk, the process is killed and started again for it. Until `DiskWhole`.
+    SpoilDisk {
+        /// Whose disk.
+        node: NodeId,
+        /// What is wrong with it.
+        how: DiskTrouble,
+    },
+    /// The node's disk does all that it is asked, and a process that has ended by it starts again.
+    DiskWhole(NodeId),
+    /// While the node's process is dead, bytes that it will read become others; then it starts and reads them. Returns when it has refused
+    /// to go on with such a disk. Only `Replace` brings it back: nobody can tell what else is wrong with the disk.
+    DamageDisk {
+        /// Whose disk.
+        node: NodeId,
+        /// How.
+        how: Damage,
+        /// Which file and which of its bytes: any number will do, and each is for certain ones.
+        at: u32,
+    },
+    /// The node, whose disk is lost, is removed from the group, gets an empty disk, and joins: a new machine in the place of the old one.
+    /// Returns when a leader says that it is a voter.
+    Replace(NodeId),
+    /// The machine of a node whose syncs have lied loses its power, and with it what they said was durable. Only `Replace` brings it back:
+    /// it has forgotten what it has promised.
+    ForgetSyncs(NodeId),
 }
 
 impl Fault {
@@ -297,6 +325,9 @@ impl Fault {
             Fault::WallLeap { .. } => Some(FaultKind::Leap),
             Fault::MonoDrift { .. } => Some(FaultKind::MonoDrift),
             Fault::LimitMemory { .. } => Some(FaultKind::Memory),
+            Fault::SpoilDisk { how, .. } => Some(how.kind()),
+            Fault::DamageDisk { how, .. } => Some(how.kind()),
+            Fault::ForgetSyncs(_) => Some(FaultKind::LyingSync),
             Fault::Join(_)
             | Fault::HealNetwork
             | Fault::Restart(_)
@@ -309,7 +340,9 @@ impl Fault {
             | Fault::LinksWhole(_)
             | Fault::HealClients
             | Fault::Remember
-            | Fault::Release => None,
+            | Fault::Release
+            | Fault::DiskWhole(_)
+            | Fault::Replace(_) => None,
         }
     }
 
@@ -342,6 +375,14 @@ impl Fault {
             Fault::HealClients => &[FaultKind::Clients],
             Fault::Remember => &[FaultKind::HalfOpen],
             Fault::Release => &[FaultKind::Hold],
+            Fault::Replace(_) => &[FaultKind::BitRot, FaultKind::Misdirect, FaultKind::LyingSync],
+            Fault::DiskWhole(_) => &[
+                FaultKind::SlowSync,
+                FaultKind::IoError,
+                FaultKind::DiskFull,
+                FaultKind::ShortRead,
+                FaultKind::LyingSync,
+            ],
             Fault::Partition { .. }
             | Fault::Kill(_)
             | Fault::PowerOff(_)
@@ -372,7 +413,10 @@ impl Fault {
             | Fault::WallFreeze(_)
             | Fault::WallLeap { .. }
             | Fault::MonoDrift { .. }
-            | Fault::LimitMemory { .. } => &[],
+            | Fault::LimitMemory { .. }
+            | Fault::SpoilDisk { .. }
+            | Fault::DamageDisk { .. }
+            | Fault::ForgetSyncs(_) => &[],
         }
     }
 
@@ -422,7 +466,12 @@ impl Fault {
             | Fault::Wipe(node)
             | Fault::Transfer(node)
             | Fault::Echo { node, .. }
-            | Fault::Readdress { node, .. } => vec![*node],
+            | Fault::Readdress { node, .. }
+            | Fault::SpoilDisk { node, .. }
+            | Fault::DiskWhole(node)
+            | Fault::DamageDisk { node, .. }
+            | Fault::Replace(node)
+            | Fault::ForgetSyncs(node) => vec![*node],
         }
     }
 }

@@ -5,7 +5,8 @@
 //! [`ClusterView::healing`] undoes all that was done.
 
 use crate::cluster::NodeId;
-use crate::fault::{Fault, Sort};
+use crate::fault::{DiskTrouble, Fault, Sort};
+use disk::DiskState;
 use freeze::FROZEN_PPM;
 use rand_chacha::ChaCha8Rng;
 use skew::Skew;
@@ -18,6 +19,7 @@ pub mod clients;
 pub mod clock;
 pub mod compose;
 pub mod cut_off;
+pub mod disk;
 pub mod drift;
 pub mod flaky;
 pub mod freeze;
@@ -48,7 +50,7 @@ pub mod transfer;
 pub struct NodeView {
     /// Which.
     pub id: NodeId,
-    /// Not killed, not powered off, not rebooted.
+    /// Not killed, not powered off, not rebooted, not ended by its disk.
     pub up: bool,
     /// Stopped by a signal.
     pub paused: bool,
@@ -58,12 +60,24 @@ pub struct NodeView {
     pub wall: Skew,
     /// What its monotonic clock gains, in microseconds a second.
     pub pace_ppm: i32,
+    /// What was made of its disk.
+    pub disk: DiskState,
 }
 
 impl NodeView {
     /// Whether it runs.
     pub fn acts(&self) -> bool {
         self.up && !self.paused
+    }
+
+    /// Whether what is done to its disk shows. Of one that waits to be added, too little is known to say what a start of it would do.
+    pub fn may_be_spoilt(&self) -> bool {
+        self.member && self.acts() && self.disk == DiskState::Whole
+    }
+
+    fn may_be_mended(&self) -> bool {
+        use DiskState::{Failing, Lying, Troubled};
+        matches!(self.disk, Troubled | Failing | Lying)
     }
 }
 
@@ -100,8 +114,9 @@ impl ClusterView {
     /// Everything up and connected.
     pub fn new(nodes: &[NodeId]) -> ClusterView {
         let view = |id: &NodeId| {
-            let wall = Skew::default();
-            NodeView { id: *id, up: true, paused: false, member: true, wall, pace_ppm: 0 }
+            let (wall, disk) = (Skew::default(), DiskState::default());
+            let (up, paused, member, pace_ppm) = (true, false, true, 0);
+            NodeView { id: *id, up, paused, member, wall, pace_ppm, disk }
         };
         ClusterView {
             now: Duration::ZERO,
@@ -134,6 +149,13 @@ impl ClusterView {
         self.nodes.len().saturating_sub(1) / 2
     }
 
+    /// How many nodes are no members, or have lost their disks, or would with their power. As long as these are a minority, the others
+    /// have all that was ever acknowledged.
+    pub fn given_up(&self) -> usize {
+        let doubtful = |disk| matches!(disk, DiskState::Lost | DiskState::Lying);
+        self.which(|node| !node.member || doubtful(node.disk)).len()
+    }
+
     /// What the view is once the fault is in force, which is now.
     pub fn apply(&mut self, fault: &Fault) {
         let now = self.now;
@@ -143,15 +165,21 @@ impl ClusterView {
             Fault::Kill(id)
             | Fault::PowerOff(id)
             | Fault::Reboot(id)
+            | Fault::ForgetSyncs(id)
             | Fault::KillAt { node: id, .. }
             | Fault::KillAfter { node: id, .. }
             | Fault::LimitMemory { node: id, .. } => {
+                let keeps_cache =
+                    !matches!(fault, Fault::PowerOff(_) | Fault::Reboot(_) | Fault::ForgetSyncs(_));
                 self.change(*id, |node| {
                     node.up = false;
                     node.paused = false;
+                    if node.disk == DiskState::Lying && !keeps_cache {
+                        node.disk = DiskState::Lost;
+                    }
                 });
             }
-            Fault::Restart(id) => self.change(*id, |node| node.up = true),
+            Fault::Restart(id) => self.change(*id, |node| node.up = node.disk.runs()),
             Fault::Pause(id) => self.change(*id, |node| node.paused = node.up),
             Fault::Resume(id) => self.change(*id, |node| node.paused = false),
             Fault::WallJump { node, by_ms } => self.change(*node, |node| node.wall.jump(*by_ms)),
@@ -200,11 +228,43 @@ impl ClusterView {
             Fault::Join(id) | Fault::Wipe(id) => {
                 let joins = matches!(fault, Fault::Join(_));
                 self.change(*id, |node| {
+                    // Who starts over does so on a disk with nothing on it, and nothing wrong with it.
+                    if !node.member {
+                        node.disk = DiskState::Whole;
+                    }
                     node.member |= joins;
-                    node.up = true;
+                    node.up = node.disk.runs();
                     node.paused = false;
                 });
             }
+            Fault::SpoilDisk { node, how } => self.change(*node, |node| {
+                let ends = how.ends_the_process() && (node.up || !node.disk.runs());
+                node.disk = match how {
+                    DiskTrouble::LyingSyncs => DiskState::Lying,
+                    _ if ends => DiskState::Failing,
+                    _ => DiskState::Troubled,
+                };
+                node.up &= !ends;
+                node.paused &= !ends;
+            }),
+            Fault::DiskWhole(id) => self.change(*id, |node| {
+                if node.disk != DiskState::Lost {
+                    node.up |= !node.disk.runs();
+                    node.disk = DiskState::Whole;
+                }
+            }),
+            Fault::DamageDisk { node, .. } => self.change(*node, |node| {
+                node.disk = DiskState::Lost;
+                node.up = false;
+                node.paused = false;
+            }),
+            Fault::Replace(id) => self.change(*id, |node| {
+                if node.disk == DiskState::Lost {
+                    node.disk = DiskState::Whole;
+                    node.member = true;
+                    node.up = true;
+                }
+            }),
             Fault::Transfer(_)
             | Fault::Rolling { .. }
             | Fault::Storm { .. }
@@ -273,7 +333,7 @@ impl ClusterView {
             Fault::HealClients => !self.unasked.is_empty(),
             Fault::HealNetwork => !self.cuts.is_empty(),
             Fault::Kill(id) | Fault::PowerOff(id) | Fault::Reboot(id) => is(id, |node| node.up),
-            Fault::Restart(id) => is(id, |node| !node.up),
+            Fault::Restart(id) => is(id, |node| !node.up && node.disk.runs()),
             Fault::Pause(id)
             | Fault::WallJump { node: id, .. }
             | Fault::KillAfter { node: id, .. }
@@ -314,6 +374,14 @@ impl ClusterView {
                 self.which(|node| node.member && node.acts()).len() > members / 2
             }
             Fault::Join(id) => is(id, |node| !node.member),
+            Fault::SpoilDisk { node, how: DiskTrouble::LyingSyncs }
+            | Fault::DamageDisk { node, .. } => {
+                is(node, NodeView::may_be_spoilt) && self.given_up() < self.minority()
+            }
+            Fault::SpoilDisk { node, .. } => is(node, NodeView::may_be_spoilt),
+            Fault::DiskWhole(id) => is(id, NodeView::may_be_mended),
+            Fault::ForgetSyncs(id) => is(id, |node| node.disk == DiskState::Lying),
+            Fault::Replace(id) => is(id, |node| node.disk == DiskState::Lost),
             Fault::Wipe(id) => is(id, |node| !node.member) && self.leads_majority().is_some(),
             // Somebody else has to lead, to hand it over, and the two have to reach each other.
             Fault::Transfer(id) => {
@@ -324,7 +392,7 @@ impl ClusterView {
         }
     }
 
-    /// All that is needed for everything to be whole again: network first, clocks last.
+    /// All that is needed for everything to be whole again: network first, disks before who starts on them, clocks last.
     pub fn healing(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if !self.cuts.is_empty() {
@@ -350,9 +418,14 @@ impl ClusterView {
             faults.push(Fault::Release);
         }
         faults.extend(self.which(|node| node.paused).into_iter().map(Fault::Resume));
-        faults.extend(self.which(|node| !node.up).into_iter().map(Fault::Restart));
+        faults.extend(self.which(NodeView::may_be_mended).into_iter().map(Fault::DiskWhole));
+        let down = self.which(|node| !node.up && node.disk.runs());
+        faults.extend(down.into_iter().map(Fault::Restart));
         // Whom they ask to be added has to be there.
-        faults.extend(self.which(|node| !node.member).into_iter().map(Fault::Join));
+        let lost = |node: &NodeView| node.disk == DiskState::Lost;
+        faults.extend(self.which(lost).into_iter().map(Fault::Replace));
+        let out = self.which(|node| !node.member && !lost(node));
+        faults.extend(out.into_iter().map(Fault::Join));
         faults.extend(self.which(|node| node.wall.touched).into_iter().map(Fault::WallReset));
         faults.extend(self.which(|node| node.pace_ppm != 0).into_iter().map(Fault::MonoReset));
         faults

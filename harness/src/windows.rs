@@ -100,6 +100,7 @@ enum Place {
     Held,
     Echo,
     Address,
+    Disk(NodeId),
 }
 
 fn place(fault: &Fault) -> Place {
@@ -134,6 +135,11 @@ fn place(fault: &Fault) -> Place {
         Fault::Hold { .. } | Fault::Release => Place::Held,
         Fault::Echo { .. } => Place::Echo,
         Fault::Readdress { .. } => Place::Address,
+        Fault::SpoilDisk { node, .. }
+        | Fault::DiskWhole(node)
+        | Fault::DamageDisk { node, .. }
+        | Fault::ForgetSyncs(node)
+        | Fault::Replace(node) => Place::Disk(*node),
     }
 }
 
@@ -164,6 +170,13 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
             if let Fault::Join(node) = fault {
                 close(&mut open, Place::Process(*node), in_force);
                 close(&mut open, Place::Signals(*node), in_force);
+                close(&mut open, Place::Disk(*node), in_force);
+            }
+            // So does who takes another's place, as a member.
+            if let Fault::Replace(node) = fault {
+                close(&mut open, Place::Process(*node), in_force);
+                close(&mut open, Place::Signals(*node), in_force);
+                close(&mut open, Place::Membership(*node), in_force);
             }
             // True time is all of it.
             if let Fault::WallReset(node) = fault {
@@ -186,7 +199,8 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
             | Fault::Forget { .. }
             | Fault::Hold { .. }
             | Fault::WallFreeze(_)
-            | Fault::MonoDrift { .. } => close(&mut open, place, in_force),
+            | Fault::MonoDrift { .. }
+            | Fault::SpoilDisk { .. } => close(&mut open, place, in_force),
             // A dead process is not paused.
             Fault::Kill(node)
             | Fault::PowerOff(node)
@@ -200,6 +214,7 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
             Fault::Wipe(node) => {
                 close(&mut open, Place::Process(*node), in_force);
                 close(&mut open, Place::Signals(*node), in_force);
+                close(&mut open, Place::Disk(*node), in_force);
             }
             _ => {}
         }

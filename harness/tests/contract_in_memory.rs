@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::future::{LocalBoxFuture, ready};
 use harness::cluster::{Artifacts, Clock, Cluster, Connection, FaultError, NodeId};
 use harness::contract;
-use harness::fault::{Fault, FaultKind, Impairment, Sort, Way};
+use harness::fault::{DiskTrouble, Fault, FaultKind, Impairment, Sort, Way};
 use harness::in_memory::clock::VirtualClock;
 use harness::in_memory::{Answer, InMemory};
 use harness::seed::Seed;
@@ -90,7 +90,22 @@ fn a_cluster_that_pretends_breaks_the_contract() {
     let flaky = "flaky links between nodes lose nothing of a client's";
     let throttle = "throttled links between nodes hold up no client";
     let membership = "the group goes on without a removed node";
-    let pretends: [(fn(&Fault) -> Option<Fault>, &str, &str); 15] = [
+    let pretends: [(fn(&Fault) -> Option<Fault>, &str, &str); 17] = [
+        (
+            |fault| Some(fault.clone()).filter(|fault| fault.kind() != Some(FaultKind::IoError)),
+            "a node whose disk fails is gone",
+            "n1 answered status `PONG` on an old connection during `disk of n1 fails after 3 calls`",
+        ),
+        (
+            |fault| match fault {
+                Fault::SpoilDisk { node, how: DiskTrouble::ShortReads } => {
+                    Some(Fault::SpoilDisk { node: *node, how: DiskTrouble::Full })
+                }
+                other => Some(other.clone()),
+            },
+            "a node whose disk reads short answers",
+            "during `disk of n1 reads short`: n1 did not answer within 30s",
+        ),
         (
             |fault| Some(fault.clone()).filter(|fault| !matches!(fault, Fault::HoldCeiling { .. })),
             "under a held ceiling writes are refused",

@@ -100,7 +100,12 @@ fn faults() -> Vec<Fault> {
             | Fault::Hold { .. }
             | Fault::Release
             | Fault::Echo { .. }
-            | Fault::Readdress { .. } => {}
+            | Fault::Readdress { .. }
+            | Fault::SpoilDisk { .. }
+            | Fault::DiskWhole(_)
+            | Fault::DamageDisk { .. }
+            | Fault::Replace(_)
+            | Fault::ForgetSyncs(_) => {}
         }
     }
     all

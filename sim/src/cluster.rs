@@ -48,6 +48,11 @@ pub trait Guest {
         Ok(Vec::new())
     }
 
+    /// The files whose every byte a start of the process reads, of what its disk holds.
+    fn read_at_start(&self, volume: &Volume) -> Vec<String> {
+        volume.synced_paths().map(str::to_owned).collect()
+    }
+
     /// The Raft groups that it has; every node is a member of each.
     fn groups(&self) -> Vec<GroupId> {
         vec![GroupId::DEFAULT]
@@ -155,6 +160,13 @@ impl SimCluster {
     fn rebuild_all(&self) {
         let Some(guest) = self.world.guest.borrow().clone() else { return };
         for node in self.nodes.iter().map(|node| node.0) {
+            let disk = self.world.disks[usize::from(node)].borrow();
+            let counts = disk.is_sound() && disk.lies().is_none();
+            drop(disk);
+            if !counts {
+                self.world.count("node not rebuilt from a disk that is lost");
+                continue;
+            }
             let reached = self.rebuild(&*guest, node, View::Kill, self.world.cached_disk(node));
             // Most disks have nothing on them that a power cut would take: they say the same again.
             if !self.world.files(node, Volume::is_durable) {
@@ -291,8 +303,17 @@ impl Cluster for SimCluster {
             | FaultKind::Freeze
             | FaultKind::Leap
             | FaultKind::MonoDrift
-            | FaultKind::Memory => true,
-            FaultKind::Membership | FaultKind::Transfer | FaultKind::Ceiling => {
+            | FaultKind::Memory
+            | FaultKind::SlowSync
+            | FaultKind::IoError
+            | FaultKind::DiskFull
+            | FaultKind::ShortRead => true,
+            FaultKind::Membership
+            | FaultKind::Transfer
+            | FaultKind::Ceiling
+            | FaultKind::BitRot
+            | FaultKind::Misdirect
+            | FaultKind::LyingSync => {
                 self.world.guest.borrow().as_ref().is_some_and(|guest| guest.has_operator())
             }
             FaultKind::Split => {

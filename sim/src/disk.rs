@@ -6,10 +6,12 @@
 //! names becomes durable with `sync_dir` of a folder that it touches, and with it every change before it, as
 //! a journal does. A file whose name is not durable is lost however often its bytes were synced.
 //!
-//! Cannot do yet: bit rot, misdirected writes, EIO, ENOSPC, lying syncs.
+//! What a fault makes of a node's disk is in `trouble` and `damage`.
 
+mod damage;
 mod image;
 mod node;
+mod trouble;
 
 pub use image::DiskImage;
 pub use node::SimDisk;
@@ -173,6 +175,15 @@ impl Volume {
                 self.settle_names(count.min(self.journal.len()));
                 self.forget_nameless();
             }
+        }
+    }
+
+    /// All that was written is durable.
+    pub(crate) fn settle(&mut self) {
+        self.settle_names(self.journal.len());
+        self.forget_nameless();
+        for file in self.files.values_mut() {
+            file.settle(file.unsynced.len());
         }
     }
 

@@ -13,7 +13,7 @@ use crate::world::World;
 use elastickv::admin::Order;
 use elastickv::env;
 use harness::cluster::{FaultError, NodeId};
-use harness::fault::{Fault, Impairment, Sequence};
+use harness::fault::{Damage, DiskTrouble, Fault, Impairment, Sequence};
 use harness::nemesis::freeze::FROZEN_PPM;
 use harness::nemesis::steps::POLLS_WITHIN;
 use std::time::Duration;
@@ -141,6 +141,13 @@ impl SimCluster {
                 let within = Duration::from_millis(or_after_ms.into());
                 world.kill_inside(node.0, spark, within, injection).await;
             }
+            Fault::SpoilDisk { node, how } => world.spoil_disk(node.0, how, injection).await,
+            Fault::DiskWhole(node) => world.mend_disk(node.0),
+            Fault::DamageDisk { node, how, at } => {
+                world.damage_disk(node.0, how, at, injection).await;
+            }
+            Fault::Replace(node) => self.replace(named(node), injection).await?,
+            Fault::ForgetSyncs(node) => world.forget_syncs(node.0, injection),
         }
         Ok(())
     }
@@ -166,6 +173,19 @@ impl SimCluster {
         use harness::cluster::Cluster;
         let hosts = 0..=self.nodes().len() as u16;
         hosts.map(|host| nodes.contains(&NodeId(host))).collect()
+    }
+
+    /// Another machine takes the place of a node whose disk is lost; what was begun of it earlier is gone on with.
+    async fn replace(&self, node: env::NodeId, injection: usize) -> Result<(), FaultError> {
+        let is_sound = self.world.disks[usize::from(node.0)].borrow().is_sound();
+        let is_out = self.world.hosts.borrow()[usize::from(node.0)].out;
+        if !is_sound {
+            self.order(Order::Remove(node), injection).await?;
+            self.order(Order::Wipe(node), injection).await?;
+        } else if !is_out {
+            return Ok(());
+        }
+        self.order(Order::Join(node), injection).await
     }
 
     fn check(&self, fault: &Fault) -> Result<(), FaultError> {
@@ -256,6 +276,26 @@ fn fingerprint(fault: &Fault) -> [u64; 3] {
             let times_of_node = u64::from(*times) << 16 | u64::from(node.0);
             [48, times_of_node, u64::from(*down_ms) << 32 | u64::from(*up_ms)]
         }
+        Fault::SpoilDisk { node, how } => {
+            let (number, value) = match how {
+                DiskTrouble::SlowSyncs { by_ms } => (61, *by_ms),
+                DiskTrouble::Errors { after } => (62, *after),
+                DiskTrouble::Full => (63, 0),
+                DiskTrouble::ShortReads => (64, 0),
+                DiskTrouble::LyingSyncs => (69, 0),
+            };
+            [number, u64::from(node.0), u64::from(value)]
+        }
+        Fault::DiskWhole(node) => [65, u64::from(node.0), 0],
+        Fault::DamageDisk { node, how, at } => {
+            let number = match how {
+                Damage::Rot => 66,
+                Damage::Misdirected => 67,
+            };
+            [number, u64::from(node.0), u64::from(*at)]
+        }
+        Fault::Replace(node) => [68, u64::from(node.0), 0],
+        Fault::ForgetSyncs(node) => [70, u64::from(node.0), 0],
         Fault::Rolling { nodes, down_ms, rest_ms } => {
             [22, names(nodes), u64::from(*down_ms) << 32 | u64::from(*rest_ms)]
         }
@@ -307,7 +347,9 @@ impl World {
             let host = &self.hosts.borrow()[usize::from(node)];
             (host.up, host.boot > 0)
         };
-        if !up && started {
+        // What it has forgotten it must not vote and answer without.
+        let forgot = self.disks[usize::from(node)].borrow().forgot;
+        if !up && started && !forgot {
             self.launch(node);
         }
     }

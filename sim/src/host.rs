@@ -26,6 +26,8 @@ pub(crate) struct Host {
     pub(crate) up: bool,
     pub(crate) powered: bool,
     pub(crate) paused: bool,
+    /// Its process has ended for an error of its disk that a fault caused, and has not started since.
+    pub(crate) by_disk: bool,
     /// No member of the group, as far as is known.
     pub(crate) out: bool,
     /// It has started over since it was last a voter.
@@ -57,6 +59,7 @@ impl Host {
         self.up = true;
         self.powered = true;
         self.paused = false;
+        self.by_disk = false;
         self.leads.clear();
         self.boot
     }

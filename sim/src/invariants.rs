@@ -63,6 +63,9 @@ pub trait Invariant {
     /// The node's disk was wiped, on purpose and after it had been removed: it has to keep nothing of what it promised before.
     fn wiped(&mut self, _node: u16) {}
 
+    /// The node's disk begins to say that it holds what it does not, or holds all that it has said.
+    fn doubted(&mut self, _node: u16, _doubted: bool) {}
+
     /// The run is over.
     fn finish(&mut self) -> Result<(), String> {
         Ok(())

@@ -9,15 +9,21 @@ use crate::steps;
 pub const OF_THE_WORLD: &[&str] = &[
     "all nodes down at once",
     "another led while the leader was paused",
+    "damaged disk refused",
     "datagrams doubled",
     "datagrams dropped by a full inbox",
     "datagrams lost",
     "datagrams sent",
+    "disk call failed",
     "disk wiped",
+    "node not rebuilt from a disk that is lost",
     "node rebuilt from its disk",
+    "node stopped by its disk",
     "packets lost",
     "packets retransmitted",
     "power cut lost unsynced changes",
+    "read cut short",
+    "sync that lied",
 ];
 
 /// All marks, of whoever counts them; those of processes that end from inside are with their steps.

@@ -1,16 +1,17 @@
 //! Elastickv as the guest of a simulated node.
 
 use crate::cluster::{Guest, PostMortem};
-use crate::disk::DiskImage;
+use crate::disk::{DiskImage, Volume};
 use crate::env::SimEnv;
 use crate::operator::Desk;
 use bytes::Bytes;
 use elastickv::admin::{self, Order, SinceByGroup};
 use elastickv::env::{GroupId, NodeId};
-use elastickv::group;
-use elastickv::node;
+use elastickv::files::Format;
+use elastickv::mvcc::journal;
 use elastickv::options::Options;
-use elastickv::raft::Message;
+use elastickv::raft::{Message, wal};
+use elastickv::{group, node};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use std::cell::RefCell;
@@ -45,10 +46,25 @@ impl Guest for Elastickv {
         let options = self.options_of(env.node);
         async move {
             if let Err(error) = node::run(env, options).await {
-                panic!("{error}");
+                env.gives_up(&error);
             }
         }
         .boxed_local()
+    }
+
+    /// The newest segments of each group's log and store, and what the node knows of itself.
+    fn read_at_start(&self, volume: &Volume) -> Vec<String> {
+        let newest = |group: &GroupId, format: Format| {
+            let folder = group::folder(*group);
+            let number = |path: &&str| format.segment_number(path.strip_prefix(&folder)?);
+            volume.cached_paths().filter(|path| number(path).is_some()).max_by_key(number)
+        };
+        let groups = self.groups();
+        let logs = groups
+            .iter()
+            .flat_map(|group| [wal::FORMAT, journal::FORMAT].map(|format| newest(group, format)));
+        let own = volume.cached_paths().filter(|path| node::OWN_FILES.contains(path));
+        logs.flatten().chain(own).map(str::to_owned).collect()
     }
 
     fn groups(&self) -> Vec<GroupId> {

@@ -218,6 +218,11 @@ impl World {
         self.effects.borrow_mut()[injection] += times;
     }
 
+    /// Whether a fault has acted so far.
+    pub(crate) fn has_acted(&self, injection: usize) -> bool {
+        self.effects.borrow()[injection] > 0
+    }
+
     pub(crate) fn effects(&self) -> Vec<u64> {
         self.effects.borrow().clone()
     }
@@ -266,7 +271,13 @@ impl World {
         }
         self.streams_down(node, how);
         if how == Down::Power {
-            let lost = self.disks[usize::from(node)].borrow_mut().power_cut();
+            let (lied, lost) = {
+                let mut disk = self.disks[usize::from(node)].borrow_mut();
+                (disk.lies(), disk.power_cut())
+            };
+            if let Some(injection) = lied {
+                self.acted(injection, lost);
+            }
             self.event(node, Kind::PowerCut, &[lost], &[]);
             self.see(|| Seen::PowerCut { node, lost });
             if lost > 0 {
@@ -413,6 +424,7 @@ impl World {
     pub(crate) fn behind(&self) -> Option<(u16, u64, u64)> {
         let whole = self.net.borrow().is_whole()
             && self.streams.borrow().is_remembered()
+            && self.disks.iter().all(|disk| disk.borrow().is_whole())
             && self.hosts.borrow()[1..].iter().all(|host| host.up && !host.paused && !host.out);
         whole.then(|| self.progress.borrow().behind()).flatten()
     }

@@ -6,7 +6,7 @@ use elastickv::env::{Disk, Draw, Env, Fact, GroupId, Lane, Listener, NodeId, Por
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use futures_util::{AsyncReadExt, AsyncWriteExt, select_biased};
 use harness::cluster::{self, Artifacts, Cluster};
-use harness::fault::{Fault, Impairment, Sequence, Sort, Way};
+use harness::fault::{Damage, DiskTrouble, Fault, Impairment, Sequence, Sort, Way};
 use harness::plan::{Fate, Override};
 use harness::seed::Seed;
 use sim::cluster::Guest;
@@ -139,6 +139,9 @@ fn run(seed: Seed, params: WorldParams) -> (Artifacts, Vec<String>) {
                 Fault::WallReset(n(2)),
                 Fault::MonoReset(n(4)),
                 Fault::Restart(n(5)),
+                Fault::SpoilDisk { node: n(1), how: DiskTrouble::SlowSyncs { by_ms: 20 } },
+                Fault::DamageDisk { node: n(2), how: Damage::Misdirected, at: 7 },
+                Fault::DiskWhole(n(1)),
             ];
             for fault in &story {
                 for node in cluster.nodes() {

@@ -25,7 +25,7 @@ pub(super) async fn removed(cluster: &dyn Cluster) -> Result<(), String> {
 }
 
 /// Waits until the node answers a read of the group's state, which one that is no member cannot do.
-async fn reads(cluster: &dyn Cluster, node: NodeId) -> Result<(), String> {
+pub(super) async fn reads(cluster: &dyn Cluster, node: NodeId) -> Result<(), String> {
     answers(cluster, node, b"contract").await
 }
 

@@ -82,11 +82,25 @@ pub enum FaultKind {
     MonoDrift,
     /// Processes killed at the limit of their memory.
     Memory,
+    /// Syncs that take long.
+    SlowSync,
+    /// Disks that fail.
+    IoError,
+    /// Disks without room.
+    DiskFull,
+    /// Reads that give less than they are asked for.
+    ShortRead,
+    /// Bits that flip on disks.
+    BitRot,
+    /// Writes that land where they do not belong.
+    Misdirect,
+    /// Syncs that make nothing durable.
+    LyingSync,
 }
 
 impl FaultKind {
     /// Every kind, in the order in which they are listed to people.
-    pub const ALL: [FaultKind; 36] = [
+    pub const ALL: [FaultKind; 43] = [
         FaultKind::Partition,
         FaultKind::Kill,
         FaultKind::Power,
@@ -123,6 +137,13 @@ impl FaultKind {
         FaultKind::Leap,
         FaultKind::MonoDrift,
         FaultKind::Memory,
+        FaultKind::SlowSync,
+        FaultKind::IoError,
+        FaultKind::DiskFull,
+        FaultKind::ShortRead,
+        FaultKind::BitRot,
+        FaultKind::Misdirect,
+        FaultKind::LyingSync,
     ];
 
     /// What a test breaks unless it is told otherwise, which is not the preset `standard`. Its remembered seeds draw from
@@ -175,6 +196,13 @@ impl FaultKind {
             FaultKind::Leap => "leap",
             FaultKind::MonoDrift => "mono-drift",
             FaultKind::Memory => "memory",
+            FaultKind::SlowSync => "slow-sync",
+            FaultKind::IoError => "io-error",
+            FaultKind::DiskFull => "disk-full",
+            FaultKind::ShortRead => "short-read",
+            FaultKind::BitRot => "bit-rot",
+            FaultKind::Misdirect => "misdirect",
+            FaultKind::LyingSync => "lying-sync",
         }
     }
 }

@@ -62,6 +62,13 @@ impl FaultKind {
             | FaultKind::Memory => &[Group::Process],
             // The processes are gone, and what was not synced.
             FaultKind::Power | FaultKind::Reboot => &[Group::Disk, Group::Process],
+            FaultKind::SlowSync
+            | FaultKind::IoError
+            | FaultKind::DiskFull
+            | FaultKind::ShortRead
+            | FaultKind::BitRot
+            | FaultKind::Misdirect
+            | FaultKind::LyingSync => &[Group::Disk],
             FaultKind::Membership => &[Group::Membership],
             FaultKind::Transfer | FaultKind::Split => &[],
         }
@@ -82,6 +89,9 @@ impl FaultKind {
             }
             FaultKind::Membership if nodes < 3 => {
                 Err("it leaves two members at least: it needs three nodes or more")
+            }
+            FaultKind::BitRot | FaultKind::Misdirect | FaultKind::LyingSync if nodes < 3 => {
+                Err("it loses no more than a minority: it needs three nodes or more")
             }
             FaultKind::Split if groups < 2 => {
                 Err("it needs keys that are parted: --groups 2 or more")
@@ -292,6 +302,9 @@ mod tests {
             ("transfer", 1, 1, "two nodes"),
             ("pause", 2, 1, "three nodes"),
             ("kill,membership", 2, 1, "three nodes"),
+            ("bit-rot", 2, 1, "three nodes"),
+            ("misdirect", 1, 1, "three nodes"),
+            ("lying-sync", 2, 1, "three nodes"),
         ] {
             let sentence = told(text, &of(nodes, groups)).expect_err("it does not fit");
             assert!(

@@ -15,7 +15,7 @@ fn every_kind_is_read_from_the_word_it_is_told_by_and_kept_under_it() {
         FaultKind::Jump
     );
     let sentence = "slowness".parse::<FaultKind>().unwrap_err();
-    assert!(sentence.ends_with("freeze, leap, mono-drift, memory"), "{sentence}");
+    assert!(sentence.ends_with("short-read, bit-rot, misdirect, lying-sync"), "{sentence}");
 }
 
 #[test]
@@ -33,6 +33,7 @@ fn a_fault_is_told_with_its_nodes_and_numbers() {
         let links = vec![(NodeId(1), NodeId(2)), (NodeId(3), NodeId(1))];
         Fault::Links { links, how }
     };
+    let spoilt = |how| Fault::SpoilDisk { node, how };
     for (fault, told) in [
         (slow(&[1, 3], 250, 0), "slow n1 n3: 250 ms"),
         (slow(&[2], 250, 40), "slow n2: 250 ms and up to 40 ms more"),
@@ -56,6 +57,20 @@ fn a_fault_is_told_with_its_nodes_and_numbers() {
         (Fault::Transfer(node), "transfer leadership to n2"),
         (Fault::Split { at: "47".to_owned() }, "split at 47"),
         (Fault::HoldCeiling { for_ms: 12_000 }, "hold the ceiling for 12000 ms"),
+        (spoilt(DiskTrouble::SlowSyncs { by_ms: 90 }), "disk of n2 syncs take 90 ms more"),
+        (spoilt(DiskTrouble::Errors { after: 0 }), "disk of n2 fails"),
+        (spoilt(DiskTrouble::Errors { after: 3 }), "disk of n2 fails after 3 calls"),
+        (spoilt(DiskTrouble::Full), "disk of n2 is full"),
+        (spoilt(DiskTrouble::ShortReads), "disk of n2 reads short"),
+        (Fault::DiskWhole(node), "disk of n2 whole"),
+        (Fault::DamageDisk { node, how: Damage::Rot, at: 9 }, "disk of n2 rots at 9"),
+        (
+            Fault::DamageDisk { node, how: Damage::Misdirected, at: 9 },
+            "disk of n2 misdirects a write at 9",
+        ),
+        (Fault::Replace(node), "replace n2"),
+        (spoilt(DiskTrouble::LyingSyncs), "disk of n2 lies about syncs"),
+        (Fault::ForgetSyncs(node), "disk of n2 forgets its syncs"),
         (
             links(Impairment::Late { base_ms: 20, jitter_ms: 5, tail_percent: 3, tail_ms: 400 }),
             "links n1>n2 n3>n1: 20 ms late, up to 5 ms more, 3 % up to 400 ms more",
@@ -130,6 +145,7 @@ fn a_fault_names_the_nodes_that_it_breaks_and_what_mends_is_of_no_kind() {
         Fault::Links { links: vec![(NodeId(1), node)], how: Impairment::Lost { percent: 9 } };
     let (nodes_of_links, named) = (nodes.clone(), nodes.clone());
     let step = "wal sync".to_owned();
+    let full = Fault::SpoilDisk { node, how: DiskTrouble::Full };
     for (fault, kind, named) in [
         (rolling, Some(FaultKind::Rolling), nodes.clone()),
         (flaky, Some(FaultKind::Flaky), nodes.clone()),
@@ -174,6 +190,11 @@ fn a_fault_names_the_nodes_that_it_breaks_and_what_mends_is_of_no_kind() {
         (Fault::MonoDrift { node, ppm: 1 }, Some(FaultKind::MonoDrift), vec![node]),
         (Fault::MonoReset(node), None, vec![node]),
         (Fault::LimitMemory { node, kib: 1, or_after_ms: 1 }, Some(FaultKind::Memory), vec![node]),
+        (full, Some(FaultKind::DiskFull), vec![node]),
+        (Fault::DiskWhole(node), None, vec![node]),
+        (Fault::DamageDisk { node, how: Damage::Rot, at: 9 }, Some(FaultKind::BitRot), vec![node]),
+        (Fault::Replace(node), None, vec![node]),
+        (Fault::ForgetSyncs(node), Some(FaultKind::LyingSync), vec![node]),
         (Fault::Reliable, None, Vec::new()),
         (Fault::Unthrottle, None, Vec::new()),
     ] {
@@ -241,6 +262,19 @@ fn files_of_old_keep_their_meaning_since_no_fault_moves() {
         Fault::MonoDrift { node, ppm: 1 },
         Fault::MonoReset(node),
         Fault::LimitMemory { node, kib: 1, or_after_ms: 1 },
+        Fault::SpoilDisk { node, how: DiskTrouble::Full },
+        Fault::DiskWhole(node),
+        Fault::DamageDisk { node, how: Damage::Rot, at: 1 },
+        Fault::Replace(node),
+        Fault::ForgetSyncs(node),
+    ];
+    let damages = [Damage::Rot, Damage::Misdirected];
+    let troubles = [
+        DiskTrouble::SlowSyncs { by_ms: 1 },
+        DiskTrouble::Errors { after: 1 },
+        DiskTrouble::Full,
+        DiskTrouble::ShortReads,
+        DiskTrouble::LyingSyncs,
     ];
     for (number, fault) in faults.iter().enumerate() {
         assert_eq!(stored(fault), number, "{fault}");
@@ -267,12 +301,20 @@ fn files_of_old_keep_their_meaning_since_no_fault_moves() {
     for (number, how) in impairments.iter().enumerate() {
         assert_eq!(stored(how), number, "{how}");
     }
+    for (number, how) in troubles.iter().enumerate() {
+        assert_eq!(stored(how), number, "{how}");
+    }
+    for (number, how) in damages.iter().enumerate() {
+        assert_eq!(stored(how), number, "{how}");
+    }
     for (number, kind) in FaultKind::ALL.iter().enumerate() {
         assert_eq!(stored(kind), number, "{kind}");
     }
     // Whoever adds one adds it here.
     for (said, count) in [
         (refused::<Fault>(faults.len()), faults.len()),
+        (refused::<DiskTrouble>(troubles.len()), troubles.len()),
+        (refused::<Damage>(damages.len()), damages.len()),
         (refused::<FaultKind>(FaultKind::ALL.len()), FaultKind::ALL.len()),
         (refused::<Sort>(Sort::ALL.len()), Sort::ALL.len()),
         (refused::<Way>(Way::ALL.len()), Way::ALL.len()),

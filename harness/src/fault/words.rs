@@ -83,6 +83,11 @@ impl fmt::Display for Fault {
             Fault::Storm { node, times, up_ms, down_ms } => {
                 write!(f, "restart storm {node}: {times} times, {up_ms} ms up, {down_ms} ms down")
             }
+            Fault::SpoilDisk { node, how } => write!(f, "disk of {node} {how}"),
+            Fault::DamageDisk { node, how, at } => write!(f, "disk of {node} {how} at {at}"),
+            Fault::ForgetSyncs(node) => write!(f, "disk of {node} forgets its syncs"),
+            Fault::Replace(node) => write!(f, "replace {node}"),
+            Fault::DiskWhole(node) => write!(f, "disk of {node} whole"),
             Fault::Rolling { nodes, down_ms, rest_ms } => {
                 let nodes = Spaced(nodes);
                 write!(f, "rolling restart{nodes}: {down_ms} ms down, {rest_ms} ms between")

@@ -9,6 +9,7 @@ use super::ceiling::Ceiling;
 use super::clients::Clients;
 use super::clock::Jumps;
 use super::cut_off::{HalfOpen, Resets};
+use super::disk::{Damages, Lies, Troubles};
 use super::drift::Drifts;
 use super::flaky::Flaky;
 use super::freeze::Freezes;
@@ -31,7 +32,7 @@ use super::strobe::Strobes;
 use super::throttle::Throttle;
 use super::transfer::Transfers;
 use super::{ACTS_WITHIN, ClusterView, Family, Nemesis, Timed};
-use crate::fault::{Fault, FaultKind, Sort};
+use crate::fault::{Damage, Fault, FaultKind, Sort};
 use crate::params::Swarm;
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
@@ -164,6 +165,10 @@ impl Composed {
             Fault::MonoDrift { node, .. } => Some(Fault::MonoReset(*node)),
             Fault::WallDrift { node, .. } | Fault::WallFreeze(node) => {
                 Some(Fault::WallReset(*node))
+            }
+            Fault::SpoilDisk { node, .. } => Some(Fault::DiskWhole(*node)),
+            Fault::DamageDisk { node, .. } | Fault::ForgetSyncs(node) => {
+                Some(Fault::Replace(*node))
             }
             other => other.kind().is_none().then(|| other.clone()),
         };
@@ -301,6 +306,13 @@ pub(crate) fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
         FaultKind::Leap => Box::new(Leaps),
         FaultKind::MonoDrift => Box::new(Paces),
         FaultKind::Memory => Box::new(Limits::new(subset(&Target::ALL, rng))),
+        FaultKind::SlowSync => Box::new(Troubles::Slow),
+        FaultKind::IoError => Box::new(Troubles::Errors),
+        FaultKind::DiskFull => Box::new(Troubles::Full),
+        FaultKind::ShortRead => Box::new(Troubles::ShortReads),
+        FaultKind::BitRot => Box::new(Damages(Damage::Rot)),
+        FaultKind::Misdirect => Box::new(Damages(Damage::Misdirected)),
+        FaultKind::LyingSync => Box::new(Lies),
     }
 }
 

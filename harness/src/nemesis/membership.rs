@@ -1,6 +1,6 @@
 //! Members leave the group and come back with nothing, as when a machine of a cluster is replaced.
 //!
-//! Jepsen's membership nemesis. No more than a minority is out at once, and two members always stay.
+//! Jepsen's membership nemesis. No more than a minority is out at once, those counted whose disks are lost, and two members always stay.
 
 use super::{ClusterView, Family, Timed};
 use crate::fault::Fault;
@@ -29,9 +29,8 @@ impl Family for Membership {
         let back = Duration::from_millis(rng.log_uniform(1_000, 10_000));
         let wiped = rng.chance(0.67);
         let empty = Duration::from_millis(rng.range(0, back.as_millis() as u64));
-        let out = view.nodes.len() - nodes.len();
         match nodes.first().map(|node| (*node, Fault::Remove(*node))) {
-            Some((node, remove)) if out < view.minority() && view.can_act(&remove) => {
+            Some((node, remove)) if view.given_up() < view.minority() && view.can_act(&remove) => {
                 let mut timed = vec![Timed::now(remove)];
                 if wiped {
                     timed.push(Timed::after(empty, Fault::Wipe(node)));

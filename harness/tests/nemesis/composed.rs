@@ -40,6 +40,7 @@ proptest! {
             let mut after = before.clone();
             after.apply(fault);
             prop_assert!(after.which(|node| node.paused).len() <= after.minority());
+            prop_assert!(after.given_up() <= after.minority(), "{fault} is one too many");
             for node in before.nodes.iter().chain(&after.nodes) {
                 let (least, most) = node.wall.at(before.now);
                 prop_assert!(-SKEW_MAX_MS <= least && most <= SKEW_MAX_MS, "{node:?}");

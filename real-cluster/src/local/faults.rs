@@ -1,7 +1,7 @@
 //! Faults enacted on local processes. Its twin in simulation is `sim/src/faults.rs`.
 //!
-//! Power, reboots and clocks cannot be had: a killed process leaves its page cache behind, and processes that share a machine
-//! share its clock. Nor can loss: links are byte streams. They are refused with the reason, and count as injected without
+//! Power, reboots, clocks and disks cannot be had: a killed process leaves its page cache behind, and processes that share a machine
+//! share its clock and its disk. Nor can loss: links are byte streams. They are refused with the reason, and count as injected without
 //! effect.
 
 use crate::local::cluster::LocalCluster;
@@ -82,6 +82,15 @@ pub fn supports(kind: FaultKind) -> Result<(), &'static str> {
         FaultKind::Reboot => {
             Err("no node can be rebooted alone: nodes are processes of one machine (use kill)")
         }
+        FaultKind::SlowSync
+        | FaultKind::IoError
+        | FaultKind::DiskFull
+        | FaultKind::ShortRead
+        | FaultKind::BitRot
+        | FaultKind::Misdirect
+        | FaultKind::LyingSync => Err(
+            "no disk is ever in trouble here: nodes share this machine's (only in the simulation, so far)",
+        ),
     }
 }
 
@@ -136,6 +145,11 @@ impl LocalCluster {
             Fault::KillAt { .. } => return refused(FaultKind::KillAt),
             Fault::KillAfter { .. } => return refused(FaultKind::KillAwait),
             Fault::LimitMemory { .. } => return refused(FaultKind::Memory),
+            Fault::SpoilDisk { how, .. } => return refused(how.kind()),
+            Fault::DiskWhole(_) => return refused(FaultKind::IoError),
+            Fault::DamageDisk { how, .. } => return refused(how.kind()),
+            Fault::Replace(_) => return refused(FaultKind::BitRot),
+            Fault::ForgetSyncs(_) => return refused(FaultKind::LyingSync),
             Fault::Rolling { ref nodes, down_ms, rest_ms } => {
                 let mut last = Ok(());
                 for (turn, node) in nodes.iter().enumerate() {

@@ -175,6 +175,11 @@ impl SshCluster {
             Fault::KillAt { .. } => self.supported(FaultKind::KillAt),
             Fault::KillAfter { .. } => self.supported(FaultKind::KillAwait),
             Fault::LimitMemory { .. } => self.supported(FaultKind::Memory),
+            Fault::SpoilDisk { how, .. } => self.supported(how.kind()),
+            Fault::DiskWhole(_) => self.supported(FaultKind::IoError),
+            Fault::DamageDisk { how, .. } => self.supported(how.kind()),
+            Fault::Replace(_) => self.supported(FaultKind::BitRot),
+            Fault::ForgetSyncs(_) => self.supported(FaultKind::LyingSync),
             Fault::Remove(_)
             | Fault::Wipe(_)
             | Fault::Join(_)

@@ -40,6 +40,15 @@ pub fn possible(kind: FaultKind) -> Result<(), &'static str> {
         FaultKind::KillAt | FaultKind::KillAwait => {
             Err("a process can be killed from inside only in the simulation, so far (use kill)")
         }
+        FaultKind::SlowSync
+        | FaultKind::IoError
+        | FaultKind::DiskFull
+        | FaultKind::ShortRead
+        | FaultKind::BitRot
+        | FaultKind::Misdirect
+        | FaultKind::LyingSync => {
+            Err("the disk of a host is never in trouble (only in the simulation, so far)")
+        }
         _ => Ok(()),
     }
 }
@@ -107,7 +116,14 @@ impl Grounds<'_> {
             | FaultKind::KillAwait
             | FaultKind::Freeze
             | FaultKind::MonoDrift
-            | FaultKind::Memory => possible(kind).map_err(str::to_owned),
+            | FaultKind::Memory
+            | FaultKind::SlowSync
+            | FaultKind::IoError
+            | FaultKind::DiskFull
+            | FaultKind::ShortRead
+            | FaultKind::BitRot
+            | FaultKind::Misdirect
+            | FaultKind::LyingSync => possible(kind).map_err(str::to_owned),
         }
     }
 

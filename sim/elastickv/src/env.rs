@@ -88,7 +88,7 @@ pub trait Disk {
     async fn len(&self, path: &str) -> io::Result<u64>;
     /// Adds at the end; the file must exist.
     async fn append(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
-    /// Up to `len` bytes from `offset`; fewer only at the end of the file.
+    /// Up to `len` bytes from `offset`: it may give fewer anywhere, and none only at the end of the file.
     async fn read_at(&self, path: &str, offset: u64, len: usize) -> io::Result<Bytes>;
     /// Overwrites from `offset`, growing the file if needed.
     async fn write_at(&self, path: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;

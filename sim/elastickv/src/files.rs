@@ -25,13 +25,28 @@ pub async fn write_whole<D: Disk>(disk: &D, path: &str, content: &[u8]) -> io::R
     disk.sync_dir(path.rsplit_once('/').map_or("", |(folder, _)| folder)).await
 }
 
-/// The whole file; `None` if there is none.
+/// The whole file; `None` if there is none. A disk may give less than it is asked for, and is asked again for the rest: half a file
+/// would pass for one with a torn tail.
 pub async fn read_whole<D: Disk>(disk: &D, path: &str) -> io::Result<Option<Bytes>> {
-    match disk.len(path).await {
-        Ok(len) => disk.read_at(path, 0, len as usize).await.map(Some),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+    let len = match disk.len(path).await {
+        Ok(len) => len as usize,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let first = disk.read_at(path, 0, len).await?;
+    if first.len() >= len {
+        return Ok(Some(first));
     }
+    let mut whole = first.to_vec();
+    while whole.len() < len {
+        let more = disk.read_at(path, whole.len() as u64, len - whole.len()).await?;
+        if more.is_empty() {
+            let text = format!("{path} has {len} bytes, but no more than {} are read", whole.len());
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+        }
+        whole.extend_from_slice(&more);
+    }
+    Ok(Some(whole.into()))
 }
 
 /// What a log is called and what its segments begin with.
@@ -164,6 +179,82 @@ fn is_torn_tail(file: &Bytes, offset: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
+    use std::cell::Cell;
+
+    /// A disk with one file, of which a read gives so many bytes at most; nothing else may be asked of it.
+    struct Short {
+        file: Vec<u8>,
+        most: usize,
+        reads: Cell<usize>,
+    }
+
+    impl Disk for Short {
+        async fn len(&self, _: &str) -> io::Result<u64> {
+            Ok(self.file.len() as u64)
+        }
+
+        async fn read_at(&self, _: &str, offset: u64, len: usize) -> io::Result<Bytes> {
+            self.reads.set(self.reads.get() + 1);
+            let rest = &self.file[offset as usize..];
+            Ok(Bytes::copy_from_slice(&rest[..len.min(self.most).min(rest.len())]))
+        }
+
+        async fn create(&self, path: &str) -> io::Result<()> {
+            unreachable!("create {path}")
+        }
+
+        async fn append(&self, path: &str, _: &[u8]) -> io::Result<()> {
+            unreachable!("append {path}")
+        }
+
+        async fn write_at(&self, path: &str, _: u64, _: &[u8]) -> io::Result<()> {
+            unreachable!("write {path}")
+        }
+
+        async fn truncate(&self, path: &str, _: u64) -> io::Result<()> {
+            unreachable!("truncate {path}")
+        }
+
+        async fn sync(&self, path: &str) -> io::Result<()> {
+            unreachable!("sync {path}")
+        }
+
+        async fn rename(&self, from: &str, _: &str) -> io::Result<()> {
+            unreachable!("rename {from}")
+        }
+
+        async fn remove(&self, path: &str) -> io::Result<()> {
+            unreachable!("remove {path}")
+        }
+
+        async fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+            unreachable!("list {folder}")
+        }
+
+        async fn sync_dir(&self, folder: &str) -> io::Result<()> {
+            unreachable!("sync {folder}")
+        }
+    }
+
+    #[test]
+    fn short_reads_are_gone_on_with_until_the_file_is_whole() {
+        let (file, _) = log();
+        for (most, reads) in [(file.len(), 1), (file.len() - 1, 2), (1, file.len())] {
+            let disk = Short { file: file.clone(), most, reads: Cell::default() };
+            let read = read_whole(&disk, "log").now_or_never().expect("it is in memory");
+            assert_eq!(read.unwrap().unwrap(), file);
+            assert_eq!(disk.reads.get(), reads, "{most} bytes at a time");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_to_its_end_is_not_taken_for_a_shorter_one() {
+        let disk = Short { file: vec![7; 9], most: 0, reads: Cell::default() };
+        let error = read_whole(&disk, "log").now_or_never().expect("it is in memory").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(error.to_string(), "log has 9 bytes, but no more than 0 are read");
+    }
 
     /// Three frames, and where each begins.
     fn log() -> (Vec<u8>, [usize; 3]) {

@@ -29,6 +29,9 @@ use std::rc::Rc;
 
 const BOOT_FILE: &str = "meta/boot";
 
+/// What a node's disk says of the node itself; read whenever it starts.
+pub const OWN_FILES: [&str; 2] = [identity::PATH, BOOT_FILE];
+
 /// Runs a node until its world ends it. Returns only with an error of its disk.
 pub async fn run<E: Env>(env: E, options: Options) -> io::Result<()> {
     let options = Rc::new(options);

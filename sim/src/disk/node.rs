@@ -3,6 +3,7 @@
 //! Writes go to the page cache and take none. A sync is the kernel's: it goes on when the process is paused
 //! or killed, and is forgotten when the power fails, so bytes on their way to the platter count as unsynced.
 
+use super::trouble::{Ask, Trouble};
 use super::{SyncMark, Volume};
 use crate::env::SimEnv;
 use crate::observe::Seen;
@@ -23,6 +24,12 @@ use std::task::{Poll, Waker};
 /// A machine's disk and its own stretch of the disk stream.
 pub(crate) struct NodeDisk {
     pub(crate) volume: Volume,
+    /// What is wrong with it.
+    pub(crate) trouble: Option<Trouble>,
+    /// The fault by which it holds other bytes than were written.
+    pub(crate) damaged: Option<usize>,
+    /// It was without power when it held less than it had said.
+    pub(crate) forgot: bool,
     rng: ChaCha8Rng,
     power_cuts: u64,
 }
@@ -45,18 +52,29 @@ impl NodeDisk {
     pub(crate) fn new(seed: Seed, node: u16) -> NodeDisk {
         let mut rng = seed.stream(Stream::Disk);
         rng.set_word_pos(u128::from(node) << 40);
-        NodeDisk { volume: Volume::default(), rng, power_cuts: 0 }
+        NodeDisk {
+            volume: Volume::default(),
+            trouble: None,
+            damaged: None,
+            forgot: false,
+            rng,
+            power_cuts: 0,
+        }
     }
 
-    /// Nothing is on it, and no sync of before ends on it.
+    /// Nothing is on it or wrong with it, and no sync of before ends on it.
     pub(crate) fn wipe(&mut self) {
         self.power_cuts += 1;
+        self.trouble = None;
+        self.damaged = None;
+        self.forgot = false;
         self.volume = Volume::default();
     }
 
     /// See [`Volume::power_cut`].
     pub(crate) fn power_cut(&mut self) -> u64 {
         self.power_cuts += 1;
+        self.forgot |= self.lies().is_some();
         self.volume.power_cut(&mut self.rng)
     }
 }
@@ -65,11 +83,15 @@ impl World {
     /// The kernel begins a sync; the returned state says when it is done.
     fn begin_sync(&self, node: u16, mark: SyncMark) -> Rc<Done> {
         let done = Rc::new(Done::default());
-        let (took, power_cuts) = {
+        let (took, power_cuts, slowed) = {
             let disk = &mut self.disks[usize::from(node)].borrow_mut();
             let (low, high) = self.params.sync_ns;
-            (disk.rng.log_uniform(low, high), disk.power_cuts)
+            (disk.rng.log_uniform(low, high), disk.power_cuts, disk.slowed())
         };
+        if let Some((_, injection)) = slowed {
+            self.acted(injection, 1);
+        }
+        let took = took + slowed.map_or(0, |(by, _)| by);
         let synced = Synced { node, power_cuts, mark, done: done.clone() };
         self.timers.at(self.now() + took, Event::Synced(synced));
         done
@@ -80,7 +102,16 @@ impl World {
         if disk.power_cuts != synced.power_cuts {
             return;
         }
-        disk.volume.end_sync(synced.mark);
+        let lies = disk.lies();
+        match lies {
+            Some(_) => {}
+            None => disk.volume.end_sync(synced.mark),
+        }
+        drop(disk);
+        if let Some(injection) = lies {
+            self.acted(injection, 1);
+            self.count("sync that lied");
+        }
         let words = match synced.mark {
             SyncMark::File { file, upto } => [file, upto],
             SyncMark::Names { upto } => [0, upto],
@@ -99,10 +130,15 @@ impl World {
 pub struct SimDisk(pub(crate) SimEnv);
 
 impl SimDisk {
-    /// Acts on the volume, or never returns if the boot is over.
-    async fn act<T>(&self, act: impl FnOnce(&mut Volume) -> T) -> T {
+    /// Acts on the volume if the disk takes the call, or never returns if the boot is over.
+    async fn act<T>(
+        &self,
+        ask: Ask,
+        act: impl FnOnce(&mut Volume) -> io::Result<T>,
+    ) -> io::Result<T> {
         match self.0.world() {
             Some(world) => {
+                world.admits(self.0.node, ask)?;
                 let mut disk = world.disks[usize::from(self.0.node)].borrow_mut();
                 act(&mut disk.volume)
             }
@@ -127,37 +163,44 @@ impl SimDisk {
 
 impl Disk for SimDisk {
     async fn create(&self, path: &str) -> io::Result<()> {
-        self.act(|volume| volume.create(path)).await;
-        Ok(())
+        let create = |volume: &mut Volume| {
+            volume.create(path);
+            Ok(())
+        };
+        self.act(Ask::Write, create).await
     }
 
     async fn len(&self, path: &str) -> io::Result<u64> {
-        self.act(|volume| volume.len(path)).await
+        self.act(Ask::Other, |volume| volume.len(path)).await
     }
 
     async fn append(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         self.0.at(|| Moment::Before(Call::Append, folder(path))).await;
-        self.act(|volume| volume.append(path, bytes)).await?;
+        self.act(Ask::Write, |volume| volume.append(path, bytes)).await?;
         self.0.at(|| Moment::After(Call::Append, folder(path))).await;
         Ok(())
     }
 
     async fn read_at(&self, path: &str, offset: u64, len: usize) -> io::Result<Bytes> {
-        self.act(|volume| volume.read_at(path, offset, len)).await
+        let read = self.act(Ask::Other, |volume| volume.read_at(path, offset, len)).await?;
+        Ok(match self.0.world() {
+            Some(world) => world.shortened(self.0.node, read),
+            None => read,
+        })
     }
 
     async fn write_at(&self, path: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.act(|volume| volume.write_at(path, offset, bytes)).await
+        self.act(Ask::Write, |volume| volume.write_at(path, offset, bytes)).await
     }
 
     async fn truncate(&self, path: &str, len: u64) -> io::Result<()> {
-        self.act(|volume| volume.truncate(path, len)).await
+        self.act(Ask::Other, |volume| volume.truncate(path, len)).await
     }
 
     async fn sync(&self, path: &str) -> io::Result<()> {
         let call = if path.ends_with(".new") { Call::SyncNew } else { Call::Sync };
         self.0.at(|| Moment::Before(call, folder(path))).await;
-        let mark = self.act(|volume| volume.begin_sync(path)).await?;
+        let mark = self.act(Ask::Other, |volume| volume.begin_sync(path)).await?;
         self.wait(mark).await;
         self.0.at(|| Moment::After(call, folder(path))).await;
         Ok(())
@@ -165,21 +208,21 @@ impl Disk for SimDisk {
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.0.at(|| Moment::Before(Call::Rename, folder(from))).await;
-        self.act(|volume| volume.rename(from, to)).await
+        self.act(Ask::Other, |volume| volume.rename(from, to)).await
     }
 
     async fn remove(&self, path: &str) -> io::Result<()> {
         self.0.at(|| Moment::Before(Call::Remove, folder(path))).await;
-        self.act(|volume| volume.remove(path)).await
+        self.act(Ask::Other, |volume| volume.remove(path)).await
     }
 
     async fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        Ok(self.act(|volume| volume.list(folder)).await)
+        self.act(Ask::Other, |volume| Ok(volume.list(folder))).await
     }
 
     async fn sync_dir(&self, folder: &str) -> io::Result<()> {
         self.0.at(|| Moment::Before(Call::SyncDir, without_group(folder))).await;
-        let mark = self.act(|volume| volume.begin_sync_dir(folder)).await;
+        let mark = self.act(Ask::Other, |volume| Ok(volume.begin_sync_dir(folder))).await?;
         self.wait(mark).await;
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! take them.
 //!
 //! Detects: `ack_before_fsync`, `vote_not_persisted`. Cannot see: what a leader counts for itself; and nothing is promised by a rejection, a
-//! pre-vote or a heartbeat's answer. An entry on disk of another term than the one promised at the same index passes: the
+//! pre-vote or a heartbeat's answer. A node whose disk lies to it is not asked until that has ended or another disk is in its place. An entry on disk of another term than the one promised at the same index passes: the
 //! answer does not name the term.
 
 use super::{DiskView, Invariant, Sent};
@@ -12,12 +12,14 @@ use elastickv::codec::frame_at;
 use elastickv::env::Fact;
 use elastickv::raft::wal::{self, Image};
 use elastickv::raft::{Message, MessageKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What each node's disk has been read to say, so that only new bytes are read.
 #[derive(Default)]
 pub struct DurableBeforePromised {
     logs: BTreeMap<u16, Log>,
+    /// Whose disks lie: these nodes cannot know what they hold, and must be replaced when it is gone.
+    doubted: BTreeSet<u16>,
 }
 
 #[derive(Default)]
@@ -44,6 +46,15 @@ impl Invariant for DurableBeforePromised {
 
     fn wiped(&mut self, node: u16) {
         self.logs.remove(&node);
+        self.doubted.remove(&node);
+    }
+
+    fn doubted(&mut self, node: u16, doubted: bool) {
+        self.logs.remove(&node);
+        match doubted {
+            true => self.doubted.insert(node),
+            false => self.doubted.remove(&node),
+        };
     }
 
     fn watches_sends(&self) -> bool {
@@ -51,6 +62,9 @@ impl Invariant for DurableBeforePromised {
     }
 
     fn sent(&mut self, sent: &Sent<'_>) -> Result<(), String> {
+        if self.doubted.contains(&sent.node) {
+            return Ok(());
+        }
         let kind = Message::kind_of(sent.message);
         if !matches!(kind, Some(MessageKind::AppResp | MessageKind::VoteResp | MessageKind::Vote)) {
             return Ok(());
@@ -122,6 +136,8 @@ fn check(node: u16, to: u16, message: &Message, disk: &Image) -> Result<(), Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Volume;
+    use elastickv::env::{GroupId, Lane};
     use elastickv::raft::{Entry, HardState, SnapshotMeta};
 
     fn image(term: u64, vote: u64, entries: u64) -> Image {
@@ -158,5 +174,28 @@ mod tests {
         assert!(check(2, 1, &message(MessageKind::VoteResp, 4, 0), &disk).is_err());
         assert!(check(2, 1, &message(MessageKind::AppResp, 3, 6), &disk).is_err());
         assert!(check(2, 1, &message(MessageKind::AppResp, 4, 5), &disk).is_err());
+    }
+
+    #[test]
+    fn whom_its_disk_lies_to_is_not_asked_until_that_is_over() {
+        let volume = Volume::default();
+        let bytes = message(MessageKind::VoteResp, 3, 0).encode();
+        let sent = Sent {
+            node: 2,
+            boot: 1,
+            to: 1,
+            lane: Lane::Heartbeat,
+            message: &bytes,
+            disk: DiskView::of(&volume, GroupId::DEFAULT),
+        };
+        let mut invariant = DurableBeforePromised::default();
+        assert!(invariant.sent(&sent).is_err(), "there is nothing on the disk");
+        invariant.doubted(2, true);
+        assert_eq!(invariant.sent(&sent), Ok(()));
+        invariant.doubted(2, false);
+        assert!(invariant.sent(&sent).is_err());
+        invariant.doubted(2, true);
+        invariant.wiped(2);
+        assert!(invariant.sent(&sent).is_err(), "another disk is in its place");
     }
 }

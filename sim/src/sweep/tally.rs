@@ -40,6 +40,10 @@ const UNREST: &[FaultKind] = &[
     FaultKind::Latency,
 ];
 
+/// What a process cannot go on with.
+const ENDINGS: &[FaultKind] =
+    &[FaultKind::IoError, FaultKind::DiskFull, FaultKind::BitRot, FaultKind::Misdirect];
+
 /// What the sweeps of every test must reach. Kinds that are not a test's own are left out where sixty runs of them alone did
 /// not reach a mark.
 pub const MARKS: &[Mark] = &[
@@ -59,6 +63,8 @@ pub const MARKS: &[Mark] = &[
     Mark { name: "timestamp refused for the ceiling", needs: &[FaultKind::Ceiling] },
     Mark { name: steps::HIT, needs: &[FaultKind::KillAt] },
     Mark { name: steps::OUT_OF_MEMORY, needs: &[FaultKind::Memory] },
+    Mark { name: "node stopped by its disk", needs: ENDINGS },
+    Mark { name: "sync that lied", needs: &[FaultKind::LyingSync] },
 ];
 
 /// What sweeps with several groups must reach, too.

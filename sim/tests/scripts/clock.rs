@@ -221,9 +221,16 @@ fn leaders_are_those_that_said_so_last_and_are_up() {
 #[test]
 fn faults_say_whether_they_acted_and_repeated_ones_are_harmless() {
     let effects = play(idle, async |cluster| {
-        // Who is in a group, only its program can change, and this one has none.
-        let of_groups =
-            [FaultKind::Membership, FaultKind::Transfer, FaultKind::Split, FaultKind::Ceiling];
+        // Who is in a group, only its program can change, also where one is to be replaced, and this one has none.
+        let of_groups = [
+            FaultKind::Membership,
+            FaultKind::Transfer,
+            FaultKind::Split,
+            FaultKind::Ceiling,
+            FaultKind::BitRot,
+            FaultKind::Misdirect,
+            FaultKind::LyingSync,
+        ];
         for kind in FaultKind::ALL {
             assert_eq!(cluster.supports(kind), !of_groups.contains(&kind), "{kind}");
         }

@@ -15,4 +15,5 @@ mod net;
 mod paced;
 mod skewed;
 mod slow;
+mod spoilt;
 mod stage;

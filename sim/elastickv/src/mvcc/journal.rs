@@ -11,11 +11,12 @@
 use super::{Keep, Mutation, Store, read_value, write_value};
 use crate::codec::{FRAME_HEADER, Malformed, Reader, Writer, frame_with};
 use crate::env::Disk;
-use crate::files::{Format, FrameLog};
+use crate::files::{Format, FrameLog, read_whole};
 use bytes::Bytes;
 use std::io;
 
-const FORMAT: Format = Format { folder: "store", header: "elastickv store 1" };
+/// Where the store is and what its files begin with.
+pub const FORMAT: Format = Format { folder: "store", header: "elastickv store 1" };
 /// Only written where a planted bug keeps `last_commit_ts` apart from its batch.
 const LAST_COMMIT_TS: &str = "store-meta/last_commit_ts";
 
@@ -120,11 +121,8 @@ impl<D: Disk + Clone> Journal<D> {
     }
 
     async fn read_own_file(&self) -> io::Result<u64> {
-        match self.disk.read_at(LAST_COMMIT_TS, 0, 8).await {
-            Ok(bytes) => Ok(Reader::new(bytes).u64().unwrap_or(0)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(error),
-        }
+        let file = read_whole(&self.disk, LAST_COMMIT_TS).await?;
+        Ok(file.and_then(|bytes| Reader::new(bytes).u64().ok()).unwrap_or(0))
     }
 }
 

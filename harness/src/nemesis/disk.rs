@@ -1,0 +1,132 @@
+//! Disks are slow, fail, fill up and read short, and are whole again after a while. Or what they hold is damaged, and their nodes are replaced.
+//!
+//! Trouble loses nothing, so it may befall all nodes at once: who ends by its disk is as if it had been killed. What is damaged is lost, and so
+//! is what a disk only said that it had: with those that are no members, no more than a minority is at once, and nobody where two nodes
+//! or fewer are.
+
+use super::{ClusterView, Family, Timed, clock};
+use crate::cluster::NodeId;
+use crate::fault::{Damage, DiskTrouble, Fault};
+use crate::seed::Draw;
+use rand_chacha::ChaCha8Rng;
+use std::time::Duration;
+
+/// What the faults so far made of a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DiskState {
+    /// Nothing.
+    #[default]
+    Whole,
+    /// Its process goes on with it.
+    Troubled,
+    /// Its process has ended by it and waits until it is whole.
+    Failing,
+    /// It holds what its node has promised in its cache only: for who counts on it, it is as good as lost.
+    Lying,
+    /// It does not hold what its node has promised: the node stays down until it is replaced.
+    Lost,
+}
+
+impl DiskState {
+    /// Whether a process that is started with it runs.
+    pub fn runs(self) -> bool {
+        !matches!(self, DiskState::Failing | DiskState::Lost)
+    }
+}
+
+/// The least by which syncs are slowed, in milliseconds.
+pub const SLOWER_MIN_MS: u64 = 20;
+/// The most: longer than an election takes.
+pub const SLOWER_MAX_MS: u64 = 2_000;
+/// Fewer calls than a start of a node makes: a disk that is to fail fails at the next start at the latest.
+pub const FAILS_AFTER_MAX: u64 = 8;
+
+/// Disks in trouble of one kind.
+#[derive(Clone, Copy, Debug)]
+pub enum Troubles {
+    /// Slow syncs.
+    Slow,
+    /// Calls that fail.
+    Errors,
+    /// No room.
+    Full,
+    /// Short reads.
+    ShortReads,
+}
+
+impl Troubles {
+    fn draw(self, rng: &mut ChaCha8Rng) -> DiskTrouble {
+        match self {
+            Troubles::Slow => {
+                let by_ms = rng.log_uniform(SLOWER_MIN_MS, SLOWER_MAX_MS) as u32;
+                DiskTrouble::SlowSyncs { by_ms }
+            }
+            Troubles::Errors => {
+                DiskTrouble::Errors { after: rng.range(0, FAILS_AFTER_MAX + 1) as u32 }
+            }
+            Troubles::Full => DiskTrouble::Full,
+            Troubles::ShortReads => DiskTrouble::ShortReads,
+        }
+    }
+}
+
+impl Family for Troubles {
+    /// Of a leader in four cases of ten, of some random nodes in the others; each whole again after 0.5 to 10 s.
+    fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
+        let how = self.draw(rng);
+        let spoilt = clock::nodes(view, rng).into_iter().map(|node| Fault::SpoilDisk { node, how });
+        let spoilt: Vec<Fault> = spoilt.filter(|fault| view.can_act(fault)).collect();
+        let mut timed: Vec<Timed> = spoilt.iter().cloned().map(Timed::now).collect();
+        for node in spoilt.iter().flat_map(Fault::nodes) {
+            let lasts = Duration::from_millis(rng.log_uniform(500, 10_000));
+            timed.push(Timed::after(lasts, Fault::DiskWhole(node)));
+        }
+        timed
+    }
+}
+
+/// One disk at a time damaged in this way.
+#[derive(Clone, Copy, Debug)]
+pub struct Damages(pub Damage);
+
+impl Family for Damages {
+    /// Of a leader in four cases of ten; its node is replaced after 1 to 10 s.
+    fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
+        let nodes = clock::nodes(view, rng);
+        let at = rng.range(0, 1 << 32) as u32;
+        let back = Duration::from_millis(rng.log_uniform(1_000, 10_000));
+        let damage = |node: &NodeId| Fault::DamageDisk { node: *node, how: self.0, at };
+        match nodes.first().map(|node| (*node, damage(node))) {
+            Some((node, damage)) if view.can_act(&damage) => {
+                vec![Timed::now(damage), Timed::after(back, Fault::Replace(node))]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// One disk at a time whose syncs lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Lies;
+
+impl Family for Lies {
+    /// Of a leader in four cases of ten, for 1 to 6 s. Then, in three cases of four, its machine loses its power, and is replaced after 1 to
+    /// 10 s; in the others it makes up for it.
+    fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
+        let nodes = clock::nodes(view, rng);
+        let lasts = Duration::from_millis(rng.log_uniform(1_000, 6_000));
+        let back = Duration::from_millis(rng.log_uniform(1_000, 10_000));
+        let forgets = rng.chance(0.75);
+        let Some(node) = nodes.first().copied() else { return Vec::new() };
+        let lie = Fault::SpoilDisk { node, how: DiskTrouble::LyingSyncs };
+        match view.can_act(&lie) {
+            false => Vec::new(),
+            true if forgets => vec![
+                Timed::now(lie),
+                Timed::after(lasts, Fault::ForgetSyncs(node)),
+                Timed::after(lasts + back, Fault::Replace(node)),
+            ],
+            true => vec![Timed::now(lie), Timed::after(lasts, Fault::DiskWhole(node))],
+        }
+    }
+}
