@@ -44,42 +44,9 @@ pub mod storm;
 pub mod strobe;
 pub mod throttle;
 pub mod transfer;
+mod view;
 
-/// A node as the faults so far left it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeView {
-    /// Which.
-    pub id: NodeId,
-    /// Not killed, not powered off, not rebooted, not ended by its disk.
-    pub up: bool,
-    /// Stopped by a signal.
-    pub paused: bool,
-    /// Not removed from the group.
-    pub member: bool,
-    /// What its wall clock was made to show.
-    pub wall: Skew,
-    /// What its monotonic clock gains, in microseconds a second.
-    pub pace_ppm: i32,
-    /// What was made of its disk.
-    pub disk: DiskState,
-}
-
-impl NodeView {
-    /// Whether it runs.
-    pub fn acts(&self) -> bool {
-        self.up && !self.paused
-    }
-
-    /// Whether what is done to its disk shows. Of one that waits to be added, too little is known to say what a start of it would do.
-    pub fn may_be_spoilt(&self) -> bool {
-        self.member && self.acts() && self.disk == DiskState::Whole
-    }
-
-    fn may_be_mended(&self) -> bool {
-        use DiskState::{Failing, Lying, Troubled};
-        matches!(self.disk, Troubled | Failing | Lying)
-    }
-}
+pub use view::NodeView;
 
 /// The cluster as a nemesis sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,8 +82,7 @@ impl ClusterView {
     pub fn new(nodes: &[NodeId]) -> ClusterView {
         let view = |id: &NodeId| {
             let (wall, disk) = (Skew::default(), DiskState::default());
-            let (up, paused, member, pace_ppm) = (true, false, true, 0);
-            NodeView { id: *id, up, paused, member, wall, pace_ppm, disk }
+            NodeView { id: *id, up: true, paused: false, member: true, wall, pace_ppm: 0, disk }
         };
         ClusterView {
             now: Duration::ZERO,

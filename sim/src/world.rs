@@ -6,7 +6,7 @@
 
 use crate::clock::{MonotonicClocks, WallClocks};
 use crate::cluster::Guest;
-use crate::disk::{DiskImage, NodeDisk, Volume};
+use crate::disk::NodeDisk;
 use crate::env::SimEnv;
 use crate::host::{Down, Host};
 use crate::invariants::{DiskView, Invariant, Sent};
@@ -443,31 +443,6 @@ impl World {
 
     pub(crate) fn findings(&self) -> Vec<Finding> {
         self.findings.borrow().clone()
-    }
-
-    /// A node's files, as they are now.
-    pub fn files<T>(&self, node: u16, see: impl FnOnce(&Volume) -> T) -> T {
-        see(&self.disks[usize::from(node)].borrow().volume)
-    }
-
-    /// The bytes of a node's file that no power cut can take.
-    pub fn synced_image(&self, node: u16, path: &str) -> Option<Bytes> {
-        self.files(node, |volume| volume.synced_image(path).map(Bytes::copy_from_slice))
-    }
-
-    /// The bytes of a node's file that its process reads.
-    pub fn cached_image(&self, node: u16, path: &str) -> Option<Bytes> {
-        self.files(node, |volume| volume.cached_image(path).map(Bytes::copy_from_slice))
-    }
-
-    /// A copy of what no power cut could take of a node's disk, for recovery code to run on.
-    pub fn durable_disk(&self, node: u16) -> DiskImage {
-        self.files(node, DiskImage::durable)
-    }
-
-    /// A copy of a node's disk as its process sees it.
-    pub fn cached_disk(&self, node: u16) -> DiskImage {
-        self.files(node, DiskImage::cached)
     }
 
     /// Lets go of all that nodes left here, so that nothing keeps the world alive.

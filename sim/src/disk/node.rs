@@ -4,7 +4,7 @@
 //! or killed, and is forgotten when the power fails, so bytes on their way to the platter count as unsynced.
 
 use super::trouble::{Ask, Trouble};
-use super::{SyncMark, Volume};
+use super::{DiskImage, SyncMark, Volume};
 use crate::env::SimEnv;
 use crate::observe::Seen;
 use crate::steps::{Call, Moment, folder, without_group};
@@ -122,6 +122,33 @@ impl World {
         if let Some(waiter) = synced.done.waiter.take() {
             waiter.wake();
         }
+    }
+}
+
+impl World {
+    /// A node's files, as they are now.
+    pub fn files<T>(&self, node: u16, see: impl FnOnce(&Volume) -> T) -> T {
+        see(&self.disks[usize::from(node)].borrow().volume)
+    }
+
+    /// The bytes of a node's file that no power cut can take.
+    pub fn synced_image(&self, node: u16, path: &str) -> Option<Bytes> {
+        self.files(node, |volume| volume.synced_image(path).map(Bytes::copy_from_slice))
+    }
+
+    /// The bytes of a node's file that its process reads.
+    pub fn cached_image(&self, node: u16, path: &str) -> Option<Bytes> {
+        self.files(node, |volume| volume.cached_image(path).map(Bytes::copy_from_slice))
+    }
+
+    /// A copy of what no power cut could take of a node's disk, for recovery code to run on.
+    pub fn durable_disk(&self, node: u16) -> DiskImage {
+        self.files(node, DiskImage::durable)
+    }
+
+    /// A copy of a node's disk as its process sees it.
+    pub fn cached_disk(&self, node: u16) -> DiskImage {
+        self.files(node, DiskImage::cached)
     }
 }
 
