@@ -1,7 +1,7 @@
 //! Sometimes: everything that some run of many can reach, whoever counts it: the layers, the simulated world, the harness.
 //! A sweep says at its end which of it no run reached.
 //!
-//! What a sweep is too small without is said in [`crate::sweep::tally`]; here is all of it, also what only some options allow.
+//! What a sweep is too small without is said in [`crate::sweep::MARKS`]; here is all of it, also what only some options allow.
 
 use crate::steps;
 
