@@ -1,6 +1,6 @@
 //! A run written down for people while it goes on: logs, packets, metrics, a picture.
 //!
-//! One seam. The world tells what it folds into its trace ([`Seen`]) to one [`Watcher`], which is there only if somebody asked
+//! One seam. The world tells what it folds into its trace (`Seen`) to one `Watcher`, which is there only if somebody asked
 //! ([`Observe`]); without one, each telling is a branch. Promises: what is told changes nothing. Nothing of it is folded, no
 //! number is drawn, no timer is set, no task is polled for it, so a run has the same trace hash with all of it as without
 //! (`sim/tests/observe.rs`). Metrics are sampled when a timer fires that fires anyway.
@@ -166,7 +166,7 @@ pub(crate) enum Seen<'a> {
     },
 }
 
-/// A message under way. Copies of it have its tag, no other message has.
+/// A message under way. Copies of it have its tag, no other message has; tag 0 has what the network says again of itself.
 #[derive(Clone, Copy)]
 pub(crate) struct Carried<'a> {
     pub(crate) tag: u64,

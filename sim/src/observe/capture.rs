@@ -76,6 +76,14 @@ impl Watch for Captures {
                 let under_way = UnderWay { from: carried.from, first, packets, copies: *copies };
                 self.under_way.insert(carried.tag, under_way);
             }
+            // It left long ago; nobody sends it now.
+            Seen::Came(carried) if carried.tag == 0 => {
+                let receiver = &mut self.hosts[usize::from(carried.to)];
+                for packet in self.packets.of(carried) {
+                    receiver.keep(now, &packet, Direction::In);
+                    receiver.comment(receiver.number() - 1, "an old one, again");
+                }
+            }
             Seen::Came(carried) => {
                 let Some(message) = self.under_way.get_mut(&carried.tag) else { return };
                 let receiver = &mut self.hosts[usize::from(carried.to)];
@@ -179,6 +187,15 @@ mod tests {
         let times: Vec<u64> = captures.hosts[2].kept.iter().map(|kept| kept.ns).collect();
         assert_eq!(times, [101, 103, 103]);
         assert!(captures.hosts[0].kept.is_empty() && captures.under_way.is_empty());
+    }
+
+    #[test]
+    fn what_the_network_says_again_arrives_and_nobody_sends_it() {
+        let mut captures = Captures::new(2);
+        came(&mut captures, 0, &Bytes::from_static(b"old"));
+        let kept = captures.hosts[2].kept.front().expect("it is seen");
+        assert_eq!((kept.direction, kept.comment), (Direction::In, Some("an old one, again")));
+        assert!(captures.hosts[1].kept.is_empty());
     }
 
     #[test]

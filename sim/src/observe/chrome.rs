@@ -116,6 +116,14 @@ impl Chrome {
         }
     }
 
+    /// An old message arrives once more: it is drawn where it arrives only.
+    fn again(&mut self, now: u64, carried: &Carried<'_>) {
+        let Some((what, about)) = self.told(carried) else { return };
+        let track = Track::messages(carried.to, matches!(carried.load, Load::Datagram { .. }));
+        let words = format!("{what} from {} (an old one, again)", name(carried.from));
+        self.slices.push(Slice::new(track, now, words).moment().about(&about));
+    }
+
     /// A name and what else is worth saying; `None` if it is not drawn.
     fn told(&self, carried: &Carried<'_>) -> Option<(String, String)> {
         match carried.load {
@@ -152,11 +160,11 @@ impl Chrome {
             let arrows: Vec<u64> = (0..came.len() as u64).map(|copy| tag << 2 | copy).collect();
             let sent = format!("{what} to {}{fate}", name(to));
             let sent = Slice::new(Track::messages(from, is_datagram), left, sent);
-            self.slices.push(sent.moment().about(&about).from_here(&arrows));
+            self.slices.push(sent.moment().about(&about).beginning(&arrows));
             for (at, arrow) in came.into_iter().zip(arrows) {
                 let had = format!("{what} from {}", name(from));
                 let had = Slice::new(Track::messages(to, is_datagram), at, had);
-                self.slices.push(had.moment().about(&about).to_here(arrow));
+                self.slices.push(had.moment().about(&about).ending(arrow));
             }
         }
     }
@@ -181,6 +189,7 @@ impl Watch for Chrome {
             Seen::Fact { boot: 0, .. } => {}
             Seen::Fact { node, group, fact, .. } => self.fact(now, node, group, fact),
             Seen::Left { ref carried, copies } => self.left(now, carried, copies),
+            Seen::Came(ref carried) if carried.tag == 0 => self.again(now, carried),
             Seen::Came(Carried { tag, .. }) => {
                 if let Some(message) = self.messages.get_mut(&tag) {
                     message.came.push(now);

@@ -10,7 +10,7 @@
 //! | IP's identifier | the low 16 bits of the message's tag: the same at its sender and its receiver        |
 //!
 //! The window is scaled by 128, as the SYN says. Sequence numbers begin at 0. What is longer than an IP packet may be is several.
-//! Cannot show: options that the simulated kernels do not have (time stamps, selective acknowledgements); a stream's numbers
+//! Cannot show: another address that a fault gives to a node, which keeps its own here; options that the simulated kernels do not have (time stamps, selective acknowledgements); a stream's numbers
 //! beyond 4 GiB wrap, as TCP's do.
 
 use super::{Carried, Load};

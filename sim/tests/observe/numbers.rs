@@ -1,6 +1,8 @@
 //! Each node's numbers: where the gaps are.
 
 use super::Observed;
+use harness::fault::Fault;
+use harness::run::Run;
 use sim::clock::WALL_START_MS;
 use std::time::Duration;
 
@@ -17,11 +19,10 @@ fn samples(node: u16, name: &str) -> Vec<(f64, f64)> {
 }
 
 /// While a node could not answer: from its kill or stop to its undoing.
-fn gone(node: u16) -> Vec<(Duration, Duration)> {
-    use harness::fault::Fault;
+fn gone(run: &Run, node: u16) -> Vec<(Duration, Duration)> {
     let mut gone = Vec::new();
     let mut since = None;
-    for injection in &Observed::get().outcome.run.injections {
+    for injection in &run.injections {
         match injection.fault {
             Fault::Kill(of) | Fault::Pause(of) if of.0 == node => {
                 since = since.or(injection.done);
@@ -33,6 +34,15 @@ fn gone(node: u16) -> Vec<(Duration, Duration)> {
         }
     }
     gone
+}
+
+/// Whether a node could not answer when a second was full, so that its numbers have a gap.
+pub fn has_gap(run: &Run) -> bool {
+    let at = |time: Duration| (time.as_secs_f64() * 1e3) as u64;
+    let full = |(from, to): &(Duration, Duration)| {
+        (at(*from) + 20) / 1000 < at(*to).saturating_sub(50) / 1000
+    };
+    (1..=3).any(|node| gone(run, node).iter().any(full))
 }
 
 #[test]
@@ -47,7 +57,7 @@ fn a_node_has_a_sample_each_second_and_none_while_it_is_down() {
             let has_sample = applied.iter().any(|(sampled, _)| sampled == at);
             assert_eq!(has_sample, *is_up == 1.0, "n{node} at {at}");
         }
-        for (from, to) in gone(node) {
+        for (from, to) in gone(&Observed::get().outcome.run, node) {
             let (from, to) = (from.as_secs_f64(), to.as_secs_f64());
             // The last sample before the end is at most a second old, so a long gap has samples that say 0.
             let inside = up.iter().filter(|(at, _)| *at > from + 0.02 && *at < to - 0.02);
@@ -63,8 +73,7 @@ fn a_node_has_a_sample_each_second_and_none_while_it_is_down() {
 #[test]
 fn numbers_grow_as_the_run_does() {
     let leaders: f64 = (1..=3)
-        .map(|node| samples(node, "elastickv_raft_leader"))
-        .flatten()
+        .flat_map(|node| samples(node, "elastickv_raft_leader"))
         .map(|(_, leads)| leads)
         .sum();
     assert!(leaders > 0.0, "somebody led");

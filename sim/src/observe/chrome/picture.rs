@@ -113,12 +113,12 @@ impl Slice {
     }
 
     /// These arrows begin in it.
-    pub(super) fn from_here(self, arrows: &[u64]) -> Slice {
+    pub(super) fn beginning(self, arrows: &[u64]) -> Slice {
         Slice { begins: arrows.to_vec(), ..self }
     }
 
     /// This arrow ends in it.
-    pub(super) fn to_here(self, arrow: u64) -> Slice {
+    pub(super) fn ending(self, arrow: u64) -> Slice {
         Slice { ends: Some(arrow), ..self }
     }
 }

@@ -64,6 +64,15 @@ fn a_message_has_an_arrow_if_it_arrives_and_says_why_if_it_does_not() {
 }
 
 #[test]
+fn an_old_message_that_comes_again_is_drawn_without_an_arrow() {
+    let mut chrome = Chrome::new(2, None);
+    arrive(&mut chrome, 7_000, 0);
+    let picture = drawn(chrome);
+    assert_eq!(of_phase(&picture, "X")[0]["name"], "1 bytes from n1 (an old one, again)");
+    assert!(of_phase(&picture, "s").is_empty() && of_phase(&picture, "f").is_empty());
+}
+
+#[test]
 fn what_a_node_leads_ends_with_its_process() {
     let mut chrome = Chrome::new(1, None);
     let leads = Fact::Leads { term: 3 };
