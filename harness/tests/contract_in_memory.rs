@@ -61,6 +61,10 @@ impl Cluster for Pretends {
         self.inner.supports(kind)
     }
 
+    fn steps(&self) -> Vec<String> {
+        self.inner.steps()
+    }
+
     fn set_up(&self, seed: Seed) -> LocalBoxFuture<'_, io::Result<()>> {
         self.inner.set_up(seed)
     }

@@ -59,7 +59,7 @@ pub fn row(bug: Bug) -> Row {
         | Bug::LrangeLocalOnFollower => plain(CLIENT, &[]),
         Bug::ProposalIdProcessCounter => Row {
             bug,
-            found_by: CLIENT,
+            found_by: "invariant:acknowledgements",
             test: APPEND,
             // Two nodes' counters meet only while both are young, and only what is proposed before a new leader
             // has applied its predecessor's tail can meet them.

@@ -43,6 +43,13 @@ fn asked(run: &Run) -> Vec<(Duration, Process, Op)> {
         .collect()
 }
 
+/// The run without the words for what its seed drew of the faults: a plan draws none.
+fn undrawn(run: &Run) -> Run {
+    let mut run = run.clone();
+    run.artifacts.params.retain(|name, _| !name.starts_with("fault"));
+    run
+}
+
 #[test]
 fn in_its_own_build_a_plan_is_the_run_it_was_taken_from() {
     let mut waited = 0;
@@ -51,7 +58,8 @@ fn in_its_own_build_a_plan_is_the_run_it_was_taken_from() {
         let plan = first.plan("", 0);
         waited += plan.asks.iter().filter(|ask| ask.due < ask.at).count();
         let second = ran(replay(&plan));
-        assert_eq!(first.run, second.run, "seed {seed}");
+        let [first_run, second_run] = [&first, &second].map(|of| undrawn(&of.run));
+        assert_eq!(first_run, second_run, "seed {seed}");
         let again = second.plan("", 0);
         assert_eq!(again, plan, "seed {seed}: the plan of a planned run is that plan");
     }

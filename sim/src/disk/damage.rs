@@ -59,7 +59,7 @@ impl Volume {
                 let other = files[choice.below(files.len())];
                 let strays = last_write(&self.content(other));
                 let strays = strays[..strays.len().min(room)].to_vec();
-                differing(strays, &content[offset..])
+                refusable(strays, &content, offset)
             }
         };
         let hit = hit.clone();
@@ -109,9 +109,11 @@ fn last_write(file: &Bytes) -> Bytes {
     }
 }
 
-/// The bytes, made to differ from what they are written over.
-fn differing(mut bytes: Vec<u8>, over: &[u8]) -> Vec<u8> {
-    if over.starts_with(&bytes) {
+/// The bytes, made to be no whole frame in the place of another: a log would take that for its own.
+fn refusable(mut bytes: Vec<u8>, over: &Bytes, offset: usize) -> Vec<u8> {
+    let mut damaged = over.to_vec();
+    damaged[offset..offset + bytes.len()].copy_from_slice(&bytes);
+    if frames(&damaged.into()).last() == Some(&over.len()) {
         bytes.iter_mut().for_each(|byte| *byte = !*byte);
     }
     bytes

@@ -249,6 +249,7 @@ mod tests {
     use crate::record;
     use harness::catalog;
     use harness::seed::Seed;
+    use std::collections::BTreeSet;
 
     fn case(faults: &str) -> Case {
         let test = catalog::find("redis-append").unwrap();
@@ -278,7 +279,9 @@ mod tests {
 
     #[test]
     fn a_mark_that_no_run_reaches_makes_a_long_sweep_unknown() {
-        let case = case("partition,kill,power,membership,transfer,ceiling");
+        let kinds = MARKS.iter().flat_map(|mark| mark.needs).map(|kind| kind.name());
+        let kinds: BTreeSet<&str> = kinds.collect();
+        let case = case(&kinds.into_iter().collect::<Vec<&str>>().join(","));
         for mark in MARKS.iter().map(|mark| mark.name).filter(|name| *name != LEADER_CHANGES) {
             let record = full(&case, mark);
             let long = tally(&case, &record, RUNS_ENOUGH);
