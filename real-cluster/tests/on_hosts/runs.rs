@@ -65,8 +65,8 @@ fn redis_alone_is_valid_and_replicas_that_serve_reads_across_a_partition_are_not
         return;
     }
     let Some(alone) = Bench::new("redis", 1) else { return };
-    let (code, told) = alone
-        .run("redis-append --db redis-server --time 6s --faults kill,pause,jump --interval 0.5-1");
+    let (code, told) =
+        alone.run("redis-append --db redis-server --time 6s --faults kill,jump --interval 0.5-1");
     assert_eq!(code, 0, "{told}");
     let Some(replicas) = Bench::new("replicas", 3) else { return };
     let words = "redis-append --db redis-replicas --tcpdump --time 10s --faults partition --interval 1-2 --read-percent 70";
