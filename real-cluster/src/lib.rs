@@ -21,6 +21,7 @@ pub mod queue;
 pub mod remote;
 pub mod scrape;
 pub mod signals;
+pub mod simulated;
 pub mod site;
 pub mod ssh;
 pub mod testbed;

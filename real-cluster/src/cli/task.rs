@@ -135,7 +135,7 @@ impl Task {
             offered(&named, "--local", |kind| supports(kind).map_err(str::to_owned))?;
         }
         for sentence in setup.left_out(&options) {
-            note(sentence.replace("--nodes", "--local"));
+            note(sentence);
         }
         Ok(Task { test, options, seed, bug, profile, wiring, place, named, plan })
     }

@@ -8,6 +8,7 @@ use crate::local::cluster::LocalCluster;
 use crate::local::net::{Port, Slowness};
 use crate::local::seat::Seat;
 use crate::operator;
+use crate::simulated::outside;
 use elastickv::admin::{self, SinceByGroup};
 use elastickv::env::{GroupId, NodeId};
 use harness::cluster::{Cluster, FaultError};
@@ -47,50 +48,16 @@ pub fn supports(kind: FaultKind) -> Result<(), &'static str> {
         FaultKind::Drift => {
             Err("the clock of one node cannot drift: all nodes share this machine's clock")
         }
-        FaultKind::LinkLatency
-        | FaultKind::LinkLoss
-        | FaultKind::LinkDouble
-        | FaultKind::LinkOrder
-        | FaultKind::LinkDamage
-        | FaultKind::LinkRate
-        | FaultKind::LinkDrip => {
-            Err("single links are impaired only in the simulation, so far (use latency)")
-        }
-        FaultKind::Clients => Err("clients are cut from nodes only in the simulation, so far"),
-        FaultKind::Reset | FaultKind::HalfOpen => {
-            Err("connections are cut off from outside only in the simulation, so far")
-        }
-        FaultKind::Hold | FaultKind::Echo => {
-            Err("messages are held back or told again only in the simulation, so far")
-        }
-        FaultKind::Address => Err("addresses change only in the simulation, so far"),
         FaultKind::Freeze => {
             Err("the clock of one node cannot stand still: all nodes share this machine's clock")
         }
         FaultKind::Leap => {
             Err("the clock of one node cannot leap back: all nodes share this machine's clock")
         }
-        FaultKind::MonoDrift => {
-            Err("a monotonic clock can be changed only in the simulation, so far")
-        }
-        FaultKind::Memory => {
-            Err("a process' memory can be limited only in the simulation, so far (use kill)")
-        }
-        FaultKind::KillAt | FaultKind::KillAwait => {
-            Err("a process can be killed from inside only in the simulation, so far (use kill)")
-        }
         FaultKind::Reboot => {
             Err("no node can be rebooted alone: nodes are processes of one machine (use kill)")
         }
-        FaultKind::SlowSync
-        | FaultKind::IoError
-        | FaultKind::DiskFull
-        | FaultKind::ShortRead
-        | FaultKind::BitRot
-        | FaultKind::Misdirect
-        | FaultKind::LyingSync => Err(
-            "no disk is ever in trouble here: nodes share this machine's (only in the simulation, so far)",
-        ),
+        kind => outside(kind),
     }
 }
 

@@ -127,17 +127,16 @@ impl SshCluster {
                 last
             }
             Fault::Storm { node, times, up_ms, down_ms } => {
-                let mut last = Ok(());
+                let (mut kills, mut last) = (Ok(()), Ok(()));
                 for turn in 0..times.max(1) {
                     let up = if turn == 0 { 0 } else { up_ms };
                     sleep(Duration::from_millis(up.into())).await;
-                    let killed = self.kill(node, injection).await;
+                    kills = kills.and(self.kill(node, injection).await);
                     sleep(Duration::from_millis(down_ms.into())).await;
                     // Also where nobody answered whether it was killed: it may be down.
-                    let started = Box::pin(self.mend(&Fault::Restart(node), injection)).await;
-                    last = killed.and(started);
+                    last = Box::pin(self.mend(&Fault::Restart(node), injection)).await;
                 }
-                last
+                kills.and(last)
             }
             Fault::Pause(node) => {
                 let pause = self.db.pause().ok_or("the database has no `pause`")?;

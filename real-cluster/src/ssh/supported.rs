@@ -3,6 +3,7 @@
 use super::hosts::{self, Facts};
 use super::probes::Refusals;
 use crate::db::{Db, Members};
+use crate::simulated::outside;
 use crate::site::Site;
 use harness::fault::FaultKind;
 use std::collections::BTreeMap;
@@ -11,45 +12,10 @@ use std::collections::BTreeMap;
 pub fn possible(kind: FaultKind) -> Result<(), &'static str> {
     match kind {
         FaultKind::Power => Err("SSH cannot cut a machine's power (use reboot)"),
-        FaultKind::LinkLatency
-        | FaultKind::LinkLoss
-        | FaultKind::LinkDouble
-        | FaultKind::LinkOrder
-        | FaultKind::LinkDamage
-        | FaultKind::LinkRate
-        | FaultKind::LinkDrip => Err(
-            "single links are impaired only in the simulation, so far (use latency, flaky or rate)",
-        ),
-        FaultKind::Clients => Err("clients are cut from nodes only in the simulation, so far"),
-        FaultKind::Reset | FaultKind::HalfOpen => {
-            Err("connections are cut off from outside only in the simulation, so far")
-        }
-        FaultKind::Hold | FaultKind::Echo => {
-            Err("messages are held back or told again only in the simulation, so far")
-        }
-        FaultKind::Address => Err("addresses change only in the simulation, so far"),
         FaultKind::Freeze => Err(
             "a clock can stand still only in the simulation, so far: the time shim slows it by half at most (use drift)",
         ),
-        FaultKind::MonoDrift => {
-            Err("a monotonic clock can be changed only in the simulation, so far")
-        }
-        FaultKind::Memory => {
-            Err("a process' memory can be limited only in the simulation, so far (use kill)")
-        }
-        FaultKind::KillAt | FaultKind::KillAwait => {
-            Err("a process can be killed from inside only in the simulation, so far (use kill)")
-        }
-        FaultKind::SlowSync
-        | FaultKind::IoError
-        | FaultKind::DiskFull
-        | FaultKind::ShortRead
-        | FaultKind::BitRot
-        | FaultKind::Misdirect
-        | FaultKind::LyingSync => {
-            Err("the disk of a host is never in trouble (only in the simulation, so far)")
-        }
-        _ => Ok(()),
+        kind => outside(kind),
     }
 }
 
