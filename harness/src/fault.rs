@@ -1,7 +1,7 @@
 //! A fault as data: decided by a nemesis, recorded in the history, enacted by a cluster.
 //!
-//! A new fault is one variant here plus the two `match`es (`sim/src/faults.rs` and, on machines,
-//! `real-cluster/src/faults.rs`) that the compiler points to.
+//! A new fault is one variant here plus the three `match`es (`sim/src/faults.rs` and, on machines, `local/faults.rs` and
+//! `ssh/faults.rs` of `real-cluster/src`) that the compiler points to.
 
 use crate::cluster::NodeId;
 use serde::{Deserialize, Serialize};

@@ -68,9 +68,13 @@ fn findings(run: &Run) -> Verdict {
     if anomalies.is_empty() { Verdict::Valid } else { Verdict::Invalid(anomalies) }
 }
 
-/// What was to be mended and, at the last attempt, could not be.
+/// What was to be mended and, at the last attempt, could not be. Where a run was healed only that counts: a mend that failed
+/// before is tried again there, unless another has done its work.
 fn unmended(run: &Run) -> Vec<String> {
-    let mending = run.injections.iter().filter(|injection| injection.fault.kind().is_none());
+    let heal = run.phases.iter().find(|(phase, _)| *phase == Phase::Heal).map(|(_, at)| *at);
+    let mending = run.injections.iter().filter(|injection| {
+        injection.fault.kind().is_none() && heal.is_none_or(|began| injection.time >= began)
+    });
     let mut last = Vec::new();
     for injection in mending {
         last.retain(|other: &&Injection| other.fault != injection.fault);
@@ -99,7 +103,7 @@ fn recovered(options: &Options, run: &Run) -> Verdict {
         run.unready.iter().map(|sentence| anomaly(sentence.clone(), Vec::new())).collect();
     for (node, count) in &run.unread {
         let last = began(Phase::ReadBack).and_then(|at| last_answer(run, *node, at));
-        if let Some(event) = last.filter(|event| run.history.events[*event].kind != Kind::Ok) {
+        if let Some(event) = last.filter(|event| !served_until(options, run, *node, *event)) {
             let limit = options.final_limit;
             let text =
                 format!("{count} final reads through {node} did not succeed within {limit:?}");
@@ -117,6 +121,14 @@ fn last_answer(run: &Run, node: NodeId, since: Duration) -> Option<usize> {
             && event.kind != Kind::Invoke
             && event.time >= since
     })
+}
+
+/// Whether a node answered well when it was last asked or within one operation's time before: then it serves, and too much was
+/// asked of it.
+fn served_until(options: &Options, run: &Run, node: NodeId, last: usize) -> bool {
+    let since = run.history.events[last].time.saturating_sub(options.deadline);
+    let ends = run.history.events[..=last].iter().rev().take_while(|event| event.time >= since);
+    ends.filter(|event| event.node == Some(node)).any(|event| event.kind == Kind::Ok)
 }
 
 /// `Valid` if the run tested what it set out to test.

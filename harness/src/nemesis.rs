@@ -184,7 +184,12 @@ impl ClusterView {
             }
             Fault::CutClients { nodes, .. } => self.unasked.clone_from(nodes),
             Fault::HealClients => self.unasked.clear(),
-            Fault::Forget { nodes, .. } => self.forgotten.clone_from(nodes),
+            // What an earlier one has forgotten stays forgotten.
+            Fault::Forget { nodes, .. } => {
+                self.forgotten.extend(nodes);
+                self.forgotten.sort_unstable();
+                self.forgotten.dedup();
+            }
             Fault::Remember => self.forgotten.clear(),
             // What an earlier one has held is still there.
             Fault::Hold { links, .. } if links.is_empty() => {}
@@ -266,9 +271,9 @@ impl ClusterView {
     pub fn can_act(&self, fault: &Fault) -> bool {
         let is = |id: &NodeId, holds: fn(&NodeView) -> bool| self.node(*id).is_some_and(holds);
         let any_acts = |nodes: &[NodeId]| nodes.iter().any(|id| is(id, NodeView::acts));
-        let passes = |(from, to): &(NodeId, NodeId)| {
-            from != to && is(from, NodeView::acts) && is(to, NodeView::acts)
-        };
+        let speaks = |node: &NodeView| node.member && node.acts();
+        let passes =
+            |(from, to): &(NodeId, NodeId)| from != to && is(from, speaks) && is(to, speaks);
         // Links between nodes are what they break.
         let has_links = self.nodes.len() > 1;
         match fault {
@@ -289,10 +294,13 @@ impl ClusterView {
             Fault::Release => !self.held.is_empty(),
             // Clients speak to it, if no node does.
             Fault::Readdress { node, .. } => is(node, NodeView::acts),
+            // Between followers hardly anything is said.
             Fault::Echo { node, .. } => {
+                let leads = |id: &NodeId| self.leaders.is_empty() || self.leaders.contains(id);
                 let told = |other: &NodeView| {
                     let link = (other.id, *node);
-                    passes(&link) && !self.cuts.contains(&link)
+                    let is_open = !self.cuts.contains(&link) && !self.held.contains(&link);
+                    passes(&link) && is_open && (leads(&other.id) || leads(node))
                 };
                 self.nodes.iter().any(told)
             }

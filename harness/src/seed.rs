@@ -16,7 +16,7 @@ pub struct Seed(pub u64);
 pub enum Stream {
     /// Latency, loss, duplication where no link is named.
     Net,
-    /// madsim's own generator: which ready task runs next.
+    /// Which ready task runs next.
     Scheduler,
     /// Fsync times and what a power cut leaves.
     Disk,

@@ -196,7 +196,6 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
             | Fault::WallDrift { .. }
             | Fault::Links { .. }
             | Fault::CutClients { .. }
-            | Fault::Forget { .. }
             | Fault::Hold { .. }
             | Fault::WallFreeze(_)
             | Fault::MonoDrift { .. }
@@ -207,7 +206,8 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
             | Fault::Reboot(node)
             | Fault::KillAt { node, .. }
             | Fault::KillAfter { node, .. }
-            | Fault::LimitMemory { node, .. } => {
+            | Fault::LimitMemory { node, .. }
+            | Fault::ForgetSyncs(node) => {
                 close(&mut open, Place::Signals(*node), in_force);
             }
             // It starts again with nothing.

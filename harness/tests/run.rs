@@ -331,11 +331,15 @@ fn nobody_is_blamed_for_not_recovering_from_what_was_not_mended_or_was_done_by_o
     assert!(doubts[1].contains("final reads through n2"), "{doubts:?}");
     let mut broken = run.clone();
     let error = Some("nobody answers".to_owned());
-    let time = Duration::from_secs(5);
+    let healed = run.phases.iter().find(|(phase, _)| *phase == Phase::Heal);
+    let time = healed.expect("it was healed").1;
     let fault = Fault::Restart(NodeId(2));
     broken.injections.push(Injection { time, fault, done: Some(time), error });
     broken.artifacts.effects.push(0);
     assert!(told(&broken).iter().any(|reason| reason.starts_with("`restart n2`")));
+    // Before that it excuses nothing: healing does again what is still to be done.
+    broken.injections.last_mut().expect("it is there").time = Duration::from_secs(5);
+    assert_eq!(judge(&test(), &options, &broken).verdict.exit_code(), 1);
     let cut_short = Run { ended: false, ..run };
     assert!(told(&cut_short).iter().any(|reason| reason.contains("is known only up to")));
 }

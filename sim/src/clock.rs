@@ -1,6 +1,6 @@
 //! What nodes and the harness see of time. Virtual time is true time, known only to the harness; a node's wall
-//! clock differs from it by an offset of its own, as machines kept by NTP do, and by the jumps, the strobe and the drift
-//! that were injected. Monotonic clocks are in `clock/monotonic.rs`.
+//! clock differs from it by an offset of its own, as machines kept by NTP do, and by what was injected: jumps, leaps, a strobe,
+//! a drift (a clock that stands still is one). Monotonic clocks are in `clock/monotonic.rs`.
 
 use crate::world::World;
 use futures_util::FutureExt;

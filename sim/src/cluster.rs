@@ -167,63 +167,40 @@ impl SimCluster {
                 self.world.count("node not rebuilt from a disk that is lost");
                 continue;
             }
-            let reached = self.rebuild(&*guest, node, View::Kill, self.world.cached_disk(node));
-            // Most disks have nothing on them that a power cut would take: they say the same again.
-            if !self.world.files(node, Volume::is_durable) {
-                self.rebuild(&*guest, node, View::PowerCut, self.world.durable_disk(node));
-            } else if let Some(reached) = reached {
-                self.rebuilt(node, View::PowerCut, &reached);
-            }
+            self.rebuild(&*guest, node, View::Kill, self.world.cached_disk(node));
+            self.rebuild(&*guest, node, View::PowerCut, self.world.durable_disk(node));
         }
     }
 
-    /// How far each group of it came; `None` if it cannot be rebuilt.
-    fn rebuild(
-        &self,
-        guest: &dyn Guest,
-        node: u16,
-        view: View,
-        disk: DiskImage,
-    ) -> Option<Vec<(GroupId, u64)>> {
-        let world = &self.world;
+    fn rebuild(&self, guest: &dyn Guest, node: u16, view: View, disk: DiskImage) {
         let why = match catch_unwind(AssertUnwindSafe(|| guest.post_mortem(node, disk))) {
-            Ok(Ok(facts)) => {
-                let reached =
-                    facts.iter().map(|(group, facts)| (*group, self.tell(node, *group, facts)));
-                let reached: Vec<(GroupId, u64)> = reached.collect();
-                self.rebuilt(node, view, &reached);
-                return Some(reached);
-            }
+            Ok(Ok(groups)) => return self.rebuilt(node, view, &groups),
             Ok(Err(error)) => format!("n{node} cannot be rebuilt after a {view}: {error}"),
             Err(panic) => {
                 let text = panic_text(panic.as_ref());
                 format!("n{node} panicked when it was rebuilt after a {view}: {text}")
             }
         };
-        world.found("rebuild", why);
-        None
+        self.world.found("rebuild", why);
     }
 
-    /// Tells the facts of a rebuilding, and says which entry it reached.
-    fn tell(&self, node: u16, group: GroupId, facts: &[Fact]) -> u64 {
-        let mut reached = 0;
-        for fact in facts {
-            self.world.observe(node, 0, group, fact);
-            if let Fact::Applied { index, .. } | Fact::Recovered { applied: index, .. } = *fact {
-                reached = reached.max(index);
+    /// Tells what a rebuilding found in each group, and which entry it reached.
+    fn rebuilt(&self, node: u16, view: View, groups: &PostMortem) {
+        for (group, facts) in groups {
+            let mut reached = 0;
+            for fact in facts {
+                self.world.observe(node, 0, *group, fact);
+                if let Fact::Applied { index, .. } | Fact::Recovered { applied: index, .. } = *fact
+                {
+                    reached = reached.max(index);
+                }
             }
-        }
-        reached
-    }
-
-    fn rebuilt(&self, node: u16, view: View, reached: &[(GroupId, u64)]) {
-        for (group, reached) in reached {
             self.world.watch_of(|of, invariant| match of == *group {
-                true => invariant.rebuilt(node, view, *reached),
+                true => invariant.rebuilt(node, view, reached),
                 false => Ok(()),
             });
         }
-        if !reached.is_empty() {
+        if !groups.is_empty() {
             self.world.count("node rebuilt from its disk");
         }
     }

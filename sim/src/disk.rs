@@ -218,11 +218,6 @@ impl Volume {
         self.settled
     }
 
-    /// Whether a power cut would take nothing.
-    pub fn is_durable(&self) -> bool {
-        self.journal.is_empty() && self.files.values().all(|file| file.unsynced.is_empty())
-    }
-
     /// Bytes that were written and are not durable.
     pub(crate) fn unsynced(&self) -> u64 {
         let changes = self.files.values().flat_map(|file| &file.unsynced);

@@ -1,4 +1,4 @@
-//! Faults enacted in the simulated world. Its twin on machines is `real-cluster/src/faults.rs`.
+//! Faults enacted in the simulated world. Its twins on machines are `local/faults.rs` and `ssh/faults.rs` of `real-cluster/src`.
 //!
 //! A process is ended in this order: its host is marked down, no borrow of the world is held, its tasks are dropped. So a restart
 //! never runs the destructors of the boot before it.
@@ -335,7 +335,7 @@ impl World {
         }
     }
 
-    /// Ends a node's process for good, at the end of a run; its disk stays as it is.
+    /// Ends a node's process, if it runs; counts for no fault.
     pub(crate) fn end(&self, node: u16) {
         if self.hosts.borrow()[usize::from(node)].up {
             self.stop(node, Down::Process);

@@ -2,6 +2,7 @@
 //! A sweep says at its end which of it no run reached.
 //!
 //! What a sweep is too small without is said in [`crate::sweep::MARKS`]; here is all of it, also what only some options allow.
+//! Not in it: rare branches, and what only a planted bug reaches.
 
 use crate::steps;
 

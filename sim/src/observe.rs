@@ -3,7 +3,7 @@
 //! One seam. The world tells what it folds into its trace (`Seen`) to one `Watcher`, which is there only if somebody asked
 //! ([`Observe`]); without one, each telling is a branch. Promises: what is told changes nothing. Nothing of it is folded, no
 //! number is drawn, no timer is set, no task is polled for it, so a run has the same trace hash with all of it as without
-//! (`sim/tests/observe.rs`). Metrics are sampled when a timer fires that fires anyway.
+//! (`sim/tests/observe`). Metrics are sampled when a timer fires that fires anyway.
 //!
 //! | word      | files                          | opened with                                          |
 //! |-----------|--------------------------------|------------------------------------------------------|

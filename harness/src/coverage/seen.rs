@@ -4,6 +4,7 @@
 //! between two faults; a node that died by itself still looks up.
 
 use crate::history::{Kind, Process};
+use crate::nemesis::disk::DiskState;
 use crate::nemesis::{ClusterView, NodeView};
 use crate::recording::{Phase, Run};
 use std::collections::BTreeMap;
@@ -97,8 +98,13 @@ fn broken(view: &ClusterView) -> usize {
         any(|node| node.paused),
         any(|node| !node.member),
         any(|node| node.wall.touched),
+        any(|node| node.pace_ppm != 0),
+        any(|node| node.disk != DiskState::Whole),
+        !view.unasked.is_empty(),
+        !view.forgotten.is_empty(),
+        !view.held.is_empty(),
     ];
-    ways.into_iter().filter(|is_broken| *is_broken).count()
+    view.impaired.len() + ways.into_iter().filter(|is_broken| *is_broken).count()
 }
 
 fn operations(run: &Run, seen: &mut BTreeMap<String, u64>) {

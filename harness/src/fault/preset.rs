@@ -78,7 +78,20 @@ impl FaultKind {
     pub fn fits(self, options: &Options) -> Result<(), &'static str> {
         let Options { nodes, groups, .. } = *options;
         match self {
-            FaultKind::Partition | FaultKind::Flaky | FaultKind::Throttle if nodes < 2 => {
+            FaultKind::Partition
+            | FaultKind::Flaky
+            | FaultKind::Throttle
+            | FaultKind::LinkLatency
+            | FaultKind::LinkLoss
+            | FaultKind::LinkDouble
+            | FaultKind::LinkOrder
+            | FaultKind::LinkDamage
+            | FaultKind::LinkRate
+            | FaultKind::LinkDrip
+            | FaultKind::Hold
+            | FaultKind::Echo
+                if nodes < 2 =>
+            {
                 Err("it needs links between nodes: two nodes or more")
             }
             FaultKind::Transfer if nodes < 2 => {
@@ -298,6 +311,9 @@ mod tests {
             ("split,everything", 5, 1, "--groups 2"),
             ("partition", 1, 1, "two nodes"),
             ("flaky", 1, 2, "two nodes"),
+            ("link-loss", 1, 2, "two nodes"),
+            ("hold", 1, 2, "two nodes"),
+            ("echo", 1, 2, "two nodes"),
             ("rate", 1, 2, "two nodes"),
             ("transfer", 1, 1, "two nodes"),
             ("pause", 2, 1, "three nodes"),

@@ -126,7 +126,12 @@ impl Family for Lies {
                 Timed::after(lasts, Fault::ForgetSyncs(node)),
                 Timed::after(lasts + back, Fault::Replace(node)),
             ],
-            true => vec![Timed::now(lie), Timed::after(lasts, Fault::DiskWhole(node))],
+            // Another fault may take its power meanwhile.
+            true => vec![
+                Timed::now(lie),
+                Timed::after(lasts, Fault::DiskWhole(node)),
+                Timed::after(lasts + back, Fault::Replace(node)),
+            ],
         }
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Between followers little is said: where a single link is impaired, a leader is at one end of it, if one is known.
 
-use super::{ClusterView, Family, NodeView, Timed};
+use super::{ClusterView, Family, Timed};
 use crate::cluster::NodeId;
 use crate::fault::{Fault, Impairment, Sort};
 use crate::seed::Draw;
@@ -51,9 +51,9 @@ impl Which {
     pub const ALL: [Which; 6] =
         [Which::One, Which::OutOf, Which::Into, Which::Leader, Which::Some, Which::All];
 
-    /// Links between nodes that run, in order; none where fewer than two do.
+    /// Links between members that run, in order; none where fewer than two do.
     pub fn links(self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<(NodeId, NodeId)> {
-        let mut nodes = view.which(NodeView::acts);
+        let mut nodes = view.which(|node| node.member && node.acts());
         rng.shuffle(&mut nodes);
         let leader = nodes.iter().find(|id| view.leaders.contains(id)).copied();
         let (Some(any), Some(one)) = (nodes.first().copied(), leader.or(nodes.first().copied()))

@@ -63,11 +63,11 @@ impl Awaits {
 }
 
 impl Family for Awaits {
-    /// The node starts again 0.05 to 8 s later, if it is dead by then.
+    /// The node starts again 0.05 to 8 s after the latest time of its death.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let Some(node) = one(&self.targets, view, rng) else { return Vec::new() };
         let polls = rng.log_uniform(1, POLLS_MAX) as u32;
-        struck(Fault::KillAfter { node, polls }, Duration::ZERO, node, view, rng)
+        struck(Fault::KillAfter { node, polls }, POLLS_WITHIN, node, view, rng)
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 mod clocks;
 mod composed;
+mod disks;
 mod families;
 mod inside;
 mod messages;

@@ -24,7 +24,6 @@ use std::time::Duration;
 /// No group, so that nothing watches.
 struct Raw {
     seed: Seed,
-    until: Duration,
     done: Rc<Cell<u64>>,
 }
 
@@ -34,7 +33,7 @@ impl Guest for Raw {
             true => node(env, Node::new(env.node, self.seed)).boxed_local(),
             false => {
                 let client = Client::new(env.node - NODES - 1, self.seed);
-                drive(env, client, self.until, self.done.clone()).boxed_local()
+                drive(env, client, self.done.clone()).boxed_local()
             }
         }
     }
@@ -80,25 +79,25 @@ fn send(env: SimEnv, out: &mut Out) {
     }
 }
 
-async fn drive(env: SimEnv, mut client: Client, until: Duration, done: Rc<Cell<u64>>) {
+async fn drive(env: SimEnv, mut client: Client, done: Rc<Cell<u64>>) {
     env.sleep(Duration::from_nanos(CLIENTS_START_NS)).await;
-    while env.monotonic() < until {
+    loop {
         let (node, message) = client.start();
         env.send(NodeId(node), Lane::Normal, message);
         let mut deadline = pin!(env.sleep(Duration::from_nanos(DEADLINE_NS)).fuse());
         while client.current.is_some() {
             select_biased! {
                 (_, message) = pin!(env.receive(Lane::Normal).fuse()) => {
+                    let before = client.done;
                     if let Some((node, again)) = client.answer(&message) {
                         env.send(NodeId(node), Lane::Normal, again);
                     }
+                    done.set(done.get() + client.done - before);
                 }
                 () = deadline => client.give_up(),
             }
         }
     }
-    done.set(done.get() + client.done);
-    std::future::pending().await
 }
 
 /// The world of the shape: no chance but in how long a message takes.
@@ -123,7 +122,7 @@ pub(super) fn fault(parted: Option<[u16; 2]>) -> Fault {
 
 pub(super) fn run(seed: Seed, time: Duration) -> Work {
     let done = Rc::new(Cell::new(0));
-    let guest = Rc::new(Raw { seed, until: time, done: done.clone() });
+    let guest = Rc::new(Raw { seed, done: done.clone() });
     let told =
         simulate_here(seed, world(), NODES + CLIENTS, guest, |cluster| script(cluster, time));
     Work { operations: done.get(), ..told }
@@ -137,8 +136,7 @@ async fn script(cluster: Rc<SimCluster>, time: Duration) -> Work {
         cluster.inject(&fault(parted)).await.expect("a partition of nodes that there are");
     }
     let now = cluster.clock().now();
-    let last = Duration::from_nanos(2 * DEADLINE_NS);
-    cluster.clock().sleep((time + last).saturating_sub(now)).await;
+    cluster.clock().sleep(time.saturating_sub(now)).await;
     let world = cluster.world();
     Work { messages: world.sent(), operations: 0, hash: world.trace().hash() }
 }

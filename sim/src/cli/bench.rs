@@ -1,5 +1,6 @@
 //! `bench`: what a simulated minute costs here.
 
+use anyhow::bail;
 use harness::cli::output::{Output, note};
 use harness::seed::Seed;
 use serde_json::json;
@@ -25,7 +26,7 @@ pub struct Bench {
     /// Simulated seconds of a run
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=86_400))]
     time: u64,
-    /// Counts instructions a message with callgrind instead, and exits with 1 if they are more than sim/bench.toml allows
+    /// Counts instructions a message with callgrind instead; exits with 1 if they are more than sim/bench.toml says and its room
     #[arg(long, conflicts_with_all = ["seeds", "time"])]
     instructions: bool,
     /// Runs the world once for so many seconds and says what it did: what is counted
@@ -59,6 +60,11 @@ impl Bench {
             let seeds = self.seeds;
             let told = |seed: Seed| note(format!("{}: seed {} of {seeds}", load.name(), seed.0));
             let [world, floor] = measure(load, time, (1..=seeds).map(Seed), told);
+            if world.cpu_ms == 0.0 || floor.cpu_ms == 0.0 {
+                bail!(
+                    "this system does not say what CPU time a thread took: /proc/thread-self/schedstat has it elsewhere"
+                );
+            }
             if self.json {
                 let ratio = world.ms_per_minute() / floor.ms_per_minute();
                 out.object(&json!({"load": load, "world": row(&world), "floor": row(&floor), "ratio": ratio}))?;
@@ -83,7 +89,7 @@ fn counted(out: &mut Output, loads: impl Iterator<Item = Load>, json: bool) -> a
         broken |= allowed.is_broken_by(load, count);
         if json {
             out.object(
-                &json!({"load": load, "instructions_per_message": count, "written_down": limit}),
+                &json!({"load": load, "instructions_per_message": count, "written_down": limit, "too_many": allowed.is_broken_by(load, count)}),
             )?;
             continue;
         }
@@ -92,7 +98,7 @@ fn counted(out: &mut Output, loads: impl Iterator<Item = Load>, json: bool) -> a
                 "too many: find what costs them, or write the figure down in sim/bench.toml with the reason"
             }
             (_, true) => "fewer: write it down in sim/bench.toml",
-            _ => "as written down",
+            _ => "within the room of what is written down",
         };
         out.text(format_args!(
             "{name:<6} {count} instructions a message, {limit} in sim/bench.toml: {verdict}\n"

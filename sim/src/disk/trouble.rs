@@ -1,7 +1,7 @@
 //! What is wrong with a node's disk for a while, and what a process that could not go on with it says when it ends.
 //!
 //! Promises: what a call is answered depends on the fault and on how many calls there were before, and draws nothing. An error that a fault
-//! has caused carries the number of the fault, so that no other error passes for one.
+//! has caused is of a type of its own, so that no other error passes for one.
 
 use super::NodeDisk;
 use crate::env::SimEnv;

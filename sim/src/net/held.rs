@@ -45,7 +45,7 @@ impl Held {
 
     /// From now on these links hold what they are given, and no others do.
     pub(super) fn hold(&mut self, links: Vec<bool>, then: Sequence, injection: usize) {
-        self.hold = Some(Hold { links, then, injection });
+        self.hold = links.contains(&true).then_some(Hold { links, then, injection });
     }
 
     /// The injection that holds back what is given to this link now.

@@ -2,7 +2,8 @@
 //! a packet that is lost on its way is in its sender's file, with a comment that says what became of it, and in no other; what
 //! is sent again is there again. A file has its host's newest packets, up to [`BYTES_MAX`].
 //!
-//! Cannot see: drops by a full inbox, which is above the wire; the loopback interface's second look at a packet.
+//! Cannot see: drops by a full inbox, which is above the wire; the loopback interface's second look at a packet; at the receiver
+//! what is damaged, and datagrams to a machine whose process is gone, which are in the sender's file only.
 
 use super::packets::{Packets, address};
 use super::pcapng::{Direction, Writer};
@@ -27,7 +28,9 @@ struct UnderWay {
     /// Its sender's number of its first packet.
     first: u64,
     packets: Vec<Bytes>,
+    /// Of which nobody knows yet what becomes of them.
     copies: u8,
+    arrived: bool,
 }
 
 #[derive(Default)]
@@ -54,8 +57,20 @@ impl Captures {
         }
     }
 
+    /// One copy is lost. What has arrived once is not called lost.
     fn lost(&mut self, tag: u64, why: &'static str) {
-        let Some(message) = self.under_way.remove(&tag) else { return };
+        let Some(message) = self.under_way.get_mut(&tag) else { return };
+        message.copies = message.copies.saturating_sub(1);
+        if message.copies == 0 {
+            self.over(tag, why);
+        }
+    }
+
+    /// All that is still under way of it is lost.
+    fn over(&mut self, tag: u64, why: &'static str) {
+        let Some(message) = self.under_way.remove(&tag).filter(|message| !message.arrived) else {
+            return;
+        };
         let sender = &mut self.hosts[usize::from(message.from)];
         for number in message.first..message.first + message.packets.len() as u64 {
             sender.comment(number, why);
@@ -73,7 +88,8 @@ impl Watch for Captures {
                 for packet in &packets {
                     sender.keep(now, packet, Direction::Out);
                 }
-                let under_way = UnderWay { from: carried.from, first, packets, copies: *copies };
+                let (from, copies, arrived) = (carried.from, *copies, false);
+                let under_way = UnderWay { from, first, packets, copies, arrived };
                 self.under_way.insert(carried.tag, under_way);
             }
             // It left long ago; nobody sends it now.
@@ -91,20 +107,21 @@ impl Watch for Captures {
                 if carried.from != carried.to {
                     message.packets.iter().for_each(|it| receiver.keep(now, it, Direction::In));
                 }
+                message.arrived = true;
                 message.copies = message.copies.saturating_sub(1);
                 if message.copies == 0 {
                     self.under_way.remove(&carried.tag);
                 }
             }
             Seen::Lost { tag, why, .. } => self.lost(*tag, why),
-            Seen::Gone { tag } => self.lost(*tag, "to a connection that is over"),
+            Seen::Gone { tag } => self.over(*tag, "to a connection that is over"),
             _ => {}
         }
     }
 
     fn files(mut self: Box<Self>, _: &After<'_>) -> Vec<File> {
         let open: Vec<u64> = self.under_way.keys().copied().collect();
-        open.into_iter().for_each(|tag| self.lost(tag, "under way when the run ended"));
+        open.into_iter().for_each(|tag| self.over(tag, "under way when the run ended"));
         let names: Vec<String> = (0..self.hosts.len() as u16).map(name).collect();
         let hosts = self.hosts.iter().zip(&names);
         let file = |(capture, host): (&Capture, &String)| File {
@@ -182,10 +199,20 @@ mod tests {
         came(&mut captures, 1, &message);
         came(&mut captures, 3, &message);
         came(&mut captures, 3, &message);
+        // Of two copies one is lost, the first or the second.
+        for (tag, lost_first) in [(4, true), (5, false)] {
+            left(&mut captures, tag, &message, 2);
+            for turn in [true, false] {
+                match turn == lost_first {
+                    true => captures.see(tag, &Seen::Lost { tag, from: 1, why: "cut" }),
+                    false => came(&mut captures, tag, &message),
+                }
+            }
+        }
         let comments: Vec<_> = captures.hosts[1].kept.iter().map(|kept| kept.comment).collect();
-        assert_eq!(comments, [None, Some("lost"), None]);
+        assert_eq!(comments, [None, Some("lost"), None, None, None]);
         let times: Vec<u64> = captures.hosts[2].kept.iter().map(|kept| kept.ns).collect();
-        assert_eq!(times, [101, 103, 103]);
+        assert_eq!(times, [101, 103, 103, 104, 105]);
         assert!(captures.hosts[0].kept.is_empty() && captures.under_way.is_empty());
     }
 

@@ -152,7 +152,8 @@ impl Chrome {
         for (tag, message) in std::mem::take(&mut self.messages) {
             let Message { from, to, left, is_datagram, name: what, about, came, lost } = message;
             let fate = match (lost, came.len()) {
-                (Some(why), _) => format!(" ({why})"),
+                (Some(why), 0) => format!(" ({why})"),
+                (Some(why), _) => format!(" (one copy: {why})"),
                 (None, 0) => " (under way at the end)".to_owned(),
                 (None, 1) => String::new(),
                 (None, copies) => format!(" (arrives {copies} times)"),

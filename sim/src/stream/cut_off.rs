@@ -3,7 +3,8 @@
 //! A reset connection fails on both sides at once, also across a cut. Of a forgotten one packets vanish without a word, both ways or one
 //! way, and new connections pass; until the middlebox answers for all that it forgot, with a reset to both sides.
 //!
-//! Where none is established when this begins, the next one that is and carries something is taken. An operator's are never touched.
+//! Where none is established when a reset comes, the next one that is and carries something is taken, within [`WAITS_NS`]. Of forgetting
+//! each further one is, until a packet has vanished. An operator's are never touched.
 
 use super::end::State;
 use super::{Conn, Slot, Streams};
@@ -11,6 +12,9 @@ use crate::trace::Kind;
 use crate::world::World;
 use harness::fault::Way;
 use std::io;
+
+/// A reset waits so long for a connection; then it has had no effect.
+const WAITS_NS: u64 = 2_000_000_000;
 
 /// What waits for a connection, and what is forgotten while it is.
 #[derive(Default)]
@@ -25,8 +29,8 @@ struct Taken {
     hosts: Vec<bool>,
     way: Way,
     injection: usize,
-    /// Whether none was taken yet.
-    waits: bool,
+    /// Nothing is taken any more.
+    until: u64,
 }
 
 impl Taken {
@@ -68,7 +72,8 @@ impl World {
     /// Every established connection of these hosts is reset on both sides; the next one, if there is none.
     pub(crate) fn reset_streams(&self, hosts: Vec<bool>, injection: usize) {
         let streams = &mut *self.streams.borrow_mut();
-        let taken = Taken { hosts, way: Way::Both, injection, waits: true };
+        let until = self.now() + WAITS_NS;
+        let taken = Taken { hosts, way: Way::Both, injection, until };
         let mut waits = true;
         for conn in streams.conns.values_mut().filter(|conn| taken.takes(conn)) {
             self.reset_both(conn, injection);
@@ -81,13 +86,11 @@ impl World {
     /// Packets of every established connection of these hosts vanish that way; of the next one, if there is none.
     pub(crate) fn forget_streams(&self, hosts: Vec<bool>, way: Way, injection: usize) {
         let streams = &mut *self.streams.borrow_mut();
-        let taken = Taken { hosts, way, injection, waits: true };
-        let mut waits = true;
+        let taken = Taken { hosts, way, injection, until: u64::MAX };
         for conn in streams.conns.values_mut().filter(|conn| taken.takes(conn)) {
             taken.forgets(conn);
-            waits = false;
         }
-        streams.cut_off.forget = Some(Taken { waits, ..taken });
+        streams.cut_off.forget = Some(taken);
     }
 
     /// A host's address is gone: its byte streams reach it no more, and it resets none of them.
@@ -123,14 +126,15 @@ impl World {
 
     /// A packet has arrived: if something waits for a connection like this one, it is taken.
     pub(super) fn take(&self, conn: &mut Conn, cut_off: &mut CutOff) {
-        if let Some(taken) = cut_off.reset.take_if(|taken| taken.takes(conn)) {
+        let now = self.now();
+        let hit = |taken: &mut Taken| now < taken.until && taken.takes(conn);
+        if let Some(taken) = cut_off.reset.take_if(hit) {
             self.reset_both(conn, taken.injection);
         }
-        if let Some(taken) =
-            cut_off.forget.as_mut().filter(|taken| taken.waits && taken.takes(conn))
-        {
+        let forget = cut_off.forget.as_ref();
+        let idle = |taken: &&Taken| taken.takes(conn) && !self.has_acted(taken.injection);
+        if let Some(taken) = forget.filter(idle) {
             taken.forgets(conn);
-            taken.waits = false;
         }
     }
 

@@ -1,0 +1,156 @@
+//! What families do to disks, and what a disk makes of its node.
+
+use crate::{nodes, rng};
+use harness::cluster::NodeId;
+use harness::fault::{Damage, DiskTrouble, Fault, FaultKind};
+use harness::nemesis::disk::{
+    Damages, DiskState, FAILS_AFTER_MAX, Lies, SLOWER_MAX_MS, SLOWER_MIN_MS, Troubles,
+};
+use harness::nemesis::membership::Membership;
+use harness::nemesis::{ClusterView, Family, Timed};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+#[test]
+fn a_disk_in_trouble_is_of_a_member_that_runs_and_is_whole_again_within_ten_seconds() {
+    let mut view = ClusterView::new(&nodes(5));
+    view.apply(&Fault::Kill(NodeId(1)));
+    view.apply(&Fault::Remove(NodeId(2)));
+    view.apply(&Fault::SpoilDisk { node: NodeId(3), how: DiskTrouble::ShortReads });
+    for family in [Troubles::Slow, Troubles::Errors, Troubles::Full, Troubles::ShortReads] {
+        let mut counts = BTreeSet::new();
+        for seed in 0..100 {
+            let timed = family.strike(&view, &mut rng(seed));
+            let (begun, ended): (Vec<_>, Vec<_>) =
+                timed.iter().partition(|timed| timed.fault.kind().is_some());
+            for Timed { after, fault } in &begun {
+                assert!(*after == Duration::ZERO && view.can_act(fault), "{fault}");
+                assert!([4, 5].contains(&fault.nodes()[0].0), "{fault}");
+                match fault {
+                    Fault::SpoilDisk { how: DiskTrouble::SlowSyncs { by_ms }, .. } => {
+                        assert!((SLOWER_MIN_MS..=SLOWER_MAX_MS).contains(&u64::from(*by_ms)));
+                    }
+                    Fault::SpoilDisk { how: DiskTrouble::Errors { after }, .. } => {
+                        assert!(u64::from(*after) <= FAILS_AFTER_MAX);
+                    }
+                    Fault::SpoilDisk { .. } => {}
+                    other => panic!("{other} is not of a disk"),
+                }
+            }
+            for (begun, ended) in begun.iter().zip(&ended) {
+                assert_eq!(ended.fault, Fault::DiskWhole(begun.fault.nodes()[0]));
+                assert!((500..=10_000).contains(&ended.after.as_millis()), "{ended:?}");
+            }
+            assert_eq!(begun.len(), ended.len());
+            counts.insert(begun.len());
+        }
+        assert_eq!(counts, [0, 1, 2].into(), "{family:?}");
+    }
+}
+
+#[test]
+fn who_ends_by_a_disk_is_down_until_the_disk_is_whole() {
+    let node = NodeId(2);
+    for how in [DiskTrouble::Full, DiskTrouble::Errors { after: 1 }] {
+        let mut view = ClusterView::new(&nodes(3));
+        view.apply(&Fault::SpoilDisk { node, how });
+        assert_eq!(view.which(|node| !node.up), [node]);
+        for cannot in [Fault::Kill(node), Fault::Restart(node), Fault::Pause(node)] {
+            assert!(!view.can_act(&cannot), "{cannot}");
+        }
+        view.apply(&Fault::Restart(node));
+        assert_eq!(view.which(|node| !node.up), [node], "its disk is as it was");
+        assert_eq!(view.healing(), [Fault::DiskWhole(node)]);
+        view.apply(&Fault::DiskWhole(node));
+        assert_eq!(view, ClusterView::new(&nodes(3)));
+    }
+    let mut view = ClusterView::new(&nodes(3));
+    view.apply(&Fault::SpoilDisk { node, how: DiskTrouble::ShortReads });
+    view.apply(&Fault::Kill(node));
+    assert_eq!(view.healing(), [Fault::DiskWhole(node), Fault::Restart(node)]);
+    view.apply(&Fault::DiskWhole(node));
+    assert!(view.can_act(&Fault::Restart(node)), "a kill is mended by itself");
+    view.apply(&Fault::SpoilDisk { node, how: DiskTrouble::ShortReads });
+    view.apply(&Fault::Remove(node));
+    view.apply(&Fault::Wipe(node));
+    assert_eq!(view.nodes[1].disk, DiskState::Whole, "another disk takes its place");
+}
+
+#[test]
+fn a_damaged_disk_is_lost_until_its_node_is_replaced_within_ten_seconds() {
+    for how in [Damage::Rot, Damage::Misdirected] {
+        for seed in 0..50 {
+            let mut view = ClusterView::new(&nodes(3));
+            let timed = Damages(how).strike(&view, &mut rng(seed));
+            let [damage, replace] = &timed[..] else { panic!("not two: {timed:?}") };
+            let node = damage.fault.nodes()[0];
+            assert!(damage.after == Duration::ZERO && damage.fault.kind() == Some(how.kind()));
+            assert_eq!(replace.fault, Fault::Replace(node));
+            assert!((1..=10).contains(&replace.after.as_secs()), "{replace:?}");
+            view.apply(&damage.fault);
+            assert_eq!(view.which(|node| !node.up), [node]);
+            for cannot in [Fault::Restart(node), Fault::DiskWhole(node), Fault::Kill(node)] {
+                assert!(!view.can_act(&cannot), "{cannot}");
+            }
+            assert_eq!(Damages(how).strike(&view, &mut rng(seed)), [], "two of three are needed");
+            assert_eq!(view.healing(), [Fault::Replace(node)]);
+            view.apply(&Fault::Replace(node));
+            assert_eq!(view, ClusterView::new(&nodes(3)));
+        }
+    }
+    let two = ClusterView::new(&nodes(2));
+    assert_eq!(Damages(Damage::Rot).strike(&two, &mut rng(1)), []);
+}
+
+#[test]
+fn who_is_lost_counts_as_one_that_left() {
+    let damage = |node| Fault::DamageDisk { node: NodeId(node), how: Damage::Rot, at: 1 };
+    let mut view = ClusterView::new(&nodes(5));
+    view.leaders = vec![NodeId(5)];
+    view.apply(&damage(1));
+    view.apply(&Fault::Remove(NodeId(2)));
+    assert_eq!(view.given_up(), 2);
+    assert!(!view.can_act(&damage(3)), "it would be the third");
+    assert_eq!(Membership.strike(&view, &mut rng(1)), []);
+    // What is lost may leave, and is lost no more when it is wiped.
+    view.apply(&Fault::Remove(NodeId(1)));
+    assert_eq!(view.given_up(), 2);
+    view.apply(&Fault::Wipe(NodeId(1)));
+    view.apply(&Fault::Join(NodeId(1)));
+    assert_eq!(view.given_up(), 1);
+    assert!(view.can_act(&damage(3)));
+}
+
+#[test]
+fn a_disk_that_lies_counts_as_lost_and_is_once_its_machine_has_no_power() {
+    let node = NodeId(1);
+    let lie = Fault::SpoilDisk { node, how: DiskTrouble::LyingSyncs };
+    let mut ends = BTreeSet::new();
+    for seed in 0..60 {
+        let timed = Lies.strike(&ClusterView::new(&nodes(3)), &mut rng(seed));
+        assert_eq!(timed[0].fault.kind(), Some(FaultKind::LyingSync));
+        let node = timed[0].fault.nodes()[0];
+        let [_, then, replaced] = &timed[..] else { panic!("{timed:?}") };
+        // Also where the disk makes up for it: another fault may take its power before.
+        assert_eq!(replaced.fault, Fault::Replace(node));
+        assert!(then.after + Duration::from_secs(1) <= replaced.after);
+        let forgets = then.fault == Fault::ForgetSyncs(node);
+        assert!(forgets || then.fault == Fault::DiskWhole(node), "{then:?}");
+        ends.insert(forgets);
+    }
+    assert_eq!(ends.len(), 2);
+    let mut view = ClusterView::new(&nodes(3));
+    assert!(!view.can_act(&Fault::ForgetSyncs(node)), "it has not lied");
+    view.apply(&lie);
+    assert_eq!((view.given_up(), view.which(|node| node.up).len()), (1, 3));
+    assert_eq!(Lies.strike(&view, &mut rng(1)), []);
+    for power in [Fault::PowerOff(node), Fault::Reboot(node), Fault::ForgetSyncs(node)] {
+        let mut view = view.clone();
+        view.apply(&power);
+        assert!(!view.can_act(&Fault::Restart(node)), "{power}");
+        assert_eq!(view.healing(), [Fault::Replace(node)]);
+    }
+    view.apply(&Fault::Kill(node));
+    assert_eq!(view.healing(), [Fault::DiskWhole(node), Fault::Restart(node)]);
+    assert!(view.can_act(&Fault::ForgetSyncs(node)), "its machine is on");
+}
