@@ -17,6 +17,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
@@ -134,8 +135,12 @@ impl Env for TokioEnv {
         self.0.transport.send(to, lane, message);
     }
 
-    fn receive(&self, lane: Lane) -> impl Future<Output = (NodeId, Bytes)> + 'static {
-        self.0.transport.receive(lane)
+    fn poll_receive(&self, lane: Lane, cx: &mut Context<'_>) -> Poll<(NodeId, Bytes)> {
+        self.0.transport.poll_receive(lane, cx)
+    }
+
+    fn try_receive(&self, lane: Lane) -> Option<(NodeId, Bytes)> {
+        self.0.transport.try_receive(lane)
     }
 
     async fn listen(&self, port: Port) -> io::Result<TokioListener> {

@@ -21,8 +21,8 @@ use elastickv::env::{Lane, NodeId};
 use inbox::Inbox;
 use outbox::Outbox;
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use tokio::net::TcpListener;
 
 /// Every lane, in the order of its number on the wire.
@@ -86,9 +86,13 @@ impl Transport {
         }
     }
 
-    /// The next message of a lane. Cancel-safe; one task at a time may wait.
-    pub fn receive(&self, lane: Lane) -> impl Future<Output = (NodeId, Bytes)> + 'static {
-        let transport = self.clone();
-        poll_fn(move |cx| transport.0.inboxes[lane as usize].poll_pop(cx))
+    /// The next message of a lane. One task at a time may wait.
+    pub fn poll_receive(&self, lane: Lane, cx: &mut Context<'_>) -> Poll<(NodeId, Bytes)> {
+        self.0.inboxes[lane as usize].poll_pop(cx)
+    }
+
+    /// The next message of a lane, if one is there.
+    pub fn try_receive(&self, lane: Lane) -> Option<(NodeId, Bytes)> {
+        self.0.inboxes[lane as usize].pop()
     }
 }

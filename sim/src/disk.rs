@@ -218,6 +218,11 @@ impl Volume {
         self.settled
     }
 
+    /// Whether all that was written is durable, so that the process sees what no power cut can take.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.journal.is_empty() && self.files.values().all(|file| file.unsynced.is_empty())
+    }
+
     /// Bytes that were written and are not durable.
     pub(crate) fn unsynced(&self) -> u64 {
         let changes = self.files.values().flat_map(|file| &file.unsynced);

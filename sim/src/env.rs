@@ -18,9 +18,9 @@ use std::fmt;
 use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// One boot of one node.
@@ -38,9 +38,14 @@ impl SimEnv {
         world::get().filter(|world| world.is_alive(self.node, self.boot))
     }
 
+    /// Asks the world something, if this boot runs in it. Cheaper than a handle on it.
+    pub(crate) fn ask<T>(&self, ask: impl FnOnce(&World) -> T) -> Option<T> {
+        world::with(|world| world.is_alive(self.node, self.boot).then(|| ask(world))).flatten()
+    }
+
     /// Never returns if the process was to be killed at this moment.
     pub(crate) async fn at<'m>(self, moment: impl FnOnce() -> Moment<'m>) {
-        if self.world().is_some_and(|world| world.is_killed_at(self.node, moment)) {
+        if self.ask(|world| world.is_killed_at(self.node, moment)) == Some(true) {
             pending().await
         }
     }
@@ -60,16 +65,22 @@ impl SimEnv {
     }
 
     /// Polls a part of the process to its end. A panic in it is a finding and kills the process.
-    async fn catch(self, part: impl Future<Output = ()> + 'static) {
+    fn catch(self, part: impl Future<Output = ()> + 'static) -> impl Future<Output = ()> + 'static {
+        // Boxed here, once: a task's state is large, and what polls it moves.
+        self.poll_caught(Box::pin(AssertUnwindSafe(part).catch_unwind()))
+    }
+
+    async fn poll_caught(
+        self,
+        mut part: Pin<Box<dyn Future<Output = Result<(), Box<dyn Any + Send>>>>>,
+    ) {
         let fuse = world::get().map(|world| world.fuses[usize::from(self.node)].polled.clone());
-        let mut part = pin!(AssertUnwindSafe(part).catch_unwind());
         let caught = poll_fn(|cx| {
             let polled = part.as_mut().poll(cx);
             if let Some(fuse) = &fuse
                 && fuse.get() != Polled::Nothing
-                && let Some(world) = self.world()
             {
-                world.polled(self.node, fuse);
+                self.ask(|world| world.polled(self.node, fuse));
             }
             polled
         });
@@ -101,56 +112,43 @@ impl Env for SimEnv {
     }
 
     fn monotonic(&self) -> Duration {
-        let read = |world: Rc<World>| world.monotonic.read(self.node, world.now());
-        Duration::from_nanos(world::get().map_or(0, read))
+        let read = |world: &World| world.monotonic.read(self.node, world.now());
+        Duration::from_nanos(world::with(read).unwrap_or(0))
     }
 
     fn wall_ms(&self) -> u64 {
-        let read = |world: Rc<World>| world.wall.borrow_mut().read_ms(self.node, world.now());
-        self.world().map_or(0, read)
+        let read = |world: &World| world.wall.borrow_mut().read_ms(self.node, world.now());
+        self.ask(read).unwrap_or(0)
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + 'static {
-        let env = *self;
-        let shows = |world: Rc<World>| world.monotonic.shows(env.node, world.now());
-        let mut sleep = Sleep::after(env.node, world::get().map_or(0, shows), duration);
-        poll_fn(move |cx| match env.world() {
-            Some(_) => sleep.poll_unpin(cx),
-            None => Poll::Pending,
-        })
+        let shows = |world: &World| world.monotonic.shows(self.node, world.now());
+        Sleep::of(*self, world::with(shows).unwrap_or(0), duration)
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        if let Some(world) = self.world() {
-            world.tasks.spawn(self.node, self.catch(task));
-        }
+        self.ask(|world| world.tasks.spawn(self.node, self.catch(task)));
     }
 
     fn draw(&self, from: Draw) -> u64 {
-        self.world().map_or(0, |world| world.draw(self.node, from))
+        self.ask(|world| world.draw(self.node, from)).unwrap_or(0)
     }
 
     fn send(&self, to: NodeId, lane: Lane, message: Bytes) {
-        if let Some(world) = self.world() {
+        self.ask(|world| {
             world.check_node(to.0);
             world.send(self.node, to.0, lane, message);
-        }
+        });
     }
 
-    fn receive(&self, lane: Lane) -> impl Future<Output = (NodeId, Bytes)> + 'static {
-        let env = *self;
-        poll_fn(move |cx| {
-            let Some(world) = env.world() else { return Poll::Pending };
-            let mut hosts = world.hosts.borrow_mut();
-            let inbox = hosts[usize::from(env.node)].inbox(lane);
-            match inbox.queue.pop_front() {
-                Some((from, message)) => Poll::Ready((NodeId(from), message)),
-                None => {
-                    inbox.reader = Some(cx.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
+    fn poll_receive(&self, lane: Lane, cx: &mut Context<'_>) -> Poll<(NodeId, Bytes)> {
+        let come =
+            self.ask(|world| world.take_datagram(self.node, lane, Some(cx.waker()))).flatten();
+        come.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn try_receive(&self, lane: Lane) -> Option<(NodeId, Bytes)> {
+        self.ask(|world| world.take_datagram(self.node, lane, None)).flatten()
     }
 
     async fn listen(&self, port: Port) -> io::Result<SimListener> {
@@ -176,25 +174,19 @@ impl Env for SimEnv {
     }
 
     fn observe(&self, group: GroupId, fact: Fact) {
-        if let Some(world) = self.world() {
-            world.observe(self.node, self.boot, group, &fact);
-        }
+        self.ask(|world| world.observe(self.node, self.boot, group, &fact));
     }
 
     fn reached(&self, mark: &'static str) {
-        if let Some(world) = self.world() {
-            world.reached(self.node, mark);
-        }
+        self.ask(|world| world.reached(self.node, mark));
     }
 
     fn log(&self, level: Level, text: fmt::Arguments<'_>) {
-        if let Some(world) = self.world() {
-            world.said(self.node, level, text);
-        }
+        self.ask(|world| world.said(self.node, level, text));
     }
 
     fn buggify(&self, name: &'static str) -> bool {
-        self.world().is_some_and(|world| world.buggify(self.node, name))
+        self.ask(|world| world.buggify(self.node, name)) == Some(true)
     }
 
     fn yield_point(&self, name: &'static str) -> impl Future<Output = ()> + 'static {
@@ -202,7 +194,7 @@ impl Env for SimEnv {
         async move {
             env.at(|| Moment::Yield(name)).await;
             yield_now().await;
-            match env.world().map(|world| world.stall(env.node)) {
+            match env.ask(|world| world.stall(env.node)) {
                 None => pending().await,
                 Some(None) => {}
                 Some(Some(stall)) => env.sleep(stall).await,

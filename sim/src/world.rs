@@ -45,6 +45,11 @@ pub(crate) fn get() -> Option<Rc<World>> {
     WORLD.try_with(|world| world.borrow().clone()).ok().flatten()
 }
 
+/// Asks this thread's world something, if a run is on. Cheaper than a handle on it.
+pub(crate) fn with<T>(ask: impl FnOnce(&World) -> T) -> Option<T> {
+    WORLD.try_with(|world| world.borrow().as_deref().map(ask)).ok().flatten()
+}
+
 pub(crate) fn enter(world: &Rc<World>) {
     let before = WORLD.replace(Some(world.clone()));
     assert!(before.is_none(), "two runs on one thread at once");
@@ -85,6 +90,8 @@ pub struct World {
     findings: RefCell<Vec<Finding>>,
     progress: RefCell<Progress>,
     counters: RefCell<BTreeMap<&'static str, u64>>,
+    /// Datagrams sent: the one counter that each message raises.
+    pub(crate) datagrams: Cell<u64>,
     effects: RefCell<Vec<u64>>,
     set_up_at: Cell<u64>,
     /// Nodes have several groups, so a message says which it is for.
@@ -130,6 +137,7 @@ impl World {
             findings: RefCell::default(),
             progress: RefCell::default(),
             counters: RefCell::default(),
+            datagrams: Cell::default(),
             effects: RefCell::default(),
             set_up_at: Cell::new(0),
             params,
@@ -203,7 +211,11 @@ impl World {
     }
 
     pub(crate) fn counters(&self) -> BTreeMap<String, u64> {
-        self.counters.borrow().iter().map(|(mark, count)| (mark.to_string(), *count)).collect()
+        let datagrams = ("datagrams sent", self.datagrams.get());
+        let counters = self.counters.borrow();
+        let marks = counters.iter().map(|(mark, count)| (*mark, *count));
+        let all = marks.chain(Some(datagrams).filter(|(_, sent)| *sent > 0));
+        all.map(|(mark, count)| (mark.to_owned(), count)).collect()
     }
 
     /// A fault begins; its number is its place in the artifacts' effects.
@@ -323,7 +335,7 @@ impl World {
     pub(crate) fn buggify(&self, node: u16, name: &'static str) -> bool {
         let taken = self.rare.borrow_mut().takes(self.seed, self.params.buggify_ppm, node, name);
         if taken {
-            self.counters.borrow_mut().entry(name).and_modify(|times| *times += 1).or_insert(1);
+            self.count(name);
         }
         taken
     }
@@ -370,15 +382,14 @@ impl World {
         }
         let boot = self.hosts.borrow()[usize::from(node)].boot;
         let disk = self.disks[usize::from(node)].borrow();
-        let (group, message) = match self.is_sharded {
-            false => (GroupId::DEFAULT, message.clone()),
-            true => match group::addressee(message.clone()) {
-                Some(parted) => parted,
-                None => return,
-            },
+        let parted = self.is_sharded.then(|| group::addressee(message.clone()));
+        let (group, message) = match &parted {
+            None => (GroupId::DEFAULT, message),
+            Some(Some((group, message))) => (*group, message),
+            Some(None) => return,
         };
         let disk = DiskView::of(&disk.volume, group);
-        let sent = Sent { node, boot, to, lane, message: &message, disk };
+        let sent = Sent { node, boot, to, lane, message, disk };
         self.watch_where(
             |watch| watch.sends && watch.group == group,
             |_, invariant| invariant.sent(&sent),

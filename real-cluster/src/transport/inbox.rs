@@ -48,17 +48,23 @@ impl Inbox {
     }
 
     pub(super) fn poll_pop(&self, cx: &Context<'_>) -> Poll<(NodeId, Bytes)> {
-        let mut state = self.state.borrow_mut();
-        match state.queue.pop_front() {
-            Some((from, message)) => {
-                state.bytes -= message.len();
-                Poll::Ready((from, message))
-            }
+        match self.pop() {
+            Some(came) => Poll::Ready(came),
             None => {
-                state.reader = Some(cx.waker().clone());
+                self.state.borrow_mut().reader = Some(cx.waker().clone());
                 Poll::Pending
             }
         }
+    }
+
+    pub(super) fn pop(&self) -> Option<(NodeId, Bytes)> {
+        let mut state = self.state.borrow_mut();
+        let Some((from, message)) = state.queue.pop_front() else {
+            state.reader = None;
+            return None;
+        };
+        state.bytes -= message.len();
+        Some((from, message))
     }
 }
 

@@ -11,8 +11,9 @@ pub use log::Level;
 use bytes::Bytes;
 use futures_util::io::{AsyncRead, AsyncWrite};
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A node, numbered from 1. Written `n3`.
@@ -262,8 +263,15 @@ pub trait Env: Clone + 'static {
     fn draw(&self, from: Draw) -> u64;
     /// A message to a peer: it may be lost, doubled, delayed or reordered.
     fn send(&self, to: NodeId, lane: Lane, message: Bytes);
+    /// The next message of a lane; if there is none, whoever waits is woken when one comes. One task at a time may wait for a lane.
+    fn poll_receive(&self, lane: Lane, cx: &mut Context<'_>) -> Poll<(NodeId, Bytes)>;
+    /// The next message of a lane, if one is there; nobody waits any more.
+    fn try_receive(&self, lane: Lane) -> Option<(NodeId, Bytes)>;
     /// The next message of a lane. Cancel-safe.
-    fn receive(&self, lane: Lane) -> impl Future<Output = (NodeId, Bytes)> + 'static;
+    fn receive(&self, lane: Lane) -> impl Future<Output = (NodeId, Bytes)> + 'static {
+        let env = self.clone();
+        poll_fn(move |cx| env.poll_receive(lane, cx))
+    }
     /// Opens a port for byte streams.
     async fn listen(&self, port: Port) -> io::Result<Self::Listener>;
     /// Opens a byte stream to a peer. Refused and timed out as kernels do.

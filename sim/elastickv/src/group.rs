@@ -7,18 +7,16 @@
 
 use crate::env::{Disk, Env, Fact, GroupId, Lane, Level, NodeId};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use futures_util::future::Either;
 use futures_util::{FutureExt, select_biased};
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::future::{Future, poll_fn};
 use std::io;
 use std::ops::Deref;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 /// Messages that a group keeps while it is busy; the oldest go first.
 const INBOX_MAX: usize = 4096;
@@ -81,11 +79,19 @@ impl<E: Env> GroupEnv<E> {
         }
     }
 
-    /// [`Env::receive`], of what is for this group.
-    pub fn receive(&self, lane: Lane) -> impl Future<Output = (NodeId, Bytes)> {
+    /// [`Env::poll_receive`], of what is for this group.
+    pub fn poll_receive(&self, lane: Lane, cx: &mut Context<'_>) -> Poll<(NodeId, Bytes)> {
         match &self.wire {
-            None => Either::Left(self.env.receive(lane)),
-            Some(wire) => Either::Right(wire.clone().receive(self.group, lane)),
+            None => self.env.poll_receive(lane, cx),
+            Some(wire) => wire.poll_take(self.group, lane, cx),
+        }
+    }
+
+    /// [`Env::try_receive`], of what is for this group.
+    pub fn try_receive(&self, lane: Lane) -> Option<(NodeId, Bytes)> {
+        match &self.wire {
+            None => self.env.try_receive(lane),
+            Some(wire) => wire.take(self.group, lane),
         }
     }
 
@@ -154,19 +160,25 @@ impl Wire {
         }
     }
 
-    async fn receive(self: Rc<Wire>, group: GroupId, lane: Lane) -> (NodeId, Bytes) {
-        poll_fn(|cx| {
-            let mut inboxes = self.inboxes.borrow_mut();
-            let inbox = inboxes.entry((group, lane)).or_default();
-            match inbox.queue.pop_front() {
-                Some(came) => Poll::Ready(came),
-                None => {
-                    inbox.reader = Some(cx.waker().clone());
-                    Poll::Pending
-                }
-            }
+    fn take(&self, group: GroupId, lane: Lane) -> Option<(NodeId, Bytes)> {
+        let mut inboxes = self.inboxes.borrow_mut();
+        let inbox = inboxes.get_mut(&(group, lane))?;
+        inbox.queue.pop_front().or_else(|| {
+            inbox.reader = None;
+            None
         })
-        .await
+    }
+
+    fn poll_take(&self, group: GroupId, lane: Lane, cx: &mut Context<'_>) -> Poll<(NodeId, Bytes)> {
+        let mut inboxes = self.inboxes.borrow_mut();
+        let inbox = inboxes.entry((group, lane)).or_default();
+        match inbox.queue.pop_front() {
+            Some(came) => Poll::Ready(came),
+            None => {
+                inbox.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
     }
 }
 
@@ -261,7 +273,7 @@ mod tests {
         for (group, text) in [(1, "a"), (2, "b"), (1, "c"), (9, "d")] {
             wire.put((GroupId(group), Lane::Normal), NodeId(3), Bytes::from(text));
         }
-        let take = |group| wire.clone().receive(GroupId(group), Lane::Normal).now_or_never();
+        let take = |group| wire.take(GroupId(group), Lane::Normal);
         assert_eq!(take(2), Some((NodeId(3), Bytes::from("b"))));
         assert_eq!(take(1), Some((NodeId(3), Bytes::from("a"))));
         assert_eq!(take(1), Some((NodeId(3), Bytes::from("c"))));
@@ -274,7 +286,7 @@ mod tests {
         for n in 0..=INBOX_MAX {
             wire.put((GroupId(1), Lane::Normal), NodeId(1), Bytes::from(n.to_string()));
         }
-        let first = wire.receive(GroupId(1), Lane::Normal).now_or_never();
+        let first = wire.take(GroupId(1), Lane::Normal);
         assert_eq!(first, Some((NodeId(1), Bytes::from("1"))));
     }
 }

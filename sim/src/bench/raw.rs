@@ -59,7 +59,7 @@ async fn node(env: SimEnv, mut node: Node) {
                 node.packet(from.0, &message, &mut out);
             }
         }
-        while let Some((from, message)) = env.receive(Lane::Normal).now_or_never() {
+        while let Some((from, message)) = env.try_receive(Lane::Normal) {
             node.packet(from.0, &message, &mut out);
         }
         while let Some(syncs) = node.begin() {

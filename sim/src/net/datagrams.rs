@@ -8,8 +8,9 @@ use crate::timers::Event;
 use crate::trace::Kind;
 use crate::world::World;
 use bytes::Bytes;
-use elastickv::env::Lane;
+use elastickv::env::{Lane, NodeId};
 use harness::plan::{Fate, Override};
+use std::task::Waker;
 
 /// A datagram under way.
 pub(crate) struct Frame {
@@ -28,7 +29,7 @@ impl World {
     /// A datagram leaves a process that is alive.
     pub(crate) fn send(&self, from: u16, to: u16, lane: Lane, message: Bytes) {
         self.invariants_sent(from, to, lane, &message);
-        self.count("datagrams sent");
+        self.datagrams.set(self.datagrams.get() + 1);
         let trip = self.net.borrow_mut().trip(&self.params, from, to, message.len(), self.now());
         // The arrival is folded now: what arrives within the same turn of the driver shares its time.
         let words = [u64::from(to), lane as u64, trip.arrives.unwrap_or(0)];
@@ -103,6 +104,27 @@ impl World {
         if let Some(reader) = inbox.reader.take() {
             reader.wake();
         }
+    }
+
+    /// A process takes the next message of a lane; if there is none, `reader` is woken when one comes, or nobody.
+    pub(crate) fn take_datagram(
+        &self,
+        node: u16,
+        lane: Lane,
+        reader: Option<&Waker>,
+    ) -> Option<(NodeId, Bytes)> {
+        let mut hosts = self.hosts.borrow_mut();
+        let inbox = hosts[usize::from(node)].inbox(lane);
+        let Some((from, message)) = inbox.queue.pop_front() else {
+            let waits = |reader: &&Waker| {
+                inbox.reader.as_ref().is_some_and(|waits| waits.will_wake(reader))
+            };
+            if !reader.as_ref().is_some_and(waits) {
+                inbox.reader = reader.cloned();
+            }
+            return None;
+        };
+        Some((NodeId(from), message))
     }
 
     /// Keeps what a node was told, if it is to be told that once more.

@@ -92,7 +92,8 @@ impl std::error::Error for DecodeError {}
 impl Message {
     /// The message as bytes. Entries must be consecutive from `index + 1`: their index is not written.
     pub fn encode(&self) -> Bytes {
-        let mut out = Vec::with_capacity(self.encoded_bytes_max());
+        // Exactly: bytes with room left would be copied or wrapped once more.
+        let mut out = Vec::with_capacity(self.encoded_bytes());
         out.push(self.kind as u8);
         let snapshot = match &self.snapshot {
             Some(snapshot) if snapshot.meta.conf.is_joint() => SNAPSHOT | JOINT,
@@ -152,14 +153,13 @@ impl Message {
         input.end(message)
     }
 
-    fn encoded_bytes_max(&self) -> usize {
-        let entries: usize = self.entries.iter().map(|entry| entry.data.len() + 21).sum();
-        let snapshot = self.snapshot.as_ref().map_or(0, |s| {
-            let conf = &s.meta.conf;
-            let outgoing = conf.voters_outgoing.len() + conf.learners_next.len();
-            s.data.len() + 71 + 8 * (conf.voters.len() + conf.learners.len() + outgoing)
-        });
-        98 + entries + snapshot
+    fn encoded_bytes(&self) -> usize {
+        let head = [self.term, self.log_term, self.index, self.commit, self.reject_hint];
+        let more = [self.context, self.stamp, self.entries.len() as u64];
+        let numbers: usize = head.into_iter().chain(more).map(number_bytes).sum();
+        let entry = |entry: &Entry| 1 + number_bytes(entry.term) + data_bytes(&entry.data);
+        let entries: usize = self.entries.iter().map(entry).sum();
+        18 + numbers + entries + self.snapshot.as_deref().map_or(0, snapshot_bytes)
     }
 }
 
@@ -232,6 +232,29 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
         number >>= 7;
     }
     out.push(number as u8);
+}
+
+/// Bytes that [`put_number`] writes.
+fn number_bytes(number: u64) -> usize {
+    (70 - (number | 1).leading_zeros() as usize) / 7
+}
+
+fn data_bytes(data: &Bytes) -> usize {
+    number_bytes(data.len() as u64) + data.len()
+}
+
+fn ids_bytes(ids: &[u64]) -> usize {
+    number_bytes(ids.len() as u64) + 8 * ids.len()
+}
+
+fn snapshot_bytes(snapshot: &Snapshot) -> usize {
+    let SnapshotMeta { index, term, conf } = &snapshot.meta;
+    let joint = match conf.is_joint() {
+        true => ids_bytes(&conf.voters_outgoing) + ids_bytes(&conf.learners_next) + 1,
+        false => 0,
+    };
+    let known = ids_bytes(&conf.voters) + ids_bytes(&conf.learners);
+    number_bytes(*index) + number_bytes(*term) + known + joint + data_bytes(&snapshot.data)
 }
 
 fn put_data(out: &mut Vec<u8>, data: &Bytes) {
@@ -401,6 +424,46 @@ impl Input<'_> {
         match self.left() {
             0 => Ok(message),
             left => Err(DecodeError::Trailing { left }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_as_long_as_was_reckoned() {
+        let conf = |joint| ConfState {
+            learners: vec![9],
+            voters_outgoing: if joint { vec![1, 2] } else { Vec::new() },
+            ..ConfState::voters([1, 2, 3])
+        };
+        let data = |len| Bytes::from(vec![7; len]);
+        for (number, len) in
+            [(0, 0), (1, 1), (127, 127), (128, 128), (1 << 49, 300), (NUMBER_MAX, 20_000)]
+        {
+            let snapshot = |joint| Snapshot {
+                meta: SnapshotMeta { index: number, term: number, conf: conf(joint) },
+                data: data(len),
+            };
+            let entry =
+                Entry { term: number, index: number, kind: EntryKind::Normal, data: data(len) };
+            for snapshot in [None, Some(snapshot(false)), Some(snapshot(true))] {
+                let message = Message {
+                    term: number,
+                    log_term: number,
+                    index: number,
+                    commit: number,
+                    reject_hint: number,
+                    context: u64::MAX - number,
+                    stamp: number,
+                    entries: vec![entry.clone(); len.min(200)],
+                    snapshot: snapshot.map(Box::new),
+                    ..Message::new(MessageKind::App, 3)
+                };
+                assert_eq!(message.encode().len(), message.encoded_bytes(), "{number} {len}");
+            }
         }
     }
 }

@@ -34,18 +34,27 @@ use crate::kv::fsm::Fsm;
 use crate::mvcc::journal::Journal;
 use crate::options::{Options, Wiring};
 use bytes::Bytes;
-use futures_util::{FutureExt, select_biased};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Messages that are stepped before what is ready is drained (upstream's priority burst).
 const BURST: usize = 64;
+/// The most urgent first.
+const LANES: [Lane; 3] = [Lane::Heartbeat, Lane::Normal, Lane::Snapshot];
+
+/// What the engine does next.
+enum Turn {
+    Tick,
+    Message(Bytes),
+    /// Somebody in this node has asked for something.
+    Called,
+}
 
 /// A handle on the engine. Cheap to clone.
 pub struct Engine<E: Env>(Rc<Inner<E>>);
@@ -195,21 +204,19 @@ impl<E: Env> Engine<E> {
     pub async fn run(self, mut files: Files<E>) -> io::Result<()> {
         let inner = &self.0;
         let mut next_tick = inner.env.monotonic() + inner.options.tick;
-        let mut tick = pin!(inner.env.sleep(inner.options.tick).fuse());
+        let mut tick = pin!(inner.env.sleep(inner.options.tick));
         loop {
-            select_biased! {
-                () = tick => {
+            match poll_fn(|cx| inner.poll_turn(tick.as_mut(), cx)).await {
+                Turn::Tick => {
                     inner.stamp();
                     inner.raft.borrow_mut().tick();
                     // As Go's Ticker: ticks that could not be taken are dropped, not made up for.
                     let now = inner.env.monotonic();
                     next_tick = (next_tick + inner.options.tick).max(now);
-                    tick.set(inner.env.sleep(next_tick - now).fuse());
+                    tick.set(inner.env.sleep(next_tick - now));
                 }
-                m = pin!(inner.env.receive(Lane::Heartbeat).fuse()) => inner.step(m.1),
-                m = pin!(inner.env.receive(Lane::Normal).fuse()) => inner.step(m.1),
-                m = pin!(inner.env.receive(Lane::Snapshot).fuse()) => inner.step(m.1),
-                () = pin!(inner.wake.wait().fuse()) => {}
+                Turn::Message(message) => inner.step(message),
+                Turn::Called => {}
             }
             inner.step_burst();
             self.ask_reads();
@@ -250,6 +257,23 @@ impl<E: Env> Engine<E> {
 }
 
 impl<E: Env> Inner<E> {
+    /// The next thing to do; ticks come first, then lanes by urgency. Every wait is looked at in one call: this runs for each message.
+    fn poll_turn(
+        &self,
+        tick: Pin<&mut impl Future<Output = ()>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Turn> {
+        if tick.poll(cx).is_ready() {
+            return Poll::Ready(Turn::Tick);
+        }
+        for lane in LANES {
+            if let Poll::Ready((_, message)) = self.env.poll_receive(lane, cx) {
+                return Poll::Ready(Turn::Message(message));
+            }
+        }
+        self.wake.poll(cx).map(|()| Turn::Called)
+    }
+
     /// Gives the core this node's time, which its next messages will carry and their answers echo.
     fn stamp(&self) {
         self.raft.borrow_mut().set_stamp(self.env.monotonic().as_nanos() as u64);
@@ -315,9 +339,9 @@ impl<E: Env> Inner<E> {
         if self.env.buggify("rare: messages taken one by one") {
             return;
         }
-        for lane in [Lane::Heartbeat, Lane::Normal, Lane::Snapshot] {
+        for lane in LANES {
             for _ in 0..BURST {
-                match self.env.receive(lane).now_or_never() {
+                match self.env.try_receive(lane) {
                     Some((_, message)) => self.step(message),
                     None => break,
                 }
@@ -403,15 +427,15 @@ impl Signal {
         }
     }
 
-    async fn wait(&self) {
-        poll_fn(|cx| {
-            if self.set.take() {
-                return Poll::Ready(());
-            }
-            *self.waker.borrow_mut() = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
+    fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.set.take() {
+            return Poll::Ready(());
+        }
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|set| set.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
     }
 }
 

@@ -110,6 +110,9 @@ impl<D: Disk> Wal<D> {
         hard_state: Option<&HardState>,
         entries: &[Entry],
     ) -> io::Result<()> {
+        if entries.is_empty() && hard_state.is_none() {
+            return Ok(());
+        }
         let bytes: usize = entries.iter().map(|entry| entry.data.len() + 21).sum();
         let mut frames = Vec::with_capacity(bytes + 64);
         if !entries.is_empty() {
@@ -118,7 +121,7 @@ impl<D: Disk> Wal<D> {
         if let Some(hard_state) = hard_state {
             frame_with(&mut frames, |w| hard_state_record(w, hard_state));
         }
-        if frames.is_empty() { Ok(()) } else { self.0.append(&frames).await }
+        self.0.append(&frames).await
     }
 
     /// What was appended is durable when this returns.

@@ -12,11 +12,14 @@ use crate::pool::Pool;
 use bytes::{Bytes, BytesMut};
 use futures_util::io::{AsyncReadExt, AsyncWriteExt};
 use futures_util::{FutureExt, select_biased};
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
 
 const POOL: usize = 64;
+/// Bytes that are read at once.
+const CHUNK: usize = 16 << 10;
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(3);
 /// go-redis' `MaxRetries` and `MinRetryBackoff`, without its jitter.
@@ -28,12 +31,14 @@ pub struct Proxy<E: Env> {
     env: E,
     bugs: Bugs,
     idle: Pool<E::Socket>,
+    /// What a reply is read into, unless another one is being read.
+    chunk: Cell<Vec<u8>>,
 }
 
 impl<E: Env> Proxy<E> {
     /// With no connection open.
     pub fn new(env: E, bugs: Bugs) -> Proxy<E> {
-        Proxy { env, bugs, idle: Pool::new(POOL) }
+        Proxy { env, bugs, idle: Pool::new(POOL), chunk: Cell::default() }
     }
 
     /// One command; status replies come back as bulk strings (`writeGoRedisValue`).
@@ -105,7 +110,11 @@ impl<E: Env> Proxy<E> {
         let work = async {
             socket.write_all(&request).await?;
             socket.flush().await?;
-            read_replies(&mut socket, replies).await
+            let mut chunk = self.chunk.take();
+            chunk.resize(CHUNK, 0);
+            let answers = read_replies(&mut socket, &mut chunk, replies).await;
+            self.chunk.set(chunk);
+            answers
         };
         let answers = self.within(read_within, work).await.map_err(broken)?;
         self.idle.put(to, socket);
@@ -127,11 +136,14 @@ impl<E: Env> Proxy<E> {
 }
 
 /// The last of so many replies.
-async fn read_replies<S: AsyncReadExt + Unpin>(socket: &mut S, count: usize) -> io::Result<Bytes> {
+async fn read_replies<S: AsyncReadExt + Unpin>(
+    socket: &mut S,
+    chunk: &mut [u8],
+    count: usize,
+) -> io::Result<Bytes> {
     let mut buffer = BytesMut::new();
     let mut last = Bytes::new();
     let mut missing = count;
-    let mut chunk = vec![0; 16 << 10];
     while missing > 0 {
         match read_reply(&mut buffer) {
             Ok(Some(reply)) => {
@@ -139,7 +151,7 @@ async fn read_replies<S: AsyncReadExt + Unpin>(socket: &mut S, count: usize) -> 
                 missing -= 1;
             }
             Ok(None) => {
-                let read = socket.read(&mut chunk).await?;
+                let read = socket.read(chunk).await?;
                 if read == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
