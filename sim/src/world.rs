@@ -90,7 +90,7 @@ pub struct World {
     findings: RefCell<Vec<Finding>>,
     progress: RefCell<Progress>,
     counters: RefCell<BTreeMap<&'static str, u64>>,
-    /// Datagrams sent: the one counter that each message raises.
+    /// Datagrams sent, which each message raises: beside the others, where only the first is counted.
     pub(crate) datagrams: Cell<u64>,
     effects: RefCell<Vec<u64>>,
     set_up_at: Cell<u64>,
@@ -211,11 +211,11 @@ impl World {
     }
 
     pub(crate) fn counters(&self) -> BTreeMap<String, u64> {
-        let datagrams = ("datagrams sent", self.datagrams.get());
         let counters = self.counters.borrow();
-        let marks = counters.iter().map(|(mark, count)| (*mark, *count));
-        let all = marks.chain(Some(datagrams).filter(|(_, sent)| *sent > 0));
-        all.map(|(mark, count)| (mark.to_owned(), count)).collect()
+        let mut all: BTreeMap<String, u64> =
+            counters.iter().map(|(mark, count)| (mark.to_string(), *count)).collect();
+        all.entry("datagrams sent".to_owned()).and_modify(|sent| *sent = self.datagrams.get());
+        all
     }
 
     /// A fault begins; its number is its place in the artifacts' effects.

@@ -29,7 +29,9 @@ impl World {
     /// A datagram leaves a process that is alive.
     pub(crate) fn send(&self, from: u16, to: u16, lane: Lane, message: Bytes) {
         self.invariants_sent(from, to, lane, &message);
-        self.datagrams.set(self.datagrams.get() + 1);
+        if self.datagrams.replace(self.datagrams.get() + 1) == 0 {
+            self.count("datagrams sent");
+        }
         let trip = self.net.borrow_mut().trip(&self.params, from, to, message.len(), self.now());
         // The arrival is folded now: what arrives within the same turn of the driver shares its time.
         let words = [u64::from(to), lane as u64, trip.arrives.unwrap_or(0)];

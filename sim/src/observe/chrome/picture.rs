@@ -129,7 +129,7 @@ pub(super) struct Picture {
     names: Vec<Value>,
     slices: BTreeMap<Track, Vec<Slice>>,
     bands: Vec<(u64, Value)>,
-    instants: Vec<(u64, Value)>,
+    instants: Vec<(u64, Track, Value)>,
 }
 
 impl Picture {
@@ -178,23 +178,26 @@ impl Picture {
         let event = json!({
             "ph": "i", "s": "t", "name": words, "pid": track.process, "tid": track.thread
         });
-        self.instants.push((at, event));
+        self.instants.push((at, track, event));
     }
 
     /// Events in order of time on each track, and what else is to be said.
-    pub(super) fn json(mut self, about: &[(&str, &str)]) -> String {
+    pub(super) fn json(self, about: &[(&str, &str)]) -> String {
         let mut text = String::from("{\"displayTimeUnit\":\"ms\",\"otherData\":{");
         let pairs: Vec<String> =
             about.iter().map(|(name, value)| format!("{}:{}", json!(name), json!(value))).collect();
         text.push_str(&pairs.join(","));
         text.push_str("},\"traceEvents\":[");
-        let tracks: BTreeSet<Track> = self.slices.keys().copied().collect();
+        let moments = self.instants.iter().map(|(_, track, _)| track);
+        let tracks: BTreeSet<Track> = self.slices.keys().chain(moments).copied().collect();
         let named = |track: &Track| json!({"ph": "M", "name": "thread_name", "pid": track.process, "tid": track.thread, "args": {"name": track.name()}});
         let mut events: Vec<String> = self.names.iter().map(Value::to_string).collect();
         events.extend(tracks.iter().map(|track| named(track).to_string()));
-        self.bands.sort_by_key(|(at, _)| *at);
-        self.instants.sort_by_key(|(at, _)| *at);
-        for (at, mut event) in self.bands.into_iter().chain(self.instants) {
+        let instants = self.instants.into_iter().map(|(at, _, event)| (at, event));
+        let mut without_length: Vec<(u64, Value)> =
+            self.bands.into_iter().chain(instants).collect();
+        without_length.sort_by_key(|(at, _)| *at);
+        for (at, mut event) in without_length {
             event["ts"] = time(at.saturating_sub(self.begin));
             events.push(event.to_string());
         }

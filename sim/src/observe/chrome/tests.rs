@@ -2,9 +2,11 @@ use super::super::{Carried, Load};
 use super::*;
 use bytes::Bytes;
 use elastickv::env::{Fact, Lane};
+use harness::cluster::Finding;
 use harness::run::Run;
 use harness::seed::Seed;
 use serde_json::Value;
+use std::time::Duration;
 
 fn send(chrome: &mut Chrome, now: u64, tag: u64, copies: u8) {
     let message = Bytes::from_static(b"x");
@@ -19,8 +21,11 @@ fn arrive(chrome: &mut Chrome, now: u64, tag: u64) {
 }
 
 fn drawn(chrome: Chrome) -> Value {
-    let run = Run::new("redis-append", Seed(1), &[], Vec::new());
-    let after = After { run: &run, set_up_at: 0, threads: 1 };
+    drawn_of(chrome, &Run::new("redis-append", Seed(1), &[], Vec::new()))
+}
+
+fn drawn_of(chrome: Chrome, run: &Run) -> Value {
+    let after = After { run, set_up_at: 0, threads: 1 };
     let files = Box::new(chrome).files(&after);
     assert_eq!(files[0].path, "trace.json");
     serde_json::from_slice(&files[0].bytes).expect("it is JSON")
@@ -29,6 +34,15 @@ fn drawn(chrome: Chrome) -> Value {
 fn of_phase<'v>(picture: &'v Value, phase: &str) -> Vec<&'v Value> {
     let events = picture["traceEvents"].as_array().expect("a list");
     events.iter().filter(|event| event["ph"] == phase).collect()
+}
+
+/// Names, beginnings and lengths.
+fn slices(picture: &Value) -> Vec<(&str, f64, f64)> {
+    let all = of_phase(picture, "X").into_iter().map(|event| {
+        let number = |name: &str| event[name].as_f64().expect("a number");
+        (event["name"].as_str().expect("a name"), number("ts"), number("dur"))
+    });
+    all.collect()
 }
 
 #[test]
@@ -41,13 +55,6 @@ fn a_message_has_an_arrow_if_it_arrives_and_says_why_if_it_does_not() {
     arrive(&mut chrome, 9_000, 2);
     arrive(&mut chrome, 9_500, 1);
     let picture = drawn(chrome);
-    let slices: Vec<(&str, f64, f64)> = of_phase(&picture, "X")
-        .into_iter()
-        .map(|event| {
-            let number = |name: &str| event[name].as_f64().expect("a number");
-            (event["name"].as_str().expect("a name"), number("ts"), number("dur"))
-        })
-        .collect();
     let expected = [
         ("1 bytes to n2", 5.0, 0.4),
         ("1 bytes to n2", 5.0, 0.4),
@@ -55,7 +62,7 @@ fn a_message_has_an_arrow_if_it_arrives_and_says_why_if_it_does_not() {
         ("1 bytes from n1", 9.0, 0.5),
         ("1 bytes from n1", 9.5, 1.0),
     ];
-    assert_eq!(slices, expected);
+    assert_eq!(slices(&picture), expected);
     let ids = |phase| -> Vec<u64> {
         let all = of_phase(&picture, phase).into_iter();
         all.map(|event| event["id"].as_u64().expect("an id")).collect()
@@ -82,13 +89,6 @@ fn what_a_node_leads_ends_with_its_process() {
     chrome.see(3_000, &Seen::Stopped { node: 1, how: Down::Process });
     chrome.see(4_000, &Seen::Booted { node: 1, boot: 2 });
     let picture = drawn(chrome);
-    let slices: Vec<(&str, f64, f64)> = of_phase(&picture, "X")
-        .into_iter()
-        .map(|event| {
-            let number = |name: &str| event[name].as_f64().expect("a number");
-            (event["name"].as_str().expect("a name"), number("ts"), number("dur"))
-        })
-        .collect();
     let expected = [
         ("boot 1", 0.0, 3.0),
         ("stopped", 2.0, 1.0),
@@ -96,7 +96,23 @@ fn what_a_node_leads_ends_with_its_process() {
         ("boot 2", 4.0, 0.0),
         ("g1 leads in term 3", 1.0, 2.0),
     ];
-    assert_eq!(slices, expected);
+    assert_eq!(slices(&picture), expected);
+}
+
+#[test]
+fn what_was_found_is_a_moment_on_a_track_with_a_name_and_events_are_in_order() {
+    let mut run = Run::new("redis-append", Seed(1), &[], Vec::new());
+    for (ms, name) in [(9, "late"), (4, "early")] {
+        let (name, text) = (name.to_owned(), "it broke".to_owned());
+        run.artifacts.findings.push(Finding { time: Duration::from_millis(ms), name, text });
+    }
+    let picture = drawn_of(Chrome::new(1, None), &run);
+    let moments = of_phase(&picture, "i");
+    let words: Vec<&Value> = moments.iter().map(|moment| &moment["name"]).collect();
+    assert_eq!(words, ["early: it broke", "late: it broke"]);
+    let of = |event: &Value| (event["pid"].clone(), event["tid"].clone());
+    let named = of_phase(&picture, "M").into_iter().find(|event| of(event) == of(moments[0]));
+    assert_eq!(named.expect("the track has a name")["args"]["name"], "undone, refused, found");
 }
 
 #[test]
