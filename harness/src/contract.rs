@@ -48,7 +48,7 @@ pub fn all() -> Vec<Clause> {
         IoError, Jump, Kill, KillAt, KillAwait, Latency, Leap, LinkDamage, LinkDouble, LinkDrip,
         LinkLatency, LinkLoss, LinkOrder, LinkRate, LyingSync, Membership, Memory, Misdirect,
         MonoDrift, Partition, Pause, Power, Reboot, Reset, Rolling, ShortRead, SlowSync, Split,
-        Storm, Strobe, Throttle, Transfer,
+        StaleDisk, Storm, Strobe, Throttle, Transfer,
     };
     vec![
         clause("the clock moves and a sleep is never short", None, |c| Box::pin(time(c))),
@@ -225,6 +225,11 @@ pub fn all() -> Vec<Clause> {
             Some(LyingSync),
             |c| Box::pin(disks::lied_to(c)),
         ),
+        clause(
+            "a node whose disk is an older one is gone until it is replaced, also if it is told to start",
+            Some(StaleDisk),
+            |c| Box::pin(disks::swapped(c)),
+        ),
         clause("a fault injected twice is injected once", None, |c| Box::pin(twice(c))),
     ]
 }
@@ -371,7 +376,11 @@ async fn twice(cluster: &dyn Cluster) -> Result<(), String> {
     let damaged = damages.iter().map(|how| {
         (how.kind(), Fault::DamageDisk { node, how: *how, at: 1 }, Fault::Replace(node))
     });
-    for (kind, breaks, mends) in pairs.into_iter().chain(links).chain(spoilt).chain(damaged) {
+    let swap = Fault::SwapDisk { node, after_ms: 50 };
+    let swapped = (FaultKind::StaleDisk, swap, Fault::Replace(node));
+    let swapped = (!damages.is_empty()).then_some(swapped);
+    let disks = spoilt.into_iter().chain(damaged).chain(swapped);
+    for (kind, breaks, mends) in pairs.into_iter().chain(links).chain(disks) {
         if cluster.supports(kind) {
             for fault in [&breaks, &breaks, &mends, &mends] {
                 inject(cluster, fault.clone()).await?;

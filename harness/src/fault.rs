@@ -289,6 +289,15 @@ pub enum Fault {
     /// The machine of a node whose syncs have lied loses its power, and with it what they said was durable. Only `Replace` brings it back:
     /// it has forgotten what it has promised.
     ForgetSyncs(NodeId),
+    /// An older image of a node's disk takes the disk's place, as when a machine is restored from a snapshot: what is durable now is kept, and so
+    /// much later, when more is, the process is killed and finds that. Returns when it is there. Only `Replace` brings the node back: it has
+    /// forgotten what it has promised since.
+    SwapDisk {
+        /// Whose disk.
+        node: NodeId,
+        /// How old the image is at least.
+        after_ms: u32,
+    },
 }
 
 impl Fault {
@@ -328,6 +337,7 @@ impl Fault {
             Fault::SpoilDisk { how, .. } => Some(how.kind()),
             Fault::DamageDisk { how, .. } => Some(how.kind()),
             Fault::ForgetSyncs(_) => Some(FaultKind::LyingSync),
+            Fault::SwapDisk { .. } => Some(FaultKind::StaleDisk),
             Fault::Join(_)
             | Fault::HealNetwork
             | Fault::Restart(_)
@@ -375,7 +385,12 @@ impl Fault {
             Fault::HealClients => &[FaultKind::Clients],
             Fault::Remember => &[FaultKind::HalfOpen],
             Fault::Release => &[FaultKind::Hold],
-            Fault::Replace(_) => &[FaultKind::BitRot, FaultKind::Misdirect, FaultKind::LyingSync],
+            Fault::Replace(_) => &[
+                FaultKind::BitRot,
+                FaultKind::Misdirect,
+                FaultKind::LyingSync,
+                FaultKind::StaleDisk,
+            ],
             Fault::DiskWhole(_) => &[
                 FaultKind::SlowSync,
                 FaultKind::IoError,
@@ -416,7 +431,8 @@ impl Fault {
             | Fault::LimitMemory { .. }
             | Fault::SpoilDisk { .. }
             | Fault::DamageDisk { .. }
-            | Fault::ForgetSyncs(_) => &[],
+            | Fault::ForgetSyncs(_)
+            | Fault::SwapDisk { .. } => &[],
         }
     }
 
@@ -471,7 +487,8 @@ impl Fault {
             | Fault::DiskWhole(node)
             | Fault::DamageDisk { node, .. }
             | Fault::Replace(node)
-            | Fault::ForgetSyncs(node) => vec![*node],
+            | Fault::ForgetSyncs(node)
+            | Fault::SwapDisk { node, .. } => vec![*node],
         }
     }
 }

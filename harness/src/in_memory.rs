@@ -248,9 +248,10 @@ impl World {
             // At once: nobody looks at it meanwhile.
             Fault::Rolling { nodes, .. } => nodes,
             Fault::SpoilDisk { node, how } if how.ends_the_process() => std::slice::from_ref(node),
-            Fault::DamageDisk { node, .. } | Fault::Replace(node) | Fault::ForgetSyncs(node) => {
-                std::slice::from_ref(node)
-            }
+            Fault::DamageDisk { node, .. }
+            | Fault::SwapDisk { node, .. }
+            | Fault::Replace(node)
+            | Fault::ForgetSyncs(node) => std::slice::from_ref(node),
             _ => &[],
         };
         for node in ended {

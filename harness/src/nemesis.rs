@@ -224,11 +224,13 @@ impl ClusterView {
                     node.disk = DiskState::Whole;
                 }
             }),
-            Fault::DamageDisk { node, .. } => self.change(*node, |node| {
-                node.disk = DiskState::Lost;
-                node.up = false;
-                node.paused = false;
-            }),
+            Fault::DamageDisk { node, .. } | Fault::SwapDisk { node, .. } => {
+                self.change(*node, |node| {
+                    node.disk = DiskState::Lost;
+                    node.up = false;
+                    node.paused = false;
+                });
+            }
             Fault::Replace(id) => self.change(*id, |node| {
                 if node.disk == DiskState::Lost {
                     node.disk = DiskState::Whole;
@@ -349,7 +351,8 @@ impl ClusterView {
             }
             Fault::Join(id) => is(id, |node| !node.member),
             Fault::SpoilDisk { node, how: DiskTrouble::LyingSyncs }
-            | Fault::DamageDisk { node, .. } => {
+            | Fault::DamageDisk { node, .. }
+            | Fault::SwapDisk { node, .. } => {
                 is(node, NodeView::may_be_spoilt) && self.given_up() < self.minority()
             }
             Fault::SpoilDisk { node, .. } => is(node, NodeView::may_be_spoilt),

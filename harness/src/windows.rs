@@ -139,6 +139,7 @@ fn place(fault: &Fault) -> Place {
         | Fault::DiskWhole(node)
         | Fault::DamageDisk { node, .. }
         | Fault::ForgetSyncs(node)
+        | Fault::SwapDisk { node, .. }
         | Fault::Replace(node) => Place::Disk(*node),
     }
 }
@@ -207,7 +208,8 @@ fn opened_and_closed(run: &Run) -> Vec<Window> {
             | Fault::KillAt { node, .. }
             | Fault::KillAfter { node, .. }
             | Fault::LimitMemory { node, .. }
-            | Fault::ForgetSyncs(node) => {
+            | Fault::ForgetSyncs(node)
+            | Fault::SwapDisk { node, .. } => {
                 close(&mut open, Place::Signals(*node), in_force);
             }
             // It starts again with nothing.

@@ -37,7 +37,8 @@ pub fn outside(kind: FaultKind) -> Result<(), &'static str> {
         | FaultKind::ShortRead
         | FaultKind::BitRot
         | FaultKind::Misdirect
-        | FaultKind::LyingSync => {
+        | FaultKind::LyingSync
+        | FaultKind::StaleDisk => {
             Err("a disk is in trouble only in the simulation, so far (use kill)")
         }
         FaultKind::Partition

@@ -105,7 +105,8 @@ fn faults() -> Vec<Fault> {
             | Fault::DiskWhole(_)
             | Fault::DamageDisk { .. }
             | Fault::Replace(_)
-            | Fault::ForgetSyncs(_) => {}
+            | Fault::ForgetSyncs(_)
+            | Fault::SwapDisk { .. } => {}
         }
     }
     all

@@ -301,7 +301,8 @@ impl Cluster for SimCluster {
             | FaultKind::Ceiling
             | FaultKind::BitRot
             | FaultKind::Misdirect
-            | FaultKind::LyingSync => {
+            | FaultKind::LyingSync
+            | FaultKind::StaleDisk => {
                 self.world.guest.borrow().as_ref().is_some_and(|guest| guest.has_operator())
             }
             FaultKind::Split => {

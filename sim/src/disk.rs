@@ -6,11 +6,12 @@
 //! names becomes durable with `sync_dir` of a folder that it touches, and with it every change before it, as
 //! a journal does. A file whose name is not durable is lost however often its bytes were synced.
 //!
-//! What a fault makes of a node's disk is in `trouble` and `damage`.
+//! What a fault makes of a node's disk is in `trouble`, `damage` and `stale`.
 
 mod damage;
 mod image;
 mod node;
+mod stale;
 mod trouble;
 
 pub use image::DiskImage;

@@ -148,6 +148,9 @@ impl SimCluster {
             }
             Fault::Replace(node) => self.replace(named(node), injection).await?,
             Fault::ForgetSyncs(node) => world.forget_syncs(node.0, injection),
+            Fault::SwapDisk { node, after_ms } => {
+                world.swap_disk(node.0, Duration::from_millis(after_ms.into()), injection).await;
+            }
         }
         Ok(())
     }
@@ -296,6 +299,7 @@ fn fingerprint(fault: &Fault) -> [u64; 3] {
         }
         Fault::Replace(node) => [68, u64::from(node.0), 0],
         Fault::ForgetSyncs(node) => [70, u64::from(node.0), 0],
+        Fault::SwapDisk { node, after_ms } => [80, u64::from(node.0), u64::from(*after_ms)],
         Fault::Rolling { nodes, down_ms, rest_ms } => {
             [22, names(nodes), u64::from(*down_ms) << 32 | u64::from(*rest_ms)]
         }

@@ -30,6 +30,7 @@ pub const OF_THE_WORLD: &[&str] = &[
     "power cut lost unsynced changes",
     "read cut short",
     "sync that lied",
+    "older disk swapped back",
 ];
 
 /// All marks, of whoever counts them; those of processes that end from inside are with their steps.

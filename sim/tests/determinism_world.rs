@@ -142,6 +142,7 @@ fn run(seed: Seed, params: WorldParams) -> (Artifacts, Vec<String>) {
                 Fault::SpoilDisk { node: n(1), how: DiskTrouble::SlowSyncs { by_ms: 20 } },
                 Fault::DamageDisk { node: n(2), how: Damage::Misdirected, at: 7 },
                 Fault::DiskWhole(n(1)),
+                Fault::SwapDisk { node: n(1), after_ms: 30 },
             ];
             for fault in &story {
                 for node in cluster.nodes() {

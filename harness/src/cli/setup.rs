@@ -19,7 +19,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     (
         "faults",
         "KINDS",
-        "What is broken, with commas between: partition,kill,power,pause,jump,latency,flaky,rate,strobe,drift,reboot,membership,transfer,rolling,split,ceiling,link-latency,link-loss,link-double,link-order,link-damage,link-rate,link-drip,clients,reset,half-open,hold,echo,address,kill-at,kill-await,storm,freeze,leap,mono-drift,memory,slow-sync,io-error,disk-full,short-read,bit-rot,misdirect,lying-sync; several at once: standard,network,clock,disk,process,membership,everything; or none",
+        "What is broken, with commas between: partition,kill,power,pause,jump,latency,flaky,rate,strobe,drift,reboot,membership,transfer,rolling,split,ceiling,link-latency,link-loss,link-double,link-order,link-damage,link-rate,link-drip,clients,reset,half-open,hold,echo,address,kill-at,kill-await,storm,freeze,leap,mono-drift,memory,slow-sync,io-error,disk-full,short-read,bit-rot,misdirect,lying-sync,stale-disk; several at once: standard,network,clock,disk,process,membership,everything; or none",
     ),
     ("interval", "MIN-MAX", "Seconds between faults"),
     ("deadline", "SECONDS", "Of one operation"),

@@ -55,6 +55,26 @@ pub(super) async fn lied_to(cluster: &dyn Cluster) -> Result<(), String> {
     reads(cluster, *node).await
 }
 
+/// Who has an older disk than it had is gone until it is replaced; the others go on.
+pub(super) async fn swapped(cluster: &dyn Cluster) -> Result<(), String> {
+    let [node, rest @ ..] = cluster.nodes() else { return Ok(()) };
+    if rest.len() < 2 {
+        return Ok(());
+    }
+    let swap = Fault::SwapDisk { node: *node, after_ms: 400 };
+    let mut gone = is_gone(cluster, *node, swap.clone()).await;
+    inject(cluster, Fault::Restart(*node)).await?;
+    gone = gone.and(refuses(cluster, *node, &swap).await);
+    let mut reached = Ok(());
+    for other in rest {
+        reached = reached.and(reads(cluster, *other).await);
+    }
+    inject(cluster, Fault::Replace(*node)).await?;
+    gone?;
+    reached?;
+    reads(cluster, *node).await
+}
+
 async fn is_gone(cluster: &dyn Cluster, node: NodeId, fault: Fault) -> Result<(), String> {
     let mut before = connected(cluster, node).await?;
     inject(cluster, fault.clone()).await?;

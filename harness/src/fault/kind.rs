@@ -96,11 +96,13 @@ pub enum FaultKind {
     Misdirect,
     /// Syncs that make nothing durable.
     LyingSync,
+    /// Older images in the place of disks.
+    StaleDisk,
 }
 
 impl FaultKind {
     /// Every kind, in the order in which they are listed to people.
-    pub const ALL: [FaultKind; 43] = [
+    pub const ALL: [FaultKind; 44] = [
         FaultKind::Partition,
         FaultKind::Kill,
         FaultKind::Power,
@@ -144,6 +146,7 @@ impl FaultKind {
         FaultKind::BitRot,
         FaultKind::Misdirect,
         FaultKind::LyingSync,
+        FaultKind::StaleDisk,
     ];
 
     /// What a test breaks unless it is told otherwise, which is not the preset `standard`. Its remembered seeds draw from
@@ -203,6 +206,7 @@ impl FaultKind {
             FaultKind::BitRot => "bit-rot",
             FaultKind::Misdirect => "misdirect",
             FaultKind::LyingSync => "lying-sync",
+            FaultKind::StaleDisk => "stale-disk",
         }
     }
 }

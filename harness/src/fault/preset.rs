@@ -68,7 +68,8 @@ impl FaultKind {
             | FaultKind::ShortRead
             | FaultKind::BitRot
             | FaultKind::Misdirect
-            | FaultKind::LyingSync => &[Group::Disk],
+            | FaultKind::LyingSync
+            | FaultKind::StaleDisk => &[Group::Disk],
             FaultKind::Membership => &[Group::Membership],
             FaultKind::Transfer | FaultKind::Split => &[],
         }
@@ -103,7 +104,12 @@ impl FaultKind {
             FaultKind::Membership if nodes < 3 => {
                 Err("it leaves two members at least: it needs three nodes or more")
             }
-            FaultKind::BitRot | FaultKind::Misdirect | FaultKind::LyingSync if nodes < 3 => {
+            FaultKind::BitRot
+            | FaultKind::Misdirect
+            | FaultKind::LyingSync
+            | FaultKind::StaleDisk
+                if nodes < 3 =>
+            {
                 Err("it loses no more than a minority: it needs three nodes or more")
             }
             FaultKind::Split if groups < 2 => {
@@ -321,6 +327,7 @@ mod tests {
             ("bit-rot", 2, 1, "three nodes"),
             ("misdirect", 1, 1, "three nodes"),
             ("lying-sync", 2, 1, "three nodes"),
+            ("stale-disk", 2, 1, "three nodes"),
         ] {
             let sentence = told(text, &of(nodes, groups)).expect_err("it does not fit");
             assert!(

@@ -15,7 +15,10 @@ fn every_kind_is_read_from_the_word_it_is_told_by_and_kept_under_it() {
         FaultKind::Jump
     );
     let sentence = "slowness".parse::<FaultKind>().unwrap_err();
-    assert!(sentence.ends_with("short-read, bit-rot, misdirect, lying-sync"), "{sentence}");
+    assert!(
+        sentence.ends_with("short-read, bit-rot, misdirect, lying-sync, stale-disk"),
+        "{sentence}"
+    );
 }
 
 #[test]
@@ -71,6 +74,7 @@ fn a_fault_is_told_with_its_nodes_and_numbers() {
         (Fault::Replace(node), "replace n2"),
         (spoilt(DiskTrouble::LyingSyncs), "disk of n2 lies about syncs"),
         (Fault::ForgetSyncs(node), "disk of n2 forgets its syncs"),
+        (Fault::SwapDisk { node, after_ms: 900 }, "disk of n2 is as it was 900 ms ago"),
         (
             links(Impairment::Late { base_ms: 20, jitter_ms: 5, tail_percent: 3, tail_ms: 400 }),
             "links n1>n2 n3>n1: 20 ms late, up to 5 ms more, 3 % up to 400 ms more",
@@ -195,6 +199,7 @@ fn a_fault_names_the_nodes_that_it_breaks_and_what_mends_is_of_no_kind() {
         (Fault::DamageDisk { node, how: Damage::Rot, at: 9 }, Some(FaultKind::BitRot), vec![node]),
         (Fault::Replace(node), None, vec![node]),
         (Fault::ForgetSyncs(node), Some(FaultKind::LyingSync), vec![node]),
+        (Fault::SwapDisk { node, after_ms: 1 }, Some(FaultKind::StaleDisk), vec![node]),
         (Fault::Reliable, None, Vec::new()),
         (Fault::Unthrottle, None, Vec::new()),
     ] {
@@ -267,6 +272,7 @@ fn files_of_old_keep_their_meaning_since_no_fault_moves() {
         Fault::DamageDisk { node, how: Damage::Rot, at: 1 },
         Fault::Replace(node),
         Fault::ForgetSyncs(node),
+        Fault::SwapDisk { node, after_ms: 1 },
     ];
     let damages = [Damage::Rot, Damage::Misdirected];
     let troubles = [

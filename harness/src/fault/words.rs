@@ -86,6 +86,9 @@ impl fmt::Display for Fault {
             Fault::SpoilDisk { node, how } => write!(f, "disk of {node} {how}"),
             Fault::DamageDisk { node, how, at } => write!(f, "disk of {node} {how} at {at}"),
             Fault::ForgetSyncs(node) => write!(f, "disk of {node} forgets its syncs"),
+            Fault::SwapDisk { node, after_ms } => {
+                write!(f, "disk of {node} is as it was {after_ms} ms ago")
+            }
             Fault::Replace(node) => write!(f, "replace {node}"),
             Fault::DiskWhole(node) => write!(f, "disk of {node} whole"),
             Fault::Rolling { nodes, down_ms, rest_ms } => {

@@ -9,7 +9,7 @@ use super::ceiling::Ceiling;
 use super::clients::Clients;
 use super::clock::Jumps;
 use super::cut_off::{HalfOpen, Resets};
-use super::disk::{Damages, Lies, Troubles};
+use super::disk::{Damages, Lies, Swaps, Troubles};
 use super::drift::Drifts;
 use super::flaky::Flaky;
 use super::freeze::Freezes;
@@ -167,9 +167,9 @@ impl Composed {
                 Some(Fault::WallReset(*node))
             }
             Fault::SpoilDisk { node, .. } => Some(Fault::DiskWhole(*node)),
-            Fault::DamageDisk { node, .. } | Fault::ForgetSyncs(node) => {
-                Some(Fault::Replace(*node))
-            }
+            Fault::DamageDisk { node, .. }
+            | Fault::ForgetSyncs(node)
+            | Fault::SwapDisk { node, .. } => Some(Fault::Replace(*node)),
             other => other.kind().is_none().then(|| other.clone()),
         };
         if let Some(ended) = ended {
@@ -313,6 +313,7 @@ pub(crate) fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
         FaultKind::BitRot => Box::new(Damages(Damage::Rot)),
         FaultKind::Misdirect => Box::new(Damages(Damage::Misdirected)),
         FaultKind::LyingSync => Box::new(Lies),
+        FaultKind::StaleDisk => Box::new(Swaps),
     }
 }
 

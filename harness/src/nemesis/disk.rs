@@ -1,10 +1,11 @@
-//! Disks are slow, fail, fill up and read short, and are whole again after a while. Or what they hold is damaged, and their nodes are replaced.
+//! Disks are slow, fail, fill up and read short, and are whole again after a while. Or what they hold is damaged or old, and their nodes are
+//! replaced.
 //!
 //! Trouble loses nothing, so it may befall all nodes at once: who ends by its disk is as if it had been killed. What is damaged is lost, and so
-//! is what a disk only said that it had: with those that are no members, no more than a minority is at once, and nobody where two nodes
+//! is what a disk only said that it had, or holds an older image of: with those that are no members, no more than a minority is at once, and nobody where two nodes
 //! or fewer are.
 
-use super::{ClusterView, Family, Timed, clock};
+use super::{ACTS_WITHIN, ClusterView, Family, Timed, clock};
 use crate::cluster::NodeId;
 use crate::fault::{Damage, DiskTrouble, Fault};
 use crate::seed::Draw;
@@ -132,6 +133,39 @@ impl Family for Lies {
                 Timed::after(lasts, Fault::DiskWhole(node)),
                 Timed::after(lasts + back, Fault::Replace(node)),
             ],
+        }
+    }
+}
+
+/// One disk at a time as it was a while ago.
+#[derive(Clone, Copy, Debug)]
+pub struct Swaps;
+
+/// The youngest image that takes a disk's place, in milliseconds.
+pub const OLD_MIN_MS: u64 = 300;
+/// The oldest.
+pub const OLD_MAX_MS: u64 = 4_000;
+
+impl Family for Swaps {
+    fn told(&self) -> String {
+        "a leader or another node; 0.3 to 4 s old, replaced after 1 to 10 s".to_owned()
+    }
+
+    fn acts_within(&self) -> Duration {
+        ACTS_WITHIN + Duration::from_millis(OLD_MAX_MS)
+    }
+
+    /// Of a leader in four cases of ten; its node is replaced 1 to 10 s later.
+    fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
+        let nodes = clock::nodes(view, rng);
+        let after_ms = rng.log_uniform(OLD_MIN_MS, OLD_MAX_MS) as u32;
+        let back = Duration::from_millis(u64::from(after_ms) + rng.log_uniform(1_000, 10_000));
+        let swap = |node: &NodeId| Fault::SwapDisk { node: *node, after_ms };
+        match nodes.first().map(|node| (*node, swap(node))) {
+            Some((node, swap)) if view.can_act(&swap) => {
+                vec![Timed::now(swap), Timed::after(back, Fault::Replace(node))]
+            }
+            _ => Vec::new(),
         }
     }
 }

@@ -150,7 +150,7 @@ fn where_none_may_be_left_out_each_kind_strikes_once_a_round() {
         // What cannot act is passed over until it can, and may be the first of a later round: members change only where a
         // leader reaches a majority.
         let round: BTreeSet<FaultKind> =
-            strikes.iter().take(3 * kinds).map(|(_, kind)| *kind).collect();
+            strikes.iter().take(4 * kinds).map(|(_, kind)| *kind).collect();
         assert_eq!(round.len(), kinds, "seed {seed}: {strikes:?}");
     }
     let orders: BTreeSet<Vec<FaultKind>> = (0..10)

@@ -4,7 +4,8 @@ use crate::{nodes, rng};
 use harness::cluster::NodeId;
 use harness::fault::{Damage, DiskTrouble, Fault, FaultKind};
 use harness::nemesis::disk::{
-    Damages, DiskState, FAILS_AFTER_MAX, Lies, SLOWER_MAX_MS, SLOWER_MIN_MS, Troubles,
+    Damages, DiskState, FAILS_AFTER_MAX, Lies, OLD_MAX_MS, OLD_MIN_MS, SLOWER_MAX_MS,
+    SLOWER_MIN_MS, Swaps, Troubles,
 };
 use harness::nemesis::membership::Membership;
 use harness::nemesis::{ClusterView, Family, Timed};
@@ -153,4 +154,31 @@ fn a_disk_that_lies_counts_as_lost_and_is_once_its_machine_has_no_power() {
     view.apply(&Fault::Kill(node));
     assert_eq!(view.healing(), [Fault::DiskWhole(node), Fault::Restart(node)]);
     assert!(view.can_act(&Fault::ForgetSyncs(node)), "its machine is on");
+}
+
+#[test]
+fn a_disk_that_is_an_older_one_is_lost_until_its_node_is_replaced() {
+    let mut ages = BTreeSet::new();
+    for seed in 0..50 {
+        let mut view = ClusterView::new(&nodes(3));
+        let timed = Swaps.strike(&view, &mut rng(seed));
+        let [swap, replace] = &timed[..] else { panic!("not two: {timed:?}") };
+        let Fault::SwapDisk { node, after_ms } = swap.fault else { panic!("{swap:?}") };
+        assert!((OLD_MIN_MS..=OLD_MAX_MS).contains(&u64::from(after_ms)));
+        ages.insert(after_ms);
+        assert_eq!(replace.fault, Fault::Replace(node));
+        let back = replace.after - Duration::from_millis(after_ms.into());
+        assert!((1_000..=10_000).contains(&back.as_millis()), "{replace:?}");
+        view.apply(&swap.fault);
+        assert_eq!((view.which(|node| !node.up), view.given_up()), (vec![node], 1));
+        for cannot in [Fault::Restart(node), Fault::DiskWhole(node), swap.fault.clone()] {
+            assert!(!view.can_act(&cannot), "{cannot}");
+        }
+        assert_eq!(Swaps.strike(&view, &mut rng(seed)), [], "two of three are needed");
+        assert_eq!(view.healing(), [Fault::Replace(node)]);
+        view.apply(&Fault::Replace(node));
+        assert_eq!(view, ClusterView::new(&nodes(3)));
+    }
+    assert!(ages.len() > 30);
+    assert_eq!(Swaps.strike(&ClusterView::new(&nodes(2)), &mut rng(1)), []);
 }

@@ -117,6 +117,7 @@ impl LocalCluster {
             Fault::DamageDisk { how, .. } => return refused(how.kind()),
             Fault::Replace(_) => return refused(FaultKind::BitRot),
             Fault::ForgetSyncs(_) => return refused(FaultKind::LyingSync),
+            Fault::SwapDisk { .. } => return refused(FaultKind::StaleDisk),
             Fault::Rolling { ref nodes, down_ms, rest_ms } => {
                 let mut last = Ok(());
                 for (turn, node) in nodes.iter().enumerate() {

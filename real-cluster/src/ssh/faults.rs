@@ -179,6 +179,7 @@ impl SshCluster {
             Fault::DamageDisk { how, .. } => self.supported(how.kind()),
             Fault::Replace(_) => self.supported(FaultKind::BitRot),
             Fault::ForgetSyncs(_) => self.supported(FaultKind::LyingSync),
+            Fault::SwapDisk { .. } => self.supported(FaultKind::StaleDisk),
             Fault::Remove(_)
             | Fault::Wipe(_)
             | Fault::Join(_)

@@ -89,7 +89,8 @@ impl Grounds<'_> {
             | FaultKind::ShortRead
             | FaultKind::BitRot
             | FaultKind::Misdirect
-            | FaultKind::LyingSync => possible(kind).map_err(str::to_owned),
+            | FaultKind::LyingSync
+            | FaultKind::StaleDisk => possible(kind).map_err(str::to_owned),
         }
     }
 

@@ -28,7 +28,7 @@ pub(crate) struct NodeDisk {
     pub(crate) trouble: Option<Trouble>,
     /// The fault by which it holds other bytes than were written.
     pub(crate) damaged: Option<usize>,
-    /// It was without power when it held less than it had said.
+    /// It holds less than it had said: it was without power, or is an older one.
     pub(crate) forgot: bool,
     rng: ChaCha8Rng,
     power_cuts: u64,

@@ -65,6 +65,7 @@ pub const MARKS: &[Mark] = &[
     Mark { name: steps::OUT_OF_MEMORY, needs: &[FaultKind::Memory] },
     Mark { name: "node stopped by its disk", needs: ENDINGS },
     Mark { name: "sync that lied", needs: &[FaultKind::LyingSync] },
+    Mark { name: "older disk swapped back", needs: &[FaultKind::StaleDisk] },
 ];
 
 /// What sweeps with several groups must reach, too.

@@ -230,6 +230,7 @@ fn faults_say_whether_they_acted_and_repeated_ones_are_harmless() {
             FaultKind::BitRot,
             FaultKind::Misdirect,
             FaultKind::LyingSync,
+            FaultKind::StaleDisk,
         ];
         for kind in FaultKind::ALL {
             assert_eq!(cluster.supports(kind), !of_groups.contains(&kind), "{kind}");

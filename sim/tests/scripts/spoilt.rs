@@ -315,3 +315,54 @@ fn without_power_a_disk_that_lied_forgets_and_its_node_does_not_start() {
     };
     assert!((0..20).any(|seed| forgotten(seed) == 10));
 }
+
+#[test]
+fn a_disk_is_as_it_was_so_long_ago_and_its_node_does_not_start() {
+    let artifacts = play(writes, async |cluster| {
+        pass(&cluster, 200).await;
+        disk(&cluster).sync_dir("").await.unwrap();
+        let world = cluster.world();
+        let then = world.synced_image(1, "log").unwrap();
+        let before = cluster.clock().now();
+        inject(&cluster, Fault::SwapDisk { node: N1, after_ms: 500 }).await;
+        let took = cluster.clock().now() - before;
+        assert!(took >= Duration::from_millis(500) && took < Duration::from_millis(510));
+        assert_eq!(world.synced_image(1, "log").unwrap(), then, "what it wrote meanwhile is gone");
+        assert_eq!(world.cached_image(1, "log").unwrap(), then);
+        for again in [Fault::Restart(N1), Fault::DiskWhole(N1)] {
+            inject(&cluster, again).await;
+        }
+        inject(&cluster, Fault::SwapDisk { node: N1, after_ms: 0 }).await;
+        pass(&cluster, 500).await;
+        assert_eq!(cluster.env(N1).boot, 1, "it does not start");
+        assert_eq!(world.cached_image(1, "log").unwrap(), then);
+        cluster.tear_down().await
+    });
+    assert_eq!(artifacts.effects, [1, 0, 0, 0]);
+    assert_eq!(count(&artifacts, "older disk swapped back"), 1);
+    assert_eq!(artifacts.findings, []);
+}
+
+/// Leaves a mark of every start, and does no more.
+fn marks_its_starts(env: SimEnv) -> LocalBoxFuture<'static, ()> {
+    async move {
+        let disk = env.disk();
+        disk.create(&format!("start {}", env.boot)).await.unwrap();
+        disk.sync_dir("").await.unwrap();
+        pending().await
+    }
+    .boxed_local()
+}
+
+#[test]
+fn who_has_written_nothing_meanwhile_is_started_so_that_an_older_disk_is_another_one() {
+    let artifacts = play(marks_its_starts, async |cluster| {
+        pass(&cluster, 200).await;
+        inject(&cluster, Fault::SwapDisk { node: N1, after_ms: 100 }).await;
+        assert_eq!(cluster.env(N1).boot, 2);
+        assert!(cluster.world().synced_image(1, "start 1").is_some());
+        assert!(cluster.world().synced_image(1, "start 2").is_none());
+        cluster.tear_down().await
+    });
+    assert_eq!(artifacts.effects, [1]);
+}

@@ -126,3 +126,21 @@ fn who_has_forgotten_what_it_promised_is_replaced_and_the_others_have_it() {
         });
     }
 }
+
+#[test]
+fn who_has_an_older_disk_is_replaced_and_the_others_have_what_it_forgot() {
+    for leads in [true, false] {
+        told(async move |teller| {
+            let leader = teller.leader().await;
+            let node = [N1, N2, N3].into_iter().find(|node| (*node == leader) == leads).unwrap();
+            teller.push(node, 1).await;
+            teller.inject(Fault::SwapDisk { node, after_ms: 1_500 }).await;
+            teller.inject(Fault::Restart(node)).await;
+            let other = [N1, N2, N3].into_iter().find(|other| *other != node).unwrap();
+            teller.push(other, 2).await;
+            assert!(teller.0.connect(node).await.is_err(), "{node} has started");
+            teller.inject(Fault::Replace(node)).await;
+            assert_eq!(teller.list(node).await, [1, 2]);
+        });
+    }
+}
