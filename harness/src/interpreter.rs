@@ -18,6 +18,7 @@ use crate::cluster::{Cluster, FaultError, NodeId};
 use crate::fault::Fault;
 use crate::generator::{Context, Generator, Next, Thread};
 use crate::history::{Event, Kind, Process};
+use crate::nemesis::disk::DiskBound;
 use crate::nemesis::{ClusterView, Nemesis};
 use crate::op::{Completion, Op};
 use crate::recording::{Entry, Recorder};
@@ -43,6 +44,8 @@ pub struct Settings {
     pub dial: Dial,
     /// How that client reads errors.
     pub classify: Classify,
+    /// How many disks may be lost.
+    pub disk_bound: DiskBound,
 }
 
 /// What is asked, and until when.
@@ -112,7 +115,11 @@ impl<'a> Interpreter<'a> {
             in_flight: FuturesUnordered::new(),
             armed: None,
             breaking: false,
-            view: ClusterView { steps: cluster.steps(), ..ClusterView::new(nodes) },
+            view: ClusterView {
+                steps: cluster.steps(),
+                disk_bound: settings.disk_bound,
+                ..ClusterView::new(nodes)
+            },
             recorder,
         }
     }

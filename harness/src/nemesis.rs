@@ -6,7 +6,7 @@
 
 use crate::cluster::NodeId;
 use crate::fault::{DiskTrouble, Fault, Sort};
-use disk::DiskState;
+use disk::{DiskBound, DiskState};
 use freeze::FROZEN_PPM;
 use rand_chacha::ChaCha8Rng;
 use skew::Skew;
@@ -75,6 +75,8 @@ pub struct ClusterView {
     pub held: Vec<(NodeId, NodeId)>,
     /// The steps at which a process can be killed.
     pub steps: Vec<String>,
+    /// How many disks may be lost.
+    pub disk_bound: DiskBound,
 }
 
 impl ClusterView {
@@ -97,6 +99,7 @@ impl ClusterView {
             forgotten: Vec::new(),
             held: Vec::new(),
             steps: Vec::new(),
+            disk_bound: DiskBound::default(),
         }
     }
 
@@ -122,9 +125,16 @@ impl ClusterView {
         self.which(|node| !node.member || doubtful(node.disk)).len()
     }
 
+    /// Whether one more disk may be lost.
+    fn may_lose_a_disk(&self) -> bool {
+        self.disk_bound == DiskBound::None || self.given_up() < self.minority()
+    }
+
     /// What the view is once the fault is in force, which is now.
     pub fn apply(&mut self, fault: &Fault) {
         let now = self.now;
+        // Who has forgotten what it has promised must not start.
+        let is_bounded = self.disk_bound == DiskBound::Minority;
         match fault {
             Fault::Partition { cuts, .. } => self.cuts = cuts.clone(),
             Fault::HealNetwork => self.cuts.clear(),
@@ -140,7 +150,7 @@ impl ClusterView {
                 self.change(*id, |node| {
                     node.up = false;
                     node.paused = false;
-                    if node.disk == DiskState::Lying && !keeps_cache {
+                    if node.disk == DiskState::Lying && !keeps_cache && is_bounded {
                         node.disk = DiskState::Lost;
                     }
                 });
@@ -223,6 +233,11 @@ impl ClusterView {
                     node.up |= !node.disk.runs();
                     node.disk = DiskState::Whole;
                 }
+            }),
+            // It has started with what it has.
+            Fault::SwapDisk { node, .. } if !is_bounded => self.change(*node, |node| {
+                node.up = true;
+                node.paused = false;
             }),
             Fault::DamageDisk { node, .. } | Fault::SwapDisk { node, .. } => {
                 self.change(*node, |node| {
@@ -353,7 +368,7 @@ impl ClusterView {
             Fault::SpoilDisk { node, how: DiskTrouble::LyingSyncs }
             | Fault::DamageDisk { node, .. }
             | Fault::SwapDisk { node, .. } => {
-                is(node, NodeView::may_be_spoilt) && self.given_up() < self.minority()
+                is(node, NodeView::may_be_spoilt) && self.may_lose_a_disk()
             }
             Fault::SpoilDisk { node, .. } => is(node, NodeView::may_be_spoilt),
             Fault::DiskWhole(id) => is(id, NodeView::may_be_mended),

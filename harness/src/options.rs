@@ -6,6 +6,7 @@ use crate::client::Classify;
 use crate::fault::FaultKind;
 use crate::generator::rate::Rate;
 use crate::nemesis::compose::Interval;
+use crate::nemesis::disk::DiskBound;
 use crate::test::Test;
 use crate::workload::shape::Shape;
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,9 @@ pub struct Options {
     /// How often a rare branch of the layers is taken where there is one, of a hundred times; 0: never. Of simulations alone.
     #[serde(default)]
     pub buggify: u8,
+    /// How many disks may be lost. Of simulations alone.
+    #[serde(default)]
+    pub disk_bound: DiskBound,
 }
 
 fn one() -> u16 {
@@ -114,6 +118,7 @@ impl Default for Options {
             snapshot_entries: 0,
             until: Until::Time,
             buggify: 0,
+            disk_bound: DiskBound::Minority,
         }
     }
 }
@@ -153,6 +158,7 @@ impl Options {
             "snapshot-entries" => self.snapshot_entries = whole(word, value)?,
             "until" => self.until = value.parse()?,
             "buggify" => self.buggify = percent(word, value)?,
+            "disk-bound" => self.disk_bound = value.parse()?,
             _ => {
                 let words = Options::words().join(", ");
                 return Err(format!("there is no option `{word}`: the options are {words}"));
@@ -195,6 +201,7 @@ impl Options {
             ("snapshot-entries", self.snapshot_entries.to_string()),
             ("until", self.until.name().to_owned()),
             ("buggify", self.buggify.to_string()),
+            ("disk-bound", self.disk_bound.name().to_owned()),
         ]
     }
 }
@@ -307,6 +314,7 @@ mod tests {
             ("snapshot-entries", "64"),
             ("until", "anomaly"),
             ("buggify", "25"),
+            ("disk-bound", "none"),
         ] {
             options.set(word, value)?;
         }
@@ -353,6 +361,7 @@ mod tests {
             ("snapshot-entries", "-1", "a whole number"),
             ("until", "dawn", "time or anomaly"),
             ("buggify", "101", "0 to 100"),
+            ("disk-bound", "majority", "minority or none"),
             ("colour", "red", "the options are nodes"),
         ] {
             let sentence = options.set(word, value).unwrap_err();

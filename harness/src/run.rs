@@ -189,6 +189,7 @@ impl<'a> Walk<'a> {
             deadline: options.deadline,
             dial: test.dial,
             classify: options.classify,
+            disk_bound: options.disk_bound,
         };
         recorder.record(Entry::Phase(Phase::SetUp, Duration::ZERO));
         let interpreter = Interpreter::new(cluster, settings, recorder);

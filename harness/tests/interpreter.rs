@@ -10,6 +10,7 @@ use harness::history::{Event, Kind, Process};
 use harness::in_memory::clock::VirtualClock;
 use harness::in_memory::{Answer, InMemory};
 use harness::interpreter::{Asks, Breaker, Interpreter, Settings};
+use harness::nemesis::disk::DiskBound;
 use harness::nemesis::planned::Planned;
 use harness::op::{Mop, Op};
 use harness::recording::{Recorder, Run};
@@ -30,7 +31,8 @@ fn read(key: u64) -> Op {
 
 fn settings(clients: u16) -> Settings {
     let deadline = 5 * SECOND;
-    Settings { clients, deadline, dial: Lists::dial, classify: Classify::Elastickv }
+    let (dial, disk_bound) = (Lists::dial, DiskBound::Minority);
+    Settings { clients, deadline, dial, classify: Classify::Elastickv, disk_bound }
 }
 
 fn recorder(cluster: &InMemory) -> Recorder {

@@ -112,6 +112,12 @@ fn a_wrong_word_is_refused_with_one_sentence_and_nothing_is_made() {
         (run(&["--local", "3", "--faults", "split"]), "`split`", "--groups 2"),
         (run(&["--local", "3", "--faults", "kill", "--time", "4"]), "no fault can act", "--time 5"),
         (run(&["--local", "3", "--buggify", "10"]), "--buggify", "simulations"),
+        (run(&["--local", "3", "--disk-bound", "none"]), "--disk-bound", "no disk can be lost"),
+        (
+            run(&["--local", "3", "--disk-bound", "none", "--faults", "stale-disk"]),
+            "--disk-bound",
+            "simulations",
+        ),
         (run(&["--local", "3", "--time", "soon"]), "`soon`", "60s"),
         (run(&["--local", "3", "--bug", "moth"]), "`moth`", "exec_on_follower"),
         (run(&["--local", "3", "--seed", "pi"]), "`pi`", "hex"),

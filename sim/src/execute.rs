@@ -12,6 +12,7 @@ use elastickv::kv::routes::Shards;
 use elastickv::options::{Options as NodeOptions, Wiring};
 use harness::catalog;
 use harness::judge::{Judgement, judge};
+use harness::nemesis::disk::DiskBound;
 use harness::options::Options;
 use harness::params::Swarm;
 use harness::plan::{Plan, Taken, Told};
@@ -203,6 +204,7 @@ impl Case {
     pub fn world(&self) -> WorldParams {
         self.world.clone().unwrap_or_else(|| WorldParams {
             buggify_ppm: u64::from(self.options.buggify) * 10_000,
+            lifts_disk_bound: self.options.disk_bound == DiskBound::None,
             ..WorldParams::from_seed(self.seed)
         })
     }

@@ -37,6 +37,8 @@ pub struct WorldParams {
     pub retention_ms: u64,
     /// How often a rare branch is taken where there is one; 0: never, and no seed chooses it.
     pub buggify_ppm: u64,
+    /// Whether a node that has forgotten what it has promised starts with what its disk holds; no seed chooses it.
+    pub lifts_disk_bound: bool,
     /// What becomes of single messages, against the streams.
     pub overrides: Vec<Override>,
     /// Events to keep as text.
@@ -83,6 +85,7 @@ impl WorldParams {
             snapshot_entries,
             retention_ms: if compacts { retention_ms } else { 0 },
             buggify_ppm: 0,
+            lifts_disk_bound: false,
             overrides: Vec::new(),
             record: None,
         }
@@ -105,6 +108,7 @@ impl WorldParams {
             snapshot_entries: 1000,
             retention_ms: 0,
             buggify_ppm: 0,
+            lifts_disk_bound: false,
             overrides: Vec::new(),
             record: None,
         }
@@ -131,7 +135,7 @@ impl WorldParams {
         Ok(params)
     }
 
-    fn numbers(&self) -> [(&'static str, u64); 15] {
+    fn numbers(&self) -> [(&'static str, u64); 16] {
         [
             ("latency-ns", self.latency_ns),
             ("jitter-ns", self.jitter_ns),
@@ -148,6 +152,7 @@ impl WorldParams {
             ("snapshot-entries", self.snapshot_entries),
             ("retention-ms", self.retention_ms),
             ("buggify-ppm", self.buggify_ppm),
+            ("lifts-disk-bound", u64::from(self.lifts_disk_bound)),
         ]
     }
 
@@ -169,6 +174,7 @@ impl WorldParams {
             "snapshot-entries" => self.snapshot_entries = value.max(1),
             "retention-ms" => self.retention_ms = value,
             "buggify-ppm" => self.buggify_ppm = value,
+            "lifts-disk-bound" => self.lifts_disk_bound = value != 0,
             _ => return false,
         }
         true
@@ -192,6 +198,7 @@ impl WorldParams {
             ("stream segment", format!("{} bytes", self.segment_bytes)),
             ("stall at yield points", percent(self.stall_ppm)),
             ("rare branches", percent(self.buggify_ppm)),
+            ("disks lost at once", if self.lifts_disk_bound { "any" } else { "a minority" }.into()),
             ("file sync", format!("{} to {}", us(self.sync_ns.0), us(self.sync_ns.1))),
             ("snapshot entries", self.snapshot_entries.to_string()),
             (

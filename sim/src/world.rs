@@ -115,6 +115,7 @@ struct Watch {
 
 impl World {
     pub(crate) fn new(seed: Seed, params: WorldParams, nodes: u16, guest: Rc<dyn Guest>) -> World {
+        let disk = |node| NodeDisk::new(seed, node, params.lifts_disk_bound);
         World {
             seed,
             is_sharded: guest.groups().len() > 1,
@@ -124,7 +125,7 @@ impl World {
             hosts: RefCell::new((0..=nodes).map(|_| Host::default()).collect()),
             net: RefCell::new(Net::new(seed, nodes, &params.overrides)),
             streams: RefCell::default(),
-            disks: (0..=nodes).map(|node| RefCell::new(NodeDisk::new(seed, node))).collect(),
+            disks: (0..=nodes).map(|node| RefCell::new(disk(node))).collect(),
             wall: RefCell::new(WallClocks::new(seed, nodes)),
             watcher: OnceCell::new(),
             monotonic: MonotonicClocks::new(nodes),

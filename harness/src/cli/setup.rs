@@ -3,6 +3,7 @@
 use crate::fault::FaultKind;
 use crate::fault::preset::Asked;
 use crate::nemesis::ACTS_WITHIN;
+use crate::nemesis::disk::DiskBound;
 use crate::options::{NODES_MAX, Options};
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
@@ -56,12 +57,19 @@ const WORDS: &[(&str, &str, &str)] = &[
         "PERCENT",
         "How often the layers take a rare branch where there is one, in simulation; a sound store bears all of them",
     ),
+    (
+        "disk-bound",
+        "HOW",
+        "How many disks may be lost at once, in simulation: minority; or none, and nodes start with what they have left, which no store survives",
+    ),
 ];
 
 /// The word for what is broken.
 const FAULTS: &str = "faults";
 /// The word for how often.
 const INTERVAL: &str = "interval";
+/// The word for how many disks may be lost.
+const DISK_BOUND: &str = "disk-bound";
 
 /// What the command line says of a run beside its test and seed.
 #[derive(Clone, Debug, Default)]
@@ -116,6 +124,7 @@ impl Setup {
         if let Some(asked) = self.asked()? {
             options.faults = asked.kinds(options)?;
         }
+        self.no_bound_is_lifted_in_vain(options)?;
         self.no_fault_is_too_late(options)
     }
 
@@ -133,6 +142,17 @@ impl Setup {
     fn asked(&self) -> Result<Option<Asked>, String> {
         let faults = self.options.iter().find(|(word, _)| *word == FAULTS);
         faults.map(|(_, value)| Asked::read(value)).transpose()
+    }
+
+    /// Who lifts the bound means that disks are lost.
+    fn no_bound_is_lifted_in_vain(&self, options: &Options) -> Result<(), String> {
+        let lifts = self.says(DISK_BOUND) && options.disk_bound == DiskBound::None;
+        if lifts && !options.faults.iter().any(|kind| DiskBound::bounds(*kind)) {
+            return Err(
+                "--disk-bound none lifts nothing: no disk can be lost: give --faults bit-rot, misdirect, lying-sync or stale-disk, or leave it out".to_owned()
+            );
+        }
+        Ok(())
     }
 
     /// Who asks for faults, or says when they come, means that one comes.
@@ -268,11 +288,23 @@ mod tests {
             ("--faults kill --interval 8-3", "the first number is the smaller"),
             ("--faults kill --interval 9 --time 10", "--time 11"),
             ("--faults kill --time 4.9", "--time 5 or more"),
+            ("--faults kill --disk-bound none", "no disk can be lost"),
+            ("--disk-bound none", "no disk can be lost"),
+            ("--faults bit-rot --disk-bound all", "minority or none"),
+            ("--faults bit-rot --disk-bound none --nodes 2", "three nodes"),
+            ("--faults stale-disk --nodes 2", "three nodes"),
         ] {
             let sentence = applied(words).expect_err("it is a contradiction");
             assert!(sentence.contains(why) && !sentence.contains('\n'), "{words}: {sentence}");
         }
-        for words in ["--faults kill --time 5", "--faults none --time 1", "--interval 9 --time 1"] {
+        for words in [
+            "--faults kill --time 5",
+            "--faults none --time 1",
+            "--interval 9 --time 1",
+            "--faults kill --disk-bound minority",
+            "--faults disk --disk-bound none",
+            "--faults stale-disk --disk-bound none --nodes 1",
+        ] {
             assert!(applied(words).is_ok(), "{words}");
         }
     }

@@ -7,6 +7,7 @@
 //! asked for by name and does not fit is refused. Cannot see: what the cluster's machines refuse; who runs there says so.
 
 use super::FaultKind;
+use crate::nemesis::disk::DiskBound;
 use crate::options::Options;
 
 /// What a kind of fault breaks.
@@ -77,7 +78,7 @@ impl FaultKind {
 
     /// Whether a cluster of these options can have it, or why not.
     pub fn fits(self, options: &Options) -> Result<(), &'static str> {
-        let Options { nodes, groups, .. } = *options;
+        let Options { nodes, groups, disk_bound, .. } = *options;
         match self {
             FaultKind::Partition
             | FaultKind::Flaky
@@ -104,11 +105,11 @@ impl FaultKind {
             FaultKind::Membership if nodes < 3 => {
                 Err("it leaves two members at least: it needs three nodes or more")
             }
-            FaultKind::BitRot
-            | FaultKind::Misdirect
-            | FaultKind::LyingSync
-            | FaultKind::StaleDisk
-                if nodes < 3 =>
+            FaultKind::BitRot | FaultKind::Misdirect if nodes < 3 => {
+                Err("its node is replaced, by two others at least: it needs three nodes or more")
+            }
+            FaultKind::LyingSync | FaultKind::StaleDisk
+                if nodes < 3 && disk_bound == DiskBound::Minority =>
             {
                 Err("it loses no more than a minority: it needs three nodes or more")
             }

@@ -3,13 +3,15 @@
 //!
 //! Trouble loses nothing, so it may befall all nodes at once: who ends by its disk is as if it had been killed. What is damaged is lost, and so
 //! is what a disk only said that it had, or holds an older image of: with those that are no members, no more than a minority is at once, and nobody where two nodes
-//! or fewer are.
+//! or fewer are. Unless [`DiskBound`] is lifted.
 
 use super::{ACTS_WITHIN, ClusterView, Family, Timed, clock};
 use crate::cluster::NodeId;
-use crate::fault::{Damage, DiskTrouble, Fault};
+use crate::fault::{Damage, DiskTrouble, Fault, FaultKind};
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// What the faults so far made of a disk.
@@ -26,6 +28,52 @@ pub enum DiskState {
     Lying,
     /// It does not hold what its node has promised: the node stays down until it is replaced.
     Lost,
+}
+
+/// How many disks may be lost at once, and what becomes of their nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskBound {
+    /// A minority, with those that are no members. Who has forgotten what it has promised stays down until it is replaced.
+    #[default]
+    Minority,
+    /// Any number, and who has forgotten starts with what it has. No store survives that: acknowledged writes are lost.
+    None,
+}
+
+impl DiskBound {
+    /// The word for it on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            DiskBound::Minority => "minority",
+            DiskBound::None => "none",
+        }
+    }
+
+    /// Whether it says anything of a kind of fault.
+    pub fn bounds(kind: FaultKind) -> bool {
+        use FaultKind::{BitRot, LyingSync, Misdirect, StaleDisk};
+        matches!(kind, BitRot | LyingSync | Misdirect | StaleDisk)
+    }
+}
+
+impl FromStr for DiskBound {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<DiskBound, String> {
+        [DiskBound::Minority, DiskBound::None]
+            .into_iter()
+            .find(|bound| bound.name() == text)
+            .ok_or_else(|| format!("`{text}` does not fit --disk-bound: minority or none"))
+    }
+}
+
+/// What brings a node back that has forgotten what it has promised.
+fn back(view: &ClusterView, node: NodeId) -> Vec<Fault> {
+    match view.disk_bound {
+        DiskBound::Minority => vec![Fault::Replace(node)],
+        DiskBound::None => vec![Fault::DiskWhole(node), Fault::Restart(node)],
+    }
 }
 
 impl DiskState {
@@ -116,24 +164,18 @@ impl Family for Lies {
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let nodes = clock::nodes(view, rng);
         let lasts = Duration::from_millis(rng.log_uniform(1_000, 6_000));
-        let back = Duration::from_millis(rng.log_uniform(1_000, 10_000));
+        let after = Duration::from_millis(rng.log_uniform(1_000, 10_000));
         let forgets = rng.chance(0.75);
         let Some(node) = nodes.first().copied() else { return Vec::new() };
         let lie = Fault::SpoilDisk { node, how: DiskTrouble::LyingSyncs };
-        match view.can_act(&lie) {
-            false => Vec::new(),
-            true if forgets => vec![
-                Timed::now(lie),
-                Timed::after(lasts, Fault::ForgetSyncs(node)),
-                Timed::after(lasts + back, Fault::Replace(node)),
-            ],
-            // Another fault may take its power meanwhile.
-            true => vec![
-                Timed::now(lie),
-                Timed::after(lasts, Fault::DiskWhole(node)),
-                Timed::after(lasts + back, Fault::Replace(node)),
-            ],
+        if !view.can_act(&lie) {
+            return Vec::new();
         }
+        let ends = if forgets { Fault::ForgetSyncs(node) } else { Fault::DiskWhole(node) };
+        let mut timed = vec![Timed::now(lie), Timed::after(lasts, ends)];
+        // Also where it makes up for it: another fault may take its power meanwhile.
+        timed.extend(back(view, node).into_iter().map(|fault| Timed::after(lasts + after, fault)));
+        timed
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{nodes, rng};
 use harness::cluster::NodeId;
 use harness::fault::{Damage, DiskTrouble, Fault, FaultKind};
 use harness::nemesis::disk::{
-    Damages, DiskState, FAILS_AFTER_MAX, Lies, OLD_MAX_MS, OLD_MIN_MS, SLOWER_MAX_MS,
+    Damages, DiskBound, DiskState, FAILS_AFTER_MAX, Lies, OLD_MAX_MS, OLD_MIN_MS, SLOWER_MAX_MS,
     SLOWER_MIN_MS, Swaps, Troubles,
 };
 use harness::nemesis::membership::Membership;
@@ -181,4 +181,39 @@ fn a_disk_that_is_an_older_one_is_lost_until_its_node_is_replaced() {
     }
     assert!(ages.len() > 30);
     assert_eq!(Swaps.strike(&ClusterView::new(&nodes(2)), &mut rng(1)), []);
+}
+
+#[test]
+fn without_a_bound_any_number_is_lost_and_who_has_forgotten_starts_with_what_it_has() {
+    let mut view = ClusterView { disk_bound: DiskBound::None, ..ClusterView::new(&nodes(3)) };
+    let all = nodes(3);
+    for node in &all {
+        let swap = Fault::SwapDisk { node: *node, after_ms: 300 };
+        assert!(view.can_act(&swap));
+        view.apply(&swap);
+        assert_eq!(view.which(|node| !node.up), [], "it has started with the older one");
+        let lie = Fault::SpoilDisk { node: *node, how: DiskTrouble::LyingSyncs };
+        assert!(view.can_act(&lie), "{node}");
+        view.apply(&lie);
+    }
+    for (node, power) in all.iter().zip([Fault::ForgetSyncs, Fault::PowerOff, Fault::Reboot]) {
+        view.apply(&power(*node));
+        assert!(view.can_act(&Fault::Restart(*node)));
+    }
+    let mend = |with: fn(NodeId) -> Fault| all.iter().copied().map(with).collect::<Vec<Fault>>();
+    assert_eq!(view.healing(), [mend(Fault::DiskWhole), mend(Fault::Restart)].concat());
+    let whole = ClusterView { disk_bound: DiskBound::None, ..ClusterView::new(&all) };
+    for seed in 0..20 {
+        let timed = Lies.strike(&whole, &mut rng(seed));
+        let node = timed[0].fault.nodes()[0];
+        let back: Vec<&Fault> = timed[2..].iter().map(|timed| &timed.fault).collect();
+        assert_eq!(back, [&Fault::DiskWhole(node), &Fault::Restart(node)], "nobody replaces it");
+    }
+    // Its checksums keep it down all the same.
+    for node in &all {
+        let damage = Fault::DamageDisk { node: *node, how: Damage::Rot, at: 1 };
+        let mut view = whole.clone();
+        view.apply(&damage);
+        assert_eq!(view.healing(), [Fault::Replace(*node)]);
+    }
 }

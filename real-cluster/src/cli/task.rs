@@ -9,6 +9,7 @@ use harness::catalog;
 use harness::cli::output::note;
 use harness::cli::setup::Setup;
 use harness::fault::FaultKind;
+use harness::nemesis::disk::DiskBound;
 use harness::options::Options;
 use harness::plan::Plan;
 use harness::seed::Seed;
@@ -130,6 +131,12 @@ impl Task {
             );
         }
         options.buggify = 0;
+        if options.disk_bound != DiskBound::Minority && setup.says("disk-bound") {
+            return Err(
+                "--disk-bound is for simulations: no disk is lost on a real cluster".to_owned()
+            );
+        }
+        options.disk_bound = DiskBound::Minority;
         let named = setup.named();
         if matches!(place, Place::Local) {
             offered(&named, "--local", |kind| supports(kind).map_err(str::to_owned))?;

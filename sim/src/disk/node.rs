@@ -30,6 +30,8 @@ pub(crate) struct NodeDisk {
     pub(crate) damaged: Option<usize>,
     /// It holds less than it had said: it was without power, or is an older one.
     pub(crate) forgot: bool,
+    /// Its node goes on with what it holds, whatever that is.
+    goes_on: bool,
     rng: ChaCha8Rng,
     power_cuts: u64,
 }
@@ -49,7 +51,7 @@ struct Done {
 }
 
 impl NodeDisk {
-    pub(crate) fn new(seed: Seed, node: u16) -> NodeDisk {
+    pub(crate) fn new(seed: Seed, node: u16, goes_on: bool) -> NodeDisk {
         let mut rng = seed.stream(Stream::Disk);
         rng.set_word_pos(u128::from(node) << 40);
         NodeDisk {
@@ -57,6 +59,7 @@ impl NodeDisk {
             trouble: None,
             damaged: None,
             forgot: false,
+            goes_on,
             rng,
             power_cuts: 0,
         }
@@ -71,10 +74,17 @@ impl NodeDisk {
         self.volume = Volume::default();
     }
 
+    /// It holds less than its node has promised, which must not vote and answer with it.
+    pub(super) fn forgets(&mut self) {
+        self.forgot = !self.goes_on;
+    }
+
     /// See [`Volume::power_cut`].
     pub(crate) fn power_cut(&mut self) -> u64 {
         self.power_cuts += 1;
-        self.forgot |= self.lies().is_some();
+        if self.lies().is_some() {
+            self.forgets();
+        }
         self.volume.power_cut(&mut self.rng)
     }
 }

@@ -46,14 +46,14 @@ impl NodeDisk {
     fn swap(&mut self, older: Volume) {
         let settled = self.volume.settled;
         self.wipe();
-        self.forgot = true;
+        self.forgets();
         // Whoever has looked at its names looks again.
         self.volume = Volume { settled: settled + 1, ..older };
     }
 }
 
 impl World {
-    /// A node's disk is what it was that long ago, and its process is dead.
+    /// A node's disk is what it was that long ago, and its process is dead; if the bound of lost disks is lifted, it runs with that.
     pub(crate) async fn swap_disk(&self, node: u16, after: Duration, injection: usize) {
         if !self.disks[usize::from(node)].borrow().is_sound() {
             return;
@@ -73,6 +73,8 @@ impl World {
         self.disks[usize::from(node)].borrow_mut().swap(older);
         self.acted(injection, files);
         self.count("older disk swapped back");
+        // Unless it must not.
+        self.restart(node);
     }
 
     fn goes_back(&self, node: u16, older: &Volume) -> u64 {

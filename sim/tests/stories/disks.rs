@@ -1,8 +1,12 @@
 //! Disks fail, fill up and are damaged under a store that keeps its promises all the same.
 
 use super::teller::{N1, N2, N3, told};
+use harness::catalog;
+use harness::checker::Verdict;
 use harness::cluster::Cluster;
 use harness::fault::{Damage, DiskTrouble, Fault};
+use harness::seed::Seed;
+use sim::execute::Case;
 use std::time::Duration;
 
 #[test]
@@ -143,4 +147,32 @@ fn who_has_an_older_disk_is_replaced_and_the_others_have_what_it_forgot() {
             assert_eq!(teller.list(node).await, [1, 2]);
         });
     }
+}
+
+/// Disks are swapped for older ones, on three nodes.
+fn swapped(seed: u64, bound: &str) -> Verdict {
+    let mut case = Case::new(catalog::find("redis-append").expect("it is there"), Seed(seed));
+    for (word, value) in [
+        ("nodes", "3"),
+        ("time", "15"),
+        ("faults", "stale-disk"),
+        ("interval", "1-2"),
+        ("rate", "50"),
+        ("disk-bound", bound),
+    ] {
+        case.options.set(word, value).expect("it is an option");
+    }
+    let outcome = case.execute().expect("a simulated cluster starts");
+    assert!(outcome.run.artifacts.counters["older disk swapped back"] > 0);
+    outcome.judgement.verdict
+}
+
+#[test]
+fn what_is_lost_without_a_bound_is_found_and_with_it_nothing_is_lost() {
+    let mut found = 0;
+    for seed in 1..=4 {
+        assert_eq!(swapped(seed, "minority"), Verdict::Valid, "seed {seed}");
+        found += usize::from(matches!(swapped(seed, "none"), Verdict::Invalid(_)));
+    }
+    assert!(found > 0, "acknowledged writes were forgotten");
 }
