@@ -179,15 +179,6 @@ impl Volume {
         }
     }
 
-    /// All that was written is durable.
-    pub(crate) fn settle(&mut self) {
-        self.settle_names(self.journal.len());
-        self.forget_nameless();
-        for file in self.files.values_mut() {
-            file.settle(file.unsynced.len());
-        }
-    }
-
     /// The power fails. What survives beyond the durable image is drawn. Returns how many changes of names and of files did not
     /// survive whole.
     pub(crate) fn power_cut(&mut self, rng: &mut impl Draw) -> u64 {
@@ -222,16 +213,6 @@ impl Volume {
     /// Whether all that was written is durable, so that the process sees what no power cut can take.
     pub(crate) fn is_synced(&self) -> bool {
         self.journal.is_empty() && self.files.values().all(|file| file.unsynced.is_empty())
-    }
-
-    /// Bytes that were written and are not durable.
-    pub(crate) fn unsynced(&self) -> u64 {
-        let changes = self.files.values().flat_map(|file| &file.unsynced);
-        let bytes = changes.map(|change| match change {
-            Change::Write { bytes, .. } => bytes.len() as u64,
-            Change::Truncate(_) => 0,
-        });
-        bytes.sum()
     }
 
     /// All names that no power cut can take, sorted.

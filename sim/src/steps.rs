@@ -221,7 +221,7 @@ impl World {
     /// Bytes that a node's process or its kernel keeps until somebody reads or syncs them.
     fn waits_for(&self, node: u16) -> u64 {
         let inboxes = self.hosts.borrow()[usize::from(node)].unread();
-        let unsynced = self.disks[usize::from(node)].borrow().volume.unsynced();
+        let unsynced = self.disks[usize::from(node)].borrow().volume.unsynced_bytes();
         inboxes + unsynced + self.streams.borrow().held(node)
     }
 

@@ -112,13 +112,12 @@ impl World {
         if disk.power_cuts != synced.power_cuts {
             return;
         }
-        let lies = disk.lies();
-        match lies {
-            Some(_) => {}
-            None => disk.volume.end_sync(synced.mark),
-        }
+        let lie = disk.ends(synced.mark);
         drop(disk);
-        if let Some(injection) = lies {
+        if let Some((injection, is_first)) = lie {
+            if is_first {
+                self.doubt(synced.node, true);
+            }
             self.acted(injection, 1);
             self.count("sync that lied");
         }

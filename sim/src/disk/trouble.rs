@@ -3,7 +3,7 @@
 //! Promises: what a call is answered depends on the fault and on how many calls there were before, and draws nothing. An error that a fault
 //! has caused is of a type of its own, so that no other error passes for one.
 
-use super::NodeDisk;
+use super::{NodeDisk, SyncMark};
 use crate::env::SimEnv;
 use crate::host::Down;
 use crate::trace::digest;
@@ -33,6 +33,8 @@ pub(crate) struct Trouble {
     pub(crate) how: DiskTrouble,
     pub(crate) injection: usize,
     calls: u64,
+    /// What syncs have said to be durable and is not, in their order.
+    lied: Vec<SyncMark>,
 }
 
 /// What a disk in trouble answers.
@@ -54,7 +56,7 @@ fn is_injected(error: &io::Error) -> bool {
 
 impl Trouble {
     pub(crate) fn new(how: DiskTrouble, injection: usize) -> Trouble {
-        Trouble { how, injection, calls: 0 }
+        Trouble { how, injection, calls: 0, lied: Vec::new() }
     }
 
     /// The error that a call gets in place of its answer, if it gets one.
@@ -72,9 +74,9 @@ impl Trouble {
         }
     }
 
-    /// How many of so many bytes a read gives; `None`: all.
-    fn shortens(&self, len: usize) -> Option<usize> {
-        let cut = || 1 + digest(&[self.injection as u64, self.calls]) as usize % (len - 1);
+    /// How many of so many bytes a read of this node gives; `None`: all.
+    fn shortens(&self, node: u16, len: usize) -> Option<usize> {
+        let cut = || 1 + digest(&[u64::from(node), self.calls]) as usize % (len - 1);
         (self.how == DiskTrouble::ShortReads && len > 1).then(cut)
     }
 }
@@ -90,13 +92,26 @@ impl NodeDisk {
             _ => None,
         }
     }
-}
 
-impl NodeDisk {
     /// Whose doing it is that syncs lie, if they do.
     pub(crate) fn lies(&self) -> Option<usize> {
         let trouble = self.trouble.as_ref()?;
         (trouble.how == DiskTrouble::LyingSyncs).then_some(trouble.injection)
+    }
+
+    /// A sync ends; if it lies: whose doing that is, and whether it is the first that does.
+    pub(super) fn ends(&mut self, mark: SyncMark) -> Option<(usize, bool)> {
+        let lies = self.lies();
+        match self.trouble.as_mut().filter(|_| lies.is_some()) {
+            None => {
+                self.volume.end_sync(mark);
+                None
+            }
+            Some(trouble) => {
+                trouble.lied.push(mark);
+                Some((trouble.injection, trouble.lied.len() == 1))
+            }
+        }
     }
 }
 
@@ -119,7 +134,8 @@ impl World {
         let cut = {
             let disk = self.disks[usize::from(node)].borrow();
             let trouble = disk.trouble.as_ref();
-            trouble.and_then(|trouble| Some((trouble.shortens(bytes.len())?, trouble.injection)))
+            trouble
+                .and_then(|trouble| Some((trouble.shortens(node, bytes.len())?, trouble.injection)))
         };
         let Some((len, injection)) = cut else { return bytes };
         self.acted(injection, 1);
@@ -132,9 +148,6 @@ impl World {
         self.mend(node);
         let trouble = Trouble::new(how, injection);
         self.disks[usize::from(node)].borrow_mut().trouble = Some(trouble);
-        if how == DiskTrouble::LyingSyncs {
-            self.doubt(node, true);
-        }
         if !self.shows(node, how, injection).await {
             // Too little is asked of it. A start reads it, and writes to it.
             self.end(node);
@@ -160,23 +173,23 @@ impl World {
         true
     }
 
-    /// What syncs only said, if they did, is so now.
+    /// What syncs only said is so now, and no more than that: what was never synced is as unsafe as it was.
     fn mend(&self, node: u16) {
         let lied = {
             let mut disk = self.disks[usize::from(node)].borrow_mut();
-            let lied = disk.lies().is_some() && !disk.forgot;
-            if lied {
-                disk.volume.settle();
+            let lied = disk.trouble.take().map(|trouble| trouble.lied).unwrap_or_default();
+            for mark in &lied {
+                // Of what the power took meanwhile there is nothing left to end.
+                disk.volume.end_sync(*mark);
             }
-            disk.trouble = None;
-            lied
+            !lied.is_empty() && !disk.forgot
         };
         if lied {
             self.doubt(node, false);
         }
     }
 
-    fn doubt(&self, node: u16, doubted: bool) {
+    pub(super) fn doubt(&self, node: u16, doubted: bool) {
         self.watch(|invariant| {
             invariant.doubted(node, doubted);
             Ok(())
