@@ -97,9 +97,14 @@ fn a_voter_that_keeps_no_promise_votes_while_the_lease_may_be_in_use() {
     assert!(counters.contains_key("vote too early"), "{counters:?}");
 }
 
-/// A leader of three that is cut off from the others and asked all the while, with clocks at these paces: how many reads it
+/// A leader of three that is asked all the while, and after so long cut off from the others, with clocks at these paces: how many reads it
 /// served by its lease, and what the invariants say.
-fn asked_while_cut_off(seed: u64, leader_ppm: i32, others_ppm: i32) -> (u64, Vec<Finding>) {
+fn asked_while_cut_off(
+    seed: u64,
+    leader_ppm: i32,
+    others_ppm: i32,
+    before_ms: u64,
+) -> (u64, Vec<Finding>) {
     let guest =
         || -> Rc<dyn Guest> { Rc::new(Elastickv::new(Options::new((1..=3).map(Name).collect()))) };
     sim::simulate(Seed(seed), WorldParams::calm(), 3, guest, async move |cluster| {
@@ -118,7 +123,7 @@ fn asked_while_cut_off(seed: u64, leader_ppm: i32, others_ppm: i32) -> (u64, Vec
         for node in &others {
             inject(Fault::MonoDrift { node: *node, ppm: others_ppm }).await;
         }
-        ask_for(&cluster, leader, 3_000).await;
+        ask_for(&cluster, leader, before_ms).await;
         let cuts = others.iter().flat_map(|other| [(leader, *other), (*other, leader)]).collect();
         inject(Fault::Partition { shape: "isolate leader".into(), cuts }).await;
         ask_for(&cluster, leader, 6_000).await;
@@ -156,16 +161,27 @@ fn clocks_within_the_nemesis_bound_keep_leases_exclusive() {
     let (fast, slow) = ((1_000_000 + PACE) as u32, (1_000_000 - PACE) as u32);
     assert!(read * fast < promised * slow, "{read:?} of {promised:?} at {PACE} ppm");
     for seed in 0..20 {
-        let (reads, findings) = asked_while_cut_off(seed, -PACE, PACE);
+        let (reads, findings) = asked_while_cut_off(seed, -PACE, PACE, 3_000);
         assert!(reads > 50, "seed {seed}: {reads} reads by lease");
         assert_eq!(findings, [], "seed {seed}");
     }
 }
 
 #[test]
-fn clocks_beyond_the_bound_break_leases_and_the_invariant_says_so() {
+fn clocks_that_were_beyond_the_bound_for_a_while_are_granted_no_lease_to_break() {
+    for (leader, others) in [(-500_000, 1_000_000), (-150_000, 150_000), (0, 400_000)] {
+        for seed in 0..5 {
+            let (_, findings) = asked_while_cut_off(seed, leader, others, 20_000);
+            assert_eq!(findings, [], "seed {seed}");
+        }
+    }
+}
+
+/// Nobody can notice in time.
+#[test]
+fn clocks_that_have_just_left_the_bound_break_leases_and_the_invariant_says_so() {
     let found = |seed| {
-        let (_, findings) = asked_while_cut_off(seed, -500_000, 1_000_000);
+        let (_, findings) = asked_while_cut_off(seed, -500_000, 1_000_000, 3_000);
         findings.iter().any(|finding| {
             finding.name == "lease-exclusivity" && finding.text.contains("leads term")
         })

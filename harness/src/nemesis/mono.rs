@@ -3,8 +3,8 @@
 //! A leader reads locally for as long as its clock says that a quorum's promise lasts; each of the quorum keeps the promise as long as its own
 //! clock says. So a lease is exclusive while no clock of the quorum outruns the leader's by more than promise and lease are
 //! apart: Elastickv promises 2.0 s and reads for 1.7 s, a ratio of 1.176. Clocks that are each off by no more than [`PACE_MAX_PPM`] keep within
-//! 1.07 / 0.93 = 1.151. Beyond that no correct store of this kind can help reading what is stale; nothing in it looks at
-//! other nodes' clocks, so it does not refuse either.
+//! 1.07 / 0.93 = 1.151. Beyond that a store of this kind can help reading what is stale only if a clock's pace was seen before
+//! its leader is cut off: Elastickv's nodes grant no lease to a leader whose clock theirs outran for some seconds.
 
 use super::{ClusterView, Family, Timed, clock};
 use crate::fault::Fault;

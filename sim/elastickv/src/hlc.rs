@@ -8,8 +8,12 @@
 //! Cannot see: another node's clock. That the log's timestamps are observed before this node issues
 //! any is the engine's business.
 
+pub mod belief;
+
+use belief::Belief;
 use std::cell::Cell;
 use std::fmt;
+use std::time::Duration;
 
 /// Bits of the counter.
 pub const LOGICAL_BITS: u32 = 16;
@@ -31,6 +35,7 @@ impl fmt::Display for CeilingExpired {
 pub struct Hlc {
     last: Cell<u64>,
     ceiling_ms: Cell<u64>,
+    belief: Belief,
 }
 
 impl Hlc {
@@ -75,6 +80,11 @@ impl Hlc {
     /// The ceiling, 0 if there is none yet.
     pub fn ceiling_ms(&self) -> u64 {
         self.ceiling_ms.get()
+    }
+
+    /// Whether the wall clock can be believed ([`belief`]), of a node whose ceilings lie so far above wall clocks.
+    pub fn believes(&self, wall_ms: u64, monotonic: Duration, window: Duration) -> bool {
+        self.belief.holds(wall_ms, monotonic, self.ceiling_ms(), window)
     }
 
     /// The last timestamp issued or observed.

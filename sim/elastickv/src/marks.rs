@@ -13,7 +13,9 @@ macro_rules! sometimes {
 /// Every mark that a sound node can reach.
 pub const ALL: &[&str] = &[
     "answer of an earlier life ignored",
+    "ceiling below the one before it",
     "ceiling renewed on demand",
+    "command refused for the wall clock",
     "conf change applied by a follower",
     "dedup hit",
     "expired transaction rolled back",
@@ -24,6 +26,7 @@ pub const ALL: &[&str] = &[
     "leader gathered",
     "leadership transfer begun",
     "learner added",
+    "lease not granted to a slower clock",
     "lease read",
     "member removed",
     "message to an earlier life ignored",

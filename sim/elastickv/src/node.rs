@@ -49,6 +49,8 @@ pub async fn run<E: Env>(env: E, options: Options) -> io::Result<()> {
         engines.push(Engine::new(env, options.clone(), recovered));
         files.push(Files { wal: state.wal, journal: state.journal });
     }
+    // What the wall clock will show is compared with this.
+    hlc.believes(env.wall_ms(), env.monotonic(), options.hlc_window);
     let coordinator = Coordinator::new(env.clone(), options.clone(), engines.clone(), boot);
     let internal = env.listen(Port::INTERNAL).await?;
     let redis = env.listen(Port::REDIS).await?;

@@ -61,6 +61,7 @@ pub const MARKS: &[Mark] = &[
     Mark { name: "voter added", needs: &[FaultKind::Membership] },
     Mark { name: "leadership transfer begun", needs: &[FaultKind::Transfer] },
     Mark { name: "timestamp refused for the ceiling", needs: &[FaultKind::Ceiling] },
+    Mark { name: "ceiling below the one before it", needs: &[FaultKind::Leap] },
     Mark { name: steps::HIT, needs: &[FaultKind::KillAt] },
     Mark { name: steps::OUT_OF_MEMORY, needs: &[FaultKind::Memory] },
     Mark { name: "node stopped by its disk", needs: ENDINGS },

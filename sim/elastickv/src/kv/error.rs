@@ -28,6 +28,8 @@ pub enum KvError {
     RouteVersionGone,
     /// No timestamp may be issued.
     CeilingExpired,
+    /// This node's wall clock cannot be believed. Nothing was done.
+    ClockSkew,
     /// The transaction reads or writes more than one entry may carry. Nothing was done.
     InvalidRequest,
     /// Time ran out; the work may go on.
@@ -42,7 +44,7 @@ impl KvError {
     /// Nothing was done and nothing will be.
     pub fn is_definite(&self) -> bool {
         use KvError::{
-            CeilingExpired, InvalidRequest, NotLeader, RouteShifted, RouteVersionGone,
+            CeilingExpired, ClockSkew, InvalidRequest, NotLeader, RouteShifted, RouteVersionGone,
             SpansLeaders, TxnAborted, TxnLocked, WriteConflict,
         };
         let nothing_came_of_it = matches!(self, WriteConflict(_) | TxnLocked(_) | TxnAborted);
@@ -50,6 +52,7 @@ impl KvError {
             self,
             NotLeader
                 | CeilingExpired
+                | ClockSkew
                 | InvalidRequest
                 | SpansLeaders
                 | RouteShifted
@@ -85,6 +88,9 @@ impl fmt::Display for KvError {
                 f.write_str("composed-1: observed catalog version evicted from history ring; retry")
             }
             KvError::CeilingExpired => CeilingExpired.fmt(f),
+            KvError::ClockSkew => f.write_str(
+                "CLOCKSKEW this node's wall clock is too far off to tell what has expired",
+            ),
             KvError::InvalidRequest => f.write_str("invalid request"),
             KvError::DeadlineExceeded => f.write_str("context deadline exceeded"),
             KvError::Rpc(text) => f.write_str(text),

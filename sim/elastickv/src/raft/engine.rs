@@ -13,6 +13,7 @@ mod drain;
 mod facts;
 mod membership;
 mod mistakes;
+mod pace;
 mod proposals;
 mod reads;
 
@@ -74,6 +75,7 @@ struct Inner<E: Env> {
     fsm: Rc<RefCell<Fsm>>,
     proposals: RefCell<proposals::Proposals>,
     reads: RefCell<reads::Reads>,
+    pace: RefCell<pace::Pace>,
     wake: Signal,
     /// The term that this node leads, as of the last drain.
     leads: Cell<Option<u64>>,
@@ -181,6 +183,7 @@ impl<E: Env> Engine<E> {
             raft: RefCell::new(raft),
             proposals: RefCell::default(),
             reads: RefCell::default(),
+            pace: RefCell::default(),
             wake: Signal::default(),
             leads: Cell::new(None),
             added_at: RefCell::default(),
@@ -301,6 +304,7 @@ impl<E: Env> Inner<E> {
         }
         self.stamp();
         self.restore_when_received(&message);
+        let message = self.as_granted(message);
         let (from, term) = (message.from, message.term);
         let from_leader = message.kind.is_from_leader();
         if let Err(error) = self.raft.borrow_mut().step(message) {

@@ -193,7 +193,7 @@ impl<E: Env> Server<E> {
         let groups = self.groups(std::slice::from_ref(&command));
         if !inner.coordinator.leads(&groups) {
             if command.name == Name::Lrange && inner.options.bugs.has(Bug::LrangeLocalOnFollower) {
-                return Ok(self.run(&[command], Snapshot::OfWhatIsApplied).replies.remove(0));
+                return Ok(self.run(&[command], Snapshot::OfWhatIsApplied)?.replies.remove(0));
             }
             let leader = self.leader(&groups)?;
             let patience = command.patience().map_or(Duration::ZERO, |time| self.at_most(time));
@@ -262,7 +262,7 @@ impl<E: Env> Server<E> {
             let now = Snapshot::OfWhatIsApplied;
             let (pinned, held_up_by) = self.on_snapshot(now, |mut context| {
                 (command.pinned(&mut context), context.held_up_by())
-            });
+            })?;
             self.fence(groups).await?;
             match held_up_by {
                 None => return Ok(pinned),

@@ -111,20 +111,38 @@ impl<E: Env> Engine<E> {
         self.0.ceiling_held_until.set(self.0.env.monotonic() + time);
     }
 
-    /// Proposes a ceiling one window above this node's wall clock and returns when it is applied here.
+    /// Proposes a ceiling one window above this node's wall clock, if that can be believed, and returns when it is applied here.
     pub async fn renew_ceiling(&self) -> Result<(), KvError> {
         if self.0.env.monotonic() < self.0.ceiling_held_until.get() {
             return Err(KvError::CeilingExpired);
         }
-        let window = self.0.options.hlc_window.as_millis() as u64;
-        let ceiling_ms = self.0.env.wall_ms() + window;
+        let wall_ms = self.0.env.wall_ms();
+        if !self.believes(wall_ms) {
+            return Err(KvError::CeilingExpired);
+        }
+        let ceiling_ms = wall_ms + self.0.options.hlc_window.as_millis() as u64;
+        let slack_ms = self.0.options.hlc_renewal.as_millis() as u64;
+        if ceiling_ms + slack_ms < self.0.fsm.borrow().hlc.ceiling_ms() {
+            sometimes!(self.0.env, "ceiling below the one before it");
+        }
         let id = self.propose(&Payload::HlcLease { ceiling_ms }, None)?;
         self.wait(id).await.map(|_| ())
     }
 
+    /// Whether this node's wall clock, which shows this, can be believed.
+    fn believes(&self, wall_ms: u64) -> bool {
+        let inner = &self.0;
+        let (monotonic, window) = (inner.env.monotonic(), inner.options.hlc_window);
+        inner.fsm.borrow().hlc.believes(wall_ms, monotonic, window)
+    }
+
     /// Proposes that versions which nobody may ask for any more go, by this node's wall clock (`FSMCompactor`); as leader.
     pub async fn compact(&self, retention: Duration) -> Result<(), KvError> {
-        let oldest_ms = self.0.env.wall_ms().saturating_sub(retention.as_millis() as u64);
+        let wall_ms = self.0.env.wall_ms();
+        if !self.believes(wall_ms) {
+            return Err(KvError::ClockSkew);
+        }
+        let oldest_ms = wall_ms.saturating_sub(retention.as_millis() as u64);
         let min_ts = oldest_ms << LOGICAL_BITS;
         let id = self.propose(&Payload::Compact { min_ts }, None)?;
         match self.wait(id).await? {

@@ -7,9 +7,9 @@ use super::super::command::Command;
 use super::super::context::Context;
 use super::super::resp::Reply;
 use super::super::view::{HeldUp, Part, View};
-use super::{Server, error_reply};
+use super::{Inner, Server, error_reply};
 use crate::bug::Bug;
-use crate::env::{Draw, Env, Fact, GroupId};
+use crate::env::{Draw, Env, Fact, GroupId, Level};
 use crate::kv::error::KvError;
 use crate::kv::fsm::Fsm;
 use crate::kv::prepared::Lock;
@@ -115,7 +115,7 @@ impl<E: Env> Server<E> {
                 }
             }
             let at = if early.is_empty() { snapshot } else { Snapshot::ChosenBefore(&early) };
-            let ran = self.run(commands, at);
+            let ran = self.run(commands, at)?;
             if fence == Fence::Always && early.is_empty() {
                 self.fence(groups).await?;
             }
@@ -147,7 +147,7 @@ impl<E: Env> Server<E> {
 
     /// Runs commands one after the other on a snapshot. A mistake of the client's is its own reply: in EXEC an element
     /// of the array.
-    pub(super) fn run(&self, commands: &[Command], snapshot: Snapshot<'_>) -> Ran {
+    pub(super) fn run(&self, commands: &[Command], snapshot: Snapshot<'_>) -> Result<Ran, KvError> {
         let is_sharded = self.0.coordinator.is_sharded();
         self.on_snapshot(snapshot, |mut context| {
             let mut apply =
@@ -165,12 +165,13 @@ impl<E: Env> Server<E> {
         })
     }
 
-    /// Does something with what every group holds at this moment.
+    /// Does something with what every group holds at this moment, unless nobody can tell which moment it is.
     pub(super) fn on_snapshot<T>(
         &self,
         snapshot: Snapshot<'_>,
         work: impl FnOnce(Context<'_>) -> T,
-    ) -> T {
+    ) -> Result<T, KvError> {
+        let now_ms = self.believed_ms()?;
         let coordinator = &self.0.coordinator;
         let fsms: Vec<_> =
             coordinator.shards().iter().map(|shard| shard.engine().fsm().borrow()).collect();
@@ -181,11 +182,23 @@ impl<E: Env> Server<E> {
             Part { group, store: &fsm.store, prepared: Some(fsm.prepared()), ts }
         });
         let view = View::of(parts.collect(), &routes);
-        let context = Context::on(view, self.0.env.wall_ms());
-        work(match self.0.options.bugs.has(Bug::NoWideCollectionFence) {
+        let context = Context::on(view, now_ms);
+        Ok(work(match self.0.options.bugs.has(Bug::NoWideCollectionFence) {
             true => context.without_fences_of_absence(),
             false => context,
-        })
+        }))
+    }
+
+    /// What the wall clock shows, if it can be believed.
+    fn believed_ms(&self) -> Result<u64, KvError> {
+        let Inner { env, options, coordinator, .. } = &*self.0;
+        let now_ms = env.wall_ms();
+        if coordinator.hlc().believes(now_ms, env.monotonic(), options.hlc_window) {
+            return Ok(now_ms);
+        }
+        sometimes!(env, "command refused for the wall clock");
+        env.log(Level::Warn, format_args!("its wall clock is too far off: a command is refused"));
+        Err(KvError::ClockSkew)
     }
 
     /// `redisReadFencedTimestamp`'s fences: this node leads these groups, and all that was acknowledged is applied.
