@@ -18,7 +18,7 @@ use harness::fault::{Impairment, Sequence, Sort, Way};
 use harness::plan::{Fate, Override};
 use harness::seed::{Seed, Stream};
 use held::Held;
-use impairment::{Flaky, MS, Passage, Slowness, Throttle, pass};
+use impairment::{Flaky, Passage, Slowness, Throttle, pass};
 use links::{Drip, Harm, Impairments};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
@@ -42,7 +42,7 @@ const CHANCE_BITS: u32 = 20;
 pub(crate) struct Blame {
     /// It is late.
     slowed: Option<u32>,
-    /// It waited for others in a throttled link's queue.
+    /// It took long to pass a throttled link.
     queued: Option<u32>,
     /// It has come before.
     doubled: Option<u32>,
@@ -208,7 +208,8 @@ impl Net {
         injection: usize,
     ) {
         let throttled = self.marked(hosts);
-        self.throttle = Some(Throttle::new(throttled, kib_per_s, injection as u32));
+        let any = throttled.contains(&true);
+        self.throttle = any.then(|| Throttle::new(throttled, kib_per_s, injection as u32));
     }
 
     /// Nothing that leaves from now on is queued.
@@ -257,7 +258,8 @@ impl Net {
         way: Way,
         injection: usize,
     ) {
-        self.clients = Some(ClientCut { hosts: self.marked(hosts), way, injection });
+        let hosts = self.marked(hosts);
+        self.clients = hosts.contains(&true).then_some(ClientCut { hosts, way, injection });
     }
 
     /// All passes between clients and nodes.
@@ -356,10 +358,10 @@ impl Net {
         }
         if let Some(throttle) = throttle {
             match throttle.pass(link.queued_until, bytes, now) {
-                Passage::Queued { until, behind } => {
+                Passage::Queued { until, shows } => {
                     link.queued_until = until;
                     leaves = leaves.max(until);
-                    blame.queued = behind.then_some(throttle.injection);
+                    blame.queued = shows.then_some(throttle.injection);
                 }
                 // What was decreed arrives in any case.
                 Passage::Full if decreed.is_some() => {}
@@ -370,10 +372,10 @@ impl Net {
         }
         if let Some((ns_per_kib, injection)) = harm.narrow {
             match pass(ns_per_kib, link.narrowed_until, bytes, now) {
-                Passage::Queued { until, .. } => {
+                Passage::Queued { until, shows } => {
                     link.narrowed_until = until;
                     leaves = leaves.max(until);
-                    blame.impaired.extend((until >= now + MS).then_some(injection));
+                    blame.impaired.extend(shows.then_some(injection));
                 }
                 Passage::Full if decreed.is_some() => {}
                 Passage::Full => return Trip { spoiled: Some(injection), ..Trip::default() },

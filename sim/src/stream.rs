@@ -157,14 +157,18 @@ impl World {
         let load = Load::Packet { conn: id, side, port: conn.port, body: &body };
         let copies = u8::from(trip.arrives.is_some());
         self.see(|| Seen::Left { carried: Carried { tag, from, to, load }, copies });
-        if self.drops_cut(from, to, Kind::PacketDrop) || self.drops_client(conn, from, to) {
+        // What is lost in any case, or no kernel could have received, is nobody's doing.
+        let powered = self.hosts.borrow()[usize::from(to)].powered;
+        let comes = powered && trip.arrives.is_some();
+        let is_cut = self.drops_cut(from, to, Kind::PacketDrop, comes);
+        if is_cut || self.drops_client(conn, from, to, comes) {
             return self.see(|| Seen::Lost { tag, from, why: "cut" });
         }
-        if self.drops_forgotten(conn, 1 - side) {
+        if self.drops_forgotten(conn, 1 - side, comes) {
             return self.see(|| Seen::Lost { tag, from, why: "forgotten" });
         }
         let Some(arrives) = trip.arrives else {
-            self.was_lost(&trip, self.hosts.borrow()[usize::from(to)].powered);
+            self.was_lost(&trip, powered);
             self.count("packets lost");
             self.see(|| Seen::Lost { tag, from, why: "lost" });
             return self.event(to, Kind::PacketDrop, &words, &[]);
@@ -208,7 +212,8 @@ impl World {
             self.see(|| Seen::Lost { tag, from, why: "no power there" });
             return self.event(here, Kind::PacketDrop, &words, &[]);
         }
-        if self.drops_cut(from, here, Kind::PacketDrop) || self.drops_client(conn, from, here) {
+        let is_cut = self.drops_cut(from, here, Kind::PacketDrop, true);
+        if is_cut || self.drops_client(conn, from, here, true) {
             return self.see(|| Seen::Lost { tag, from, why: "cut" });
         }
         if self.is_damaged(&blame) {
@@ -243,14 +248,14 @@ impl World {
         }
     }
 
-    /// Whether a client's packet is cut off; if so it is counted.
-    fn drops_client(&self, conn: &Conn, from: u16, to: u16) -> bool {
+    /// Whether a client's packet is cut off; if so it is counted, if it would have come otherwise.
+    fn drops_client(&self, conn: &Conn, from: u16, to: u16, comes: bool) -> bool {
         let injection = match conn.is_of_client() {
             true => self.net.borrow().cuts_client(from, to),
             false => None,
         };
         if let Some(injection) = injection {
-            self.acted(injection, 1);
+            self.acted(injection, comes.into());
             self.event(to, Kind::PacketDrop, &[u64::from(from)], &[]);
         }
         injection.is_some()

@@ -39,11 +39,11 @@ impl World {
         self.net.borrow().misses(from, to, self.now())
     }
 
-    /// Whether a datagram goes to an address that nobody has; if so it is counted.
-    pub(super) fn drops_misaddressed(&self, from: u16, to: u16) -> bool {
+    /// Whether a datagram goes to an address that nobody has; if so it is counted, if it would have come otherwise.
+    pub(super) fn drops_misaddressed(&self, from: u16, to: u16, comes: bool) -> bool {
         let injection = self.misses(from, to);
         if let Some(injection) = injection {
-            self.acted(injection, 1);
+            self.acted(injection, comes.into());
             self.event(to, Kind::Drop, &[u64::from(from)], &[]);
         }
         injection.is_some()

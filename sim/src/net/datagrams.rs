@@ -42,14 +42,17 @@ impl World {
         let load = Load::Datagram { lane, message: &message };
         let copies = u8::from(trip.arrives.is_some()) + u8::from(trip.again.is_some());
         self.see(|| Seen::Left { carried: Carried { tag, from, to, load }, copies });
-        if self.drops_cut(from, to, Kind::Drop) {
+        // What is lost in any case, or nobody could have received, is nobody's doing.
+        let up = self.hosts.borrow()[usize::from(to)].up;
+        let comes = up && trip.arrives.is_some();
+        if self.drops_cut(from, to, Kind::Drop, comes) {
             return self.see(|| Seen::Lost { tag, from, why: "cut" });
         }
-        if self.drops_misaddressed(from, to) {
+        if self.drops_misaddressed(from, to, comes) {
             return self.see(|| Seen::Lost { tag, from, why: "sent to an old address" });
         }
         let Some(arrives) = trip.arrives else {
-            self.was_lost(&trip, self.hosts.borrow()[usize::from(to)].up);
+            self.was_lost(&trip, up);
             self.count("datagrams lost");
             self.see(|| Seen::Lost { tag, from, why: "lost" });
             return self.event(to, Kind::Drop, &[u64::from(from)], &[]);
@@ -83,7 +86,7 @@ impl World {
             self.see(|| Seen::Lost { tag, from, why: "nobody there" });
             return self.event(to, Kind::Drop, &words, &[]);
         }
-        if self.drops_cut(from, to, Kind::Drop) {
+        if self.drops_cut(from, to, Kind::Drop, true) {
             return self.see(|| Seen::Lost { tag, from, why: "cut" });
         }
         if self.is_damaged(&blame) {
@@ -161,8 +164,8 @@ impl World {
         }
     }
 
-    /// Whether a cut stops what goes this way now; if so it is counted for the partition's effect.
-    pub(crate) fn drops_cut(&self, from: u16, to: u16, kind: Kind) -> bool {
+    /// Whether a cut stops what goes this way now; if so it is counted for the partition's effect, if it would have come otherwise.
+    pub(crate) fn drops_cut(&self, from: u16, to: u16, kind: Kind, comes: bool) -> bool {
         let blame = {
             let net = self.net.borrow();
             if !net.is_cut(from, to) {
@@ -171,7 +174,7 @@ impl World {
             net.blame
         };
         if let Some(injection) = blame {
-            self.acted(injection, 1);
+            self.acted(injection, comes.into());
         }
         self.event(to, kind, &[u64::from(from)], &[]);
         true

@@ -11,6 +11,9 @@ use crate::params::WorldParams;
 /// a kernel's patience.
 pub(super) const QUEUE_MAX_NS: u64 = 4_000 * MS;
 
+/// What a queue makes later by less than this is no effect of it: a heartbeat of some twenty bytes takes longer at 64 KiB a second.
+const SHOWS_NS: u64 = MS / 4;
+
 /// An odd constant (2^64 / golden ratio): a product's upper half hangs on every bit below.
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(super) const MS: u64 = 1_000_000;
@@ -103,8 +106,8 @@ pub(super) struct Throttle {
 /// What a throttled link's queue does to one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Passage {
-    /// It leaves at that time; `behind`: after others.
-    Queued { until: u64, behind: bool },
+    /// It leaves at that time; `shows`: so late that it counts.
+    Queued { until: u64, shows: bool },
     /// There is no room for it.
     Full,
 }
@@ -129,7 +132,7 @@ impl Throttle {
 pub(super) fn pass(ns_per_kib: u64, queued_until: u64, bytes: usize, now: u64) -> Passage {
     let until = queued_until.max(now) + bytes as u64 * ns_per_kib / 1024;
     match until - now <= QUEUE_MAX_NS {
-        true => Passage::Queued { until, behind: queued_until > now },
+        true => Passage::Queued { until, shows: until - now >= SHOWS_NS },
         false => Passage::Full,
     }
 }
@@ -139,22 +142,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_takes_what_leaves_it_in_time_and_says_who_waited() {
+    fn a_queue_takes_what_leaves_it_in_time_and_says_what_took_long() {
         let throttle = Throttle::new(vec![true], 8, 0);
         let first = throttle.pass(0, 8 * 1024, 5 * SECOND);
-        assert_eq!(first, Passage::Queued { until: 6 * SECOND, behind: false });
+        assert_eq!(first, Passage::Queued { until: 6 * SECOND, shows: true });
         let second = throttle.pass(6 * SECOND, 4 * 1024, 5 * SECOND);
-        assert_eq!(second, Passage::Queued { until: 6 * SECOND + SECOND / 2, behind: true });
+        assert_eq!(second, Passage::Queued { until: 6 * SECOND + SECOND / 2, shows: true });
         assert_eq!(throttle.pass(6 * SECOND, 25 * 1024, 5 * SECOND), Passage::Full);
         let later = throttle.pass(6 * SECOND, 25 * 1024, 6 * SECOND);
-        assert!(matches!(later, Passage::Queued { behind: false, .. }), "{later:?}");
+        assert!(matches!(later, Passage::Queued { shows: true, .. }), "{later:?}");
+        let short = throttle.pass(0, 2, 5 * SECOND);
+        assert!(matches!(short, Passage::Queued { shows: false, .. }), "{short:?}");
     }
 
     #[test]
     fn a_rate_of_nothing_is_the_least_and_a_hundred_percent_the_most() {
         let least = Throttle::new(vec![true], 0, 0);
         let until = SECOND;
-        assert_eq!(least.pass(0, 1024, 0), Passage::Queued { until, behind: false });
+        assert_eq!(least.pass(0, 1024, 0), Passage::Queued { until, shows: true });
         let all = Flaky::new(vec![true], 200, 0, 0).expect("it spoils all");
         let params = WorldParams { loss_ppm: 30_000, ..WorldParams::calm() };
         assert!(all.loses(&params, u64::MAX) && !all.doubles(&params, 0));

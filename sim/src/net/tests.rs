@@ -172,7 +172,7 @@ fn a_throttled_link_queues_and_loses_what_its_queue_does_not_take() {
     for behind in 0..4 {
         let trip = net.trip(&params, 1, 2, kib_8, 0);
         assert_eq!(trip.arrives, Some((behind + 1) * 1_000 * MS + params.latency_ns));
-        assert_eq!(trip.blame.queued, (behind > 0).then_some(7));
+        assert_eq!(trip.blame.queued, Some(7), "each takes a second or more");
     }
     let full = net.trip(&params, 1, 2, kib_8, 0);
     assert_eq!((full.arrives, full.spoiled), (None, Some(7)));
@@ -196,4 +196,7 @@ fn a_network_is_whole_when_nothing_impairs_it() {
     assert!(net.is_whole());
     net.spoil([1].into_iter(), 0, 0, 0);
     assert!(net.is_whole(), "it spoils nothing");
+    net.throttle(std::iter::empty(), 8, 0);
+    net.cut_clients(std::iter::empty(), Way::Both, 0);
+    assert!(net.is_whole(), "they are of no node");
 }

@@ -138,10 +138,10 @@ impl World {
         }
     }
 
-    /// Whether a middlebox lets a packet to this side vanish; if so it is counted.
-    pub(super) fn drops_forgotten(&self, conn: &Conn, side: usize) -> bool {
+    /// Whether a middlebox lets a packet to this side vanish; if so it is counted, if it would have come otherwise.
+    pub(super) fn drops_forgotten(&self, conn: &Conn, side: usize, comes: bool) -> bool {
         if let Some(injection) = conn.deaf[side] {
-            self.acted(injection, 1);
+            self.acted(injection, comes.into());
             self.count("packets vanished");
             let (from, here) = (conn.hosts[1 - side], conn.hosts[side]);
             self.event(here, Kind::PacketDrop, &[u64::from(from)], &[]);

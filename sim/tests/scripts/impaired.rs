@@ -150,7 +150,7 @@ fn a_throttled_link_lets_datagrams_through_one_after_another_until_it_is_free_ag
         (seen, cluster.tear_down().await.effects)
     });
     assert_eq!(seen, [(0, 1001), (1, 2001), (2, 3001), (3, 4001), (9, 1)]);
-    assert_eq!(effects, [5, 0], "three waited and two found the queue full");
+    assert_eq!(effects, [6, 0], "four waited and two found the queue full");
 }
 
 #[test]
