@@ -92,6 +92,10 @@ pub trait Cluster {
     fn steps(&self) -> Vec<String> {
         Vec::new()
     }
+    /// For each injection so far, in order, how often it has acted; empty where that is not known before the end.
+    fn effects(&self) -> Vec<u64> {
+        Vec::new()
+    }
     /// Who thinks it leads, none to several: a hint for nemeses, never waited for long.
     fn leaders(&self) -> LocalBoxFuture<'_, Vec<NodeId>>;
     /// Stops everything and returns what was left behind. The last call.

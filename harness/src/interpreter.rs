@@ -15,18 +15,19 @@
 
 use crate::client::{Classify, Client, Dial, Outcome, undecided};
 use crate::cluster::{Cluster, FaultError, NodeId};
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultKind};
 use crate::generator::{Context, Generator, Next, Thread};
 use crate::history::{Event, Kind, Process};
 use crate::nemesis::disk::DiskBound;
 use crate::nemesis::{ClusterView, Nemesis};
 use crate::op::{Completion, Op};
-use crate::recording::{Entry, Recorder};
+use crate::recording::{Entry, Injection, Recorder};
 use crate::stop::Stop;
 use futures_util::future::{Either, LocalBoxFuture, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use rand_chacha::ChaCha8Rng;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -127,6 +128,15 @@ impl<'a> Interpreter<'a> {
     /// The cluster as the faults so far left it.
     pub fn view(&self) -> &ClusterView {
         &self.view
+    }
+
+    /// Only the first so many threads are asked anything while things are broken: what is cut from clients is to be cut from one of theirs.
+    pub fn only_first_ask(&mut self, threads: usize) {
+        let mut asked: Vec<NodeId> =
+            self.context.threads.iter().take(threads).map(|thread| thread.node).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        self.view.asked = asked;
     }
 
     /// Until the generator is exhausted and nothing is in flight. The nemesis is asked as long as the generator has
@@ -318,6 +328,7 @@ impl<'a> Interpreter<'a> {
             self.recorder.record(Entry::Leaders(self.view.now, leaders.clone()));
         }
         self.view.leaders = leaders;
+        self.view.idle = idle(&self.recorder.run.injections, &self.cluster.effects());
     }
 
     fn inject(&mut self, fault: Fault) {
@@ -351,6 +362,17 @@ impl<'a> Interpreter<'a> {
             error,
         }));
     }
+}
+
+/// The kinds that were injected and have not acted, of injections whose effects are known.
+fn idle(injections: &[Injection], effects: &[u64]) -> Vec<FaultKind> {
+    let mut acted: BTreeMap<FaultKind, bool> = BTreeMap::new();
+    for (injection, effect) in injections.iter().zip(effects) {
+        if let Some(kind) = injection.fault.kind() {
+            *acted.entry(kind).or_default() |= *effect > 0;
+        }
+    }
+    acted.into_iter().filter(|(_, acted)| !acted).map(|(kind, _)| kind).collect()
 }
 
 /// One attempt within its deadline. The client comes back if there is still one.

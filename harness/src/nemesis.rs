@@ -5,14 +5,16 @@
 //! [`ClusterView::healing`] undoes all that was done.
 
 use crate::cluster::NodeId;
-use crate::fault::{DiskTrouble, Fault, Sort};
+use crate::fault::{DiskTrouble, Fault, FaultKind, Sort};
 use disk::{DiskBound, DiskState};
 use freeze::FROZEN_PPM;
 use rand_chacha::ChaCha8Rng;
+use range::Range;
 use skew::Skew;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+mod acts;
 pub mod address;
 pub mod ceiling;
 pub mod clients;
@@ -35,6 +37,7 @@ pub mod partition;
 pub mod pause;
 pub mod planned;
 pub mod process;
+pub mod range;
 pub mod rolling;
 pub mod senders;
 pub mod skew;
@@ -77,6 +80,10 @@ pub struct ClusterView {
     pub steps: Vec<String>,
     /// How many disks may be lost.
     pub disk_bound: DiskBound,
+    /// The nodes that some client talks to.
+    pub asked: Vec<NodeId>,
+    /// The kinds that were injected and have not acted so far, where the cluster knows.
+    pub idle: Vec<FaultKind>,
 }
 
 impl ClusterView {
@@ -100,6 +107,8 @@ impl ClusterView {
             held: Vec::new(),
             steps: Vec::new(),
             disk_bound: DiskBound::default(),
+            asked: nodes.to_vec(),
+            idle: Vec::new(),
         }
     }
 
@@ -268,122 +277,6 @@ impl ClusterView {
         self.nodes.iter_mut().filter(|node| node.id == id).for_each(how);
     }
 
-    /// Whether messages pass between the nodes both ways.
-    fn linked(&self, one: NodeId, other: NodeId) -> bool {
-        !self.cuts.contains(&(one, other)) && !self.cuts.contains(&(other, one))
-    }
-
-    /// Who leads, as far as is known, and reaches a majority of the members.
-    fn leads_majority(&self) -> Option<NodeId> {
-        let members = self.which(|node| node.member);
-        let running = self.which(|node| node.member && node.acts());
-        let leads = |leader: &&NodeId| {
-            let reached = running.iter().filter(|other| self.linked(**leader, **other)).count();
-            self.leaders.contains(leader) && reached > members.len() / 2
-        };
-        running.iter().find(leads).copied()
-    }
-
-    /// Whether the fault would change anything.
-    pub fn can_act(&self, fault: &Fault) -> bool {
-        let is = |id: &NodeId, holds: fn(&NodeView) -> bool| self.node(*id).is_some_and(holds);
-        let any_acts = |nodes: &[NodeId]| nodes.iter().any(|id| is(id, NodeView::acts));
-        let speaks = |node: &NodeView| node.member && node.acts();
-        let passes =
-            |(from, to): &(NodeId, NodeId)| from != to && is(from, speaks) && is(to, speaks);
-        // Links between nodes are what they break.
-        let has_links = self.nodes.len() > 1;
-        match fault {
-            Fault::Partition { cuts, .. } => {
-                cuts.iter().any(|(from, to)| is(from, NodeView::acts) && is(to, NodeView::acts))
-            }
-            Fault::Links { links, how } => {
-                how.harms() && links.iter().any(|link| passes(link) && !self.cuts.contains(link))
-            }
-            Fault::LinksWhole(sort) => self.impaired.contains_key(sort),
-            Fault::CutClients { nodes, .. }
-            | Fault::Reset { nodes }
-            | Fault::Forget { nodes, .. } => any_acts(nodes),
-            Fault::Remember => !self.forgotten.is_empty(),
-            Fault::Hold { links, .. } => {
-                links.iter().any(|link| passes(link) && !self.cuts.contains(link))
-            }
-            Fault::Release => !self.held.is_empty(),
-            // Clients speak to it, if no node does.
-            Fault::Readdress { node, .. } => is(node, NodeView::acts),
-            // Between followers hardly anything is said.
-            Fault::Echo { node, .. } => {
-                let leads = |id: &NodeId| self.leaders.is_empty() || self.leaders.contains(id);
-                let told = |other: &NodeView| {
-                    let link = (other.id, *node);
-                    let is_open = !self.cuts.contains(&link) && !self.held.contains(&link);
-                    passes(&link) && is_open && (leads(&other.id) || leads(node))
-                };
-                self.nodes.iter().any(told)
-            }
-            Fault::HealClients => !self.unasked.is_empty(),
-            Fault::HealNetwork => !self.cuts.is_empty(),
-            Fault::Kill(id) | Fault::PowerOff(id) | Fault::Reboot(id) => is(id, |node| node.up),
-            Fault::Restart(id) => is(id, |node| !node.up && node.disk.runs()),
-            Fault::Pause(id)
-            | Fault::WallJump { node: id, .. }
-            | Fault::KillAfter { node: id, .. }
-            | Fault::Storm { node: id, .. }
-            | Fault::LimitMemory { node: id, .. }
-            | Fault::WallFreeze(id) => is(id, NodeView::acts),
-            Fault::WallLeap { node, back_ms } => *back_ms != 0 && is(node, NodeView::acts),
-            Fault::KillAt { node, step, .. } => {
-                self.steps.contains(step) && is(node, NodeView::acts)
-            }
-            Fault::Resume(id) => is(id, |node| node.paused),
-            Fault::WallStrobe { node, delta_ms, .. } => *delta_ms != 0 && is(node, NodeView::acts),
-            Fault::WallDrift { node, ppm } | Fault::MonoDrift { node, ppm } => {
-                *ppm != 0 && is(node, NodeView::acts)
-            }
-            Fault::MonoReset(id) => is(id, |node| node.pace_ppm != 0),
-            Fault::WallReset(id) => is(id, |node| node.wall.touched),
-            Fault::Slow { nodes, delay_ms, jitter_ms } => {
-                delay_ms | jitter_ms != 0 && any_acts(nodes)
-            }
-            Fault::Fast => !self.slow.is_empty(),
-            Fault::Flaky { nodes, loss_percent, duplicate_percent } => {
-                loss_percent | duplicate_percent != 0 && has_links && any_acts(nodes)
-            }
-            Fault::Reliable => !self.flaky.is_empty(),
-            Fault::Throttle { nodes, .. } => has_links && any_acts(nodes),
-            Fault::Rolling { nodes, .. } => any_acts(nodes),
-            Fault::Unthrottle => !self.throttled.is_empty(),
-            // Two are left, who need each other.
-            Fault::Remove(id) => {
-                let members = self.which(|node| node.member);
-                members.contains(id) && members.len() >= 3 && self.leads_majority().is_some()
-            }
-            Fault::Split { .. } => self.leads_majority().is_some(),
-            // It lasts: somebody will lead and want to issue timestamps.
-            Fault::HoldCeiling { .. } => {
-                let members = self.which(|node| node.member).len();
-                self.which(|node| node.member && node.acts()).len() > members / 2
-            }
-            Fault::Join(id) => is(id, |node| !node.member),
-            Fault::SpoilDisk { node, how: DiskTrouble::LyingSyncs }
-            | Fault::DamageDisk { node, .. }
-            | Fault::SwapDisk { node, .. } => {
-                is(node, NodeView::may_be_spoilt) && self.may_lose_a_disk()
-            }
-            Fault::SpoilDisk { node, .. } => is(node, NodeView::may_be_spoilt),
-            Fault::DiskWhole(id) => is(id, NodeView::may_be_mended),
-            Fault::ForgetSyncs(id) => is(id, |node| node.disk == DiskState::Lying),
-            Fault::Replace(id) => is(id, |node| node.disk == DiskState::Lost),
-            Fault::Wipe(id) => is(id, |node| !node.member) && self.leads_majority().is_some(),
-            // Somebody else has to lead, to hand it over, and the two have to reach each other.
-            Fault::Transfer(id) => {
-                let able = is(id, |node| node.member && node.acts());
-                let reached = |leader| leader != *id && self.linked(leader, *id);
-                able && self.leads_majority().is_some_and(reached)
-            }
-        }
-    }
-
     /// All that is needed for everything to be whole again: network first, disks before who starts on them, clocks last.
     pub fn healing(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -406,13 +299,14 @@ impl ClusterView {
         if !self.forgotten.is_empty() {
             faults.push(Fault::Remember);
         }
-        if !self.held.is_empty() {
-            faults.push(Fault::Release);
-        }
         faults.extend(self.which(|node| node.paused).into_iter().map(Fault::Resume));
         faults.extend(self.which(NodeView::may_be_mended).into_iter().map(Fault::DiskWhole));
         let down = self.which(|node| !node.up && node.disk.runs());
         faults.extend(down.into_iter().map(Fault::Restart));
+        // What was held goes to who is there again.
+        if !self.held.is_empty() {
+            faults.push(Fault::Release);
+        }
         // Whom they ask to be added has to be there.
         let lost = |node: &NodeView| node.disk == DiskState::Lost;
         faults.extend(self.which(lost).into_iter().map(Fault::Replace));
@@ -477,6 +371,12 @@ impl Timed {
 /// What most faults need at most before they show: a clock is read once a second, a link is used five times.
 pub const ACTS_WITHIN: Duration = Duration::from_secs(2);
 
+/// An operator waits for five seconds until what was asked for has come about.
+pub(crate) const ORDERED_WITHIN: Duration = Duration::from_secs(6);
+
+/// After what time most faults have shown where they do: sooner than they must have.
+pub const SHOWS_WITHIN: Duration = Duration::from_secs(2);
+
 /// One kind of fault: what to break now and when to mend it. Nothing if nothing could act on the view.
 pub trait Family {
     /// How long what it breaks must last to show.
@@ -484,9 +384,22 @@ pub trait Family {
         ACTS_WITHIN
     }
 
-    /// What it chooses among and its ranges, in words; empty where there is nothing to say.
-    fn told(&self) -> String {
-        String::new()
+    /// After what time it breaks something once more if nothing that it broke has shown.
+    fn shows_within(&self) -> Duration {
+        SHOWS_WITHIN
+    }
+
+    /// What it chooses among and its ranges, in words.
+    fn told(&self) -> String;
+
+    /// The ranges that its parameters are drawn from.
+    fn ranges(&mut self) -> Vec<&mut Range>;
+
+    /// Of each range a part.
+    fn narrow(&mut self, rng: &mut ChaCha8Rng) {
+        for range in self.ranges() {
+            *range = range.narrowed(rng);
+        }
     }
 
     /// Faults with their undoings.

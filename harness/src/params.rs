@@ -1,8 +1,8 @@
 //! The swarm choice: which of the enabled faults a run uses, how often and on whom. Drawn before anything is broken, and told.
 //!
 //! Swarm testing (Groce et al., ISSTA 2012): a run that does everything a little hides what needs much of one thing. So a seed
-//! draws a mask over the kinds enabled, a weight for each kind that it left, and among which shapes, targets and senders each
-//! chooses. Ranges of times and sizes are each family's own, the same in every run, and told with the rest.
+//! draws a mask over the kinds enabled, a weight for each kind that it left, among which shapes, targets and senders each
+//! chooses, and of each range of times and sizes a part: one run is about short pauses, another about long ones.
 //!
 //! Promise: pure. The same seed and kinds give the same choice and words before a run, in it and after it. Cannot see: whether
 //! a kind that was drawn strikes; the run's summary says so. What a seed makes of the world is the world's own to tell.
@@ -35,18 +35,18 @@ pub struct Swarm {
 }
 
 impl Swarm {
-    /// What a seed draws: a mask, then weight and choices of each kind that is left.
+    /// What a seed draws: a mask, then weight, choices and ranges of each kind that is left.
     pub fn draw(enabled: &[FaultKind], rng: &mut ChaCha8Rng) -> Swarm {
         let kinds = subset(enabled, rng);
         let mut choose = |kind| {
             let weight = rng.range(1, 5);
-            Chosen { kind, weight, family: family(kind, rng) }
+            Chosen { kind, weight, family: narrowed(kind, rng) }
         };
         let chosen = kinds.into_iter().map(&mut choose).collect();
         Swarm { enabled: enabled.to_vec(), chosen, in_turn: false }
     }
 
-    /// All of them in turn; only their choices are drawn.
+    /// All of them in turn, and of whole ranges: nothing is left out. Only their choices are drawn.
     pub fn every(enabled: &[FaultKind], rng: &mut ChaCha8Rng) -> Swarm {
         let mut choose =
             |kind: &FaultKind| Chosen { kind: *kind, weight: 1, family: family(*kind, rng) };
@@ -54,13 +54,19 @@ impl Swarm {
         Swarm { enabled: enabled.to_vec(), chosen, in_turn: true }
     }
 
-    /// What a run of this seed will use, or uses.
+    /// What a run of this seed will use.
     pub fn of(seed: Seed, enabled: &[FaultKind], in_turn: bool) -> Swarm {
+        Swarm::begun(seed, enabled, in_turn).0
+    }
+
+    /// What a run of this seed uses, and the stream of what it then draws.
+    pub fn begun(seed: Seed, enabled: &[FaultKind], in_turn: bool) -> (Swarm, ChaCha8Rng) {
         let mut rng = seed.stream(Stream::Nemesis);
-        match in_turn {
+        let swarm = match in_turn {
             true => Swarm::every(enabled, &mut rng),
             false => Swarm::draw(enabled, &mut rng),
-        }
+        };
+        (swarm, rng)
     }
 
     /// In words, by name: a line for each kind that is used, and one for those that are not.
@@ -71,9 +77,7 @@ impl Swarm {
                 true => "in turn".to_owned(),
                 false => format!("{} of {total} strikes", chosen.weight),
             };
-            let how = chosen.family.told();
-            let how = if how.is_empty() { String::new() } else { format!(": {how}") };
-            (format!("fault {}", chosen.kind), often + &how)
+            (format!("fault {}", chosen.kind), format!("{often}: {}", chosen.family.told()))
         };
         let mut told: BTreeMap<String, String> = self.chosen.iter().map(line).collect();
         let is_used = |kind: &FaultKind| self.chosen.iter().any(|chosen| chosen.kind == *kind);
@@ -84,6 +88,13 @@ impl Swarm {
         }
         told
     }
+}
+
+/// A kind's family with a part of each of its ranges.
+fn narrowed(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
+    let mut family = family(kind, rng);
+    family.narrow(rng);
+    family
 }
 
 #[cfg(test)]
@@ -112,21 +123,35 @@ mod tests {
     }
 
     #[test]
-    fn what_a_family_chooses_among_is_told_with_its_ranges() {
-        let kinds = [FaultKind::Partition, FaultKind::Kill, FaultKind::Latency, FaultKind::Split];
-        let told = Swarm::of(Seed(3), &kinds, true).told();
-        assert!(
-            told["fault partition"].starts_with("in turn: ")
-                && told["fault partition"].ends_with("15 s or on to the next"),
-            "{told:?}"
-        );
-        assert!(told["fault kill"].ends_with("; down for 0.05 to 8 s"), "{told:?}");
-        assert!(
-            told["fault latency"].contains("of ") && told["fault latency"].contains("4 s"),
-            "{told:?}"
-        );
-        assert_eq!(told["fault split"], "in turn", "it chooses among nothing");
-        assert!(!told.contains_key("faults not drawn"), "{told:?}");
+    fn every_kind_tells_what_it_chooses_among_and_its_ranges() {
+        let told = Swarm::of(Seed(3), &FaultKind::ALL, true).told();
+        assert_eq!(told.len(), FaultKind::ALL.len());
+        let has = |kind: &str, words: &[&str]| {
+            let line = &told[&format!("fault {kind}")];
+            assert!(words.iter().all(|word| line.contains(word)), "{kind}: {line}");
+        };
+        assert!(told.values().all(|line| line.len() > "in turn: ".len()), "{told:?}");
+        has("partition", &["in turn: ", "; for ", "s or on to the next"]);
+        has("kill", &["; down for 50 ms to 8 s"]);
+        has("latency", &["of ", "; by ", ", for "]);
+        has("link-latency", &["; by ", " % of them by ", " more, for "]);
+        has("split", &["at a key of "]);
+        has("storm", &["one within ", " kills, up for ", ", down for "]);
+        // All but a reset and a handover have a range.
+        let ranged = told.values().filter(|line| line.contains(" to "));
+        assert!(ranged.count() >= FaultKind::ALL.len() - 2, "{told:?}");
+    }
+
+    #[test]
+    fn one_seed_has_only_short_times_and_another_only_long_ones() {
+        let kinds = [FaultKind::Pause];
+        let lasts = |seed| {
+            let mut pauses = Swarm::of(Seed(seed), &kinds, false).chosen.remove(0).family;
+            *pauses.ranges()[0]
+        };
+        assert!((0..100).any(|seed| lasts(seed).high() < 500));
+        assert!((0..100).any(|seed| lasts(seed).low() > 1_500));
+        assert!((0..100).all(|seed| 2 * lasts(seed).low() <= lasts(seed).high()));
     }
 
     #[test]

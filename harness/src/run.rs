@@ -11,7 +11,7 @@ use crate::generator::stagger::Stagger;
 use crate::generator::time_limit::TimeLimit;
 use crate::generator::{self, Generator};
 use crate::interpreter::{Asks, Breaker, Interpreter, Settings, attempt};
-use crate::nemesis::compose::{Composed, Interval};
+use crate::nemesis::compose::Composed;
 use crate::nemesis::{self, Nemesis};
 use crate::op::{Completion, Key};
 use crate::options::{Options, Until};
@@ -122,22 +122,24 @@ pub async fn run_with(
         Until::Time => sink,
         Until::Anomaly => watched(test, &stop, sink),
     };
-    let swarm = match drivers {
-        None => Swarm::of(seed, &faults, every_kind).told(),
-        Some(_) => BTreeMap::new(),
+    let (swarm, breaks) = Swarm::begun(seed, &faults, every_kind);
+    let (told, breaks) = match drivers {
+        None => (swarm.told(), breaks),
+        // A plan has drawn already.
+        Some(_) => (BTreeMap::new(), seed.stream(Stream::Nemesis)),
     };
     let run = Run::new(test.name, seed, cluster.nodes(), unsupported);
     let recorder = Recorder::new(run, sink);
     cluster.set_up(seed).await?;
     let mut walk = Walk::new(test, options, cluster, recorder, stop);
     if walk.serves(Phase::SetUp).await {
-        walk.disturb(seed, Enabled { kinds: faults, every_kind }, drivers).await;
+        walk.disturb(seed, Breaks { swarm, rng: breaks }, drivers).await;
         walk.heal().await;
         walk.read_back(seed).await;
     }
     walk.enter(Phase::TearDown);
     let mut artifacts = cluster.tear_down().await;
-    artifacts.params.extend(swarm);
+    artifacts.params.extend(told);
     walk.record(Entry::Ended(artifacts));
     Ok(walk.interpreter.recorder.run)
 }
@@ -150,20 +152,10 @@ fn watched(test: &Test, stop: &Stop, sink: Option<Box<dyn Sink>>) -> Option<Box<
     }
 }
 
-/// What the seed draws faults from.
-struct Enabled {
-    kinds: Vec<FaultKind>,
-    /// It draws all of them.
-    every_kind: bool,
-}
-
-impl Enabled {
-    fn nemesis(&self, interval: Interval, start: Duration, rng: &mut ChaCha8Rng) -> Composed {
-        match self.every_kind {
-            true => Composed::every(&self.kinds, interval, start, rng),
-            false => Composed::swarm(&self.kinds, interval, start, rng),
-        }
-    }
+/// What the seed has drawn of faults, and what it draws from then on.
+struct Breaks {
+    swarm: Swarm,
+    rng: ChaCha8Rng,
 }
 
 struct Walk<'a> {
@@ -192,7 +184,8 @@ impl<'a> Walk<'a> {
             disk_bound: options.disk_bound,
         };
         recorder.record(Entry::Phase(Phase::SetUp, Duration::ZERO));
-        let interpreter = Interpreter::new(cluster, settings, recorder);
+        let mut interpreter = Interpreter::new(cluster, settings, recorder);
+        interpreter.only_first_ask(usize::from(options.clients));
         Walk { workload: test.workload, options, cluster, settings, interpreter, stop }
     }
 
@@ -205,11 +198,11 @@ impl<'a> Walk<'a> {
         self.record(Entry::Phase(phase, now));
     }
 
-    async fn disturb(&mut self, seed: Seed, enabled: Enabled, drivers: Option<Drivers>) {
+    async fn disturb(&mut self, seed: Seed, breaks: Breaks, drivers: Option<Drivers>) {
         self.enter(Phase::Disturb);
-        let mut breaks = seed.stream(Stream::Nemesis);
+        let Breaks { swarm, rng: mut breaks } = breaks;
         let mut asks = seed.stream(Stream::Workload);
-        let drivers = drivers.unwrap_or_else(|| self.drivers(&enabled, &mut breaks));
+        let drivers = drivers.unwrap_or_else(|| self.drivers(swarm, &mut breaks));
         let now = self.cluster.clock().now();
         let Drivers { generator, nemesis, until, .. } = drivers.beginning(now);
         let mut generator = TimeLimit::until(until, NotedGenerator::new(generator));
@@ -230,11 +223,11 @@ impl<'a> Walk<'a> {
     }
 
     /// What the seed makes of the options.
-    fn drivers(&self, enabled: &Enabled, breaks: &mut ChaCha8Rng) -> Drivers {
+    fn drivers(&self, swarm: Swarm, breaks: &mut ChaCha8Rng) -> Drivers {
         let Options { ref rate, clients, interval, time, ref shape, .. } = *self.options;
         let start = self.cluster.clock().now();
         let asks = Stagger::at_rate(rate.clone(), start, time, self.workload.generator(shape));
-        let nemesis = enabled.nemesis(interval, start, breaks).ending(start + time);
+        let nemesis = Composed::of(swarm, interval, start, breaks).ending(start + time);
         Drivers {
             generator: Box::new(OnThreads::first(usize::from(clients), asks)),
             nemesis: Box::new(nemesis),

@@ -178,7 +178,7 @@ fn a_folder_that_is_there_keeps_its_name() {
 
 #[test]
 fn a_run_asked_to_stop_heals_reads_back_and_is_judged() {
-    let at = Duration::from_secs(7);
+    let at = Duration::from_secs(14);
     let (run, _) = logged(&fresh("log-stopped"), &options(60), Some(at));
     let stopped = run.stopped.expect("somebody asked");
     assert!(stopped >= at && stopped < at + Duration::from_secs(6), "{stopped:?}");

@@ -76,6 +76,14 @@ impl WallClock {
         WallClock { offset_ns, ..WallClock::default() }
     }
 
+    fn changed(&self) -> Vec<Changed> {
+        let jump = |(injection, before): &(usize, u64)| (*injection, self.reads - before);
+        let strobe = self.strobe.iter().map(|strobe| strobe.changed);
+        let drift = self.drift.iter().map(|drift| drift.changed);
+        let replaced = self.replaced.iter().copied();
+        self.jumps.iter().map(jump).chain(replaced).chain(strobe).chain(drift).collect()
+    }
+
     fn read_ms(&mut self, now_ns: u64) -> u64 {
         self.reads += 1;
         let offset_ns = self.offset_ns.saturating_add(self.drifted_ns);
@@ -157,13 +165,14 @@ impl WallClocks {
     /// True time again. Returns, for each injection that was in force, how many reads of the clock it changed.
     pub(crate) fn reset(&mut self, node: u16) -> Vec<Changed> {
         let clock = &mut self.0[usize::from(node)];
-        let reads = clock.reads;
-        let fresh = WallClock { reads, ..WallClock::default() };
-        let WallClock { jumps, strobe, drift, replaced, .. } = std::mem::replace(clock, fresh);
-        let jumps = jumps.into_iter().map(|(injection, before)| (injection, reads - before));
-        let strobe = strobe.map(|strobe| strobe.changed);
-        let drift = drift.map(|drift| drift.changed);
-        jumps.chain(replaced).chain(strobe).chain(drift).collect()
+        let changed = clock.changed();
+        *clock = WallClock { reads: clock.reads, ..WallClock::default() };
+        changed
+    }
+
+    /// For each injection in force, how many reads it has changed so far.
+    pub(crate) fn changed(&self) -> Vec<Changed> {
+        self.0.iter().flat_map(WallClock::changed).collect()
     }
 }
 

@@ -336,6 +336,14 @@ impl Cluster for SimCluster {
         steps::names(self.world.is_sharded).map(str::to_owned).collect()
     }
 
+    fn effects(&self) -> Vec<u64> {
+        let mut effects = self.world.effects();
+        for (injection, reads) in self.world.clocks_read() {
+            effects[injection] += reads;
+        }
+        effects
+    }
+
     fn leaders(&self) -> LocalBoxFuture<'_, Vec<NodeId>> {
         async {
             let hosts = self.world.hosts.borrow();

@@ -3,6 +3,7 @@
 //! A process is ended in this order: its host is marked down, no borrow of the world is held, its tasks are dropped. So a restart
 //! never runs the destructors of the boot before it.
 
+use crate::clock::Changed;
 use crate::cluster::SimCluster;
 use crate::host::Down;
 use crate::observe::Seen;
@@ -392,6 +393,13 @@ impl World {
         if before.is_some() || injection.is_some() {
             self.timers.rouse(node);
         }
+    }
+
+    /// What clocks have not been set right of so far has changed so many reads.
+    pub(crate) fn clocks_read(&self) -> Vec<Changed> {
+        let mut changed = self.wall.borrow().changed();
+        changed.extend(self.monotonic.changed());
+        changed
     }
 
     /// True time on a node's wall clock; what was in force has acted as often as it changed what was read.

@@ -1,34 +1,54 @@
 //! Wall clocks jump, at most [`SKEW_MAX_MS`] from true time either way. Monotonic clocks are not touched.
 
+use super::range::{Range, Unit};
 use super::skew::{SKEW_MAX_MS, Skew};
 use super::{ClusterView, Family, NodeView, Timed};
 use crate::cluster::NodeId;
 use crate::fault::Fault;
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
-use std::time::Duration;
 
-/// Jumps of 1 ms to a minute, each factor of two equally likely.
-#[derive(Clone, Debug, Default)]
-pub struct Jumps;
+/// By how much a clock is moved, each factor of two equally likely.
+pub(super) const SIZES: Range = Range::log(1, SKEW_MAX_MS as u64, Unit::Ms);
+/// When a clock shows true time again: a node that reads its clock once a second has seen what was done to it by then.
+pub(super) const LASTS: Range = Range::log(2_000, 20_000, Unit::Ms);
+/// Whose clocks, or disks, in words.
+pub(super) const WHOSE: &str = "of a leader or some nodes";
+
+/// Jumps of either way.
+#[derive(Clone, Debug)]
+pub struct Jumps {
+    sizes: Range,
+    lasts: Range,
+}
+
+impl Default for Jumps {
+    /// Of 1 ms to a minute.
+    fn default() -> Jumps {
+        Jumps { sizes: SIZES, lasts: LASTS }
+    }
+}
 
 impl Family for Jumps {
     fn told(&self) -> String {
-        "a leader or some nodes; by 1 ms to a minute, for 2 to 20 s or to the end".to_owned()
+        format!("{WHOSE}; by {}, for {} or to the end", self.sizes, self.lasts)
     }
 
-    /// Of a leader in four cases of ten, of some random nodes in the others; reset after 2 to 20 s in half of them: a node
-    /// that reads its clock once a second has seen the jump by then.
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.sizes, &mut self.lasts]
+    }
+
+    /// Of a leader in four cases of ten, of some random nodes in the others; reset in half of them.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let nodes = nodes(view, rng);
         if nodes.is_empty() {
             return Vec::new();
         }
         let resets = rng.chance(0.5);
-        let reset = reset(rng);
+        let reset = self.lasts.time(rng);
         let mut timed = Vec::new();
         for id in nodes {
-            let by_ms = jump(skew(view, id), rng);
+            let by_ms = fitted(skew(view, id), either_way(self.sizes, rng));
             timed.push(Timed::now(Fault::WallJump { node: id, by_ms }));
             if resets {
                 timed.push(Timed::after(reset, Fault::WallReset(id)));
@@ -57,11 +77,6 @@ pub(super) fn nodes(view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<NodeId> {
     nodes
 }
 
-/// When a clock shows true time again.
-pub(super) fn reset(rng: &mut ChaCha8Rng) -> Duration {
-    Duration::from_millis(rng.log_uniform(2_000, 20_000))
-}
-
 /// What the node's wall clock was made to show.
 pub(super) fn skew(view: &ClusterView, id: NodeId) -> Skew {
     view.node(id).map_or_else(Skew::default, |node| node.wall)
@@ -77,13 +92,8 @@ pub(super) fn fitted(skew: Skew, by_ms: i64) -> i64 {
     }
 }
 
-/// A size from 1 ms to the bound, either way.
-pub(super) fn either_way(rng: &mut ChaCha8Rng) -> i64 {
-    let size = rng.log_uniform(1, SKEW_MAX_MS as u64) as i64;
+/// A size, either way.
+pub(super) fn either_way(sizes: Range, rng: &mut ChaCha8Rng) -> i64 {
+    let size = sizes.draw(rng) as i64;
     if rng.chance(0.5) { size } else { -size }
-}
-
-/// A jump that leaves the clock within its bounds.
-fn jump(skew: Skew, rng: &mut ChaCha8Rng) -> i64 {
-    fitted(skew, either_way(rng))
 }

@@ -1,6 +1,9 @@
 //! Several families at once: a strike every few seconds, each undone at its own time.
 //!
-//! Swarm testing (Groce et al., ISSTA 2012): each seed draws which of the enabled kinds, shapes and targets it uses
+//! What a fault was to hit may be gone a moment later, by another fault or by itself. So a family whose kind has not acted strikes once more
+//! after a while, elsewhere, and what it broke is not mended before it has shown, where the cluster knows ([`ClusterView::idle`]).
+//!
+//! Swarm testing (Groce et al., ISSTA 2012): each seed draws which of the enabled kinds, shapes, targets and ranges it uses
 //! and how often, since a run that does everything a little hides what needs much of one thing. Where a run is too dear for
 //! that, [`Composed::every`] uses each kind in turn.
 
@@ -34,8 +37,9 @@ use super::transfer::Transfers;
 use super::{ACTS_WITHIN, ClusterView, Family, Nemesis, Timed};
 use crate::fault::{Damage, Fault, FaultKind, Sort};
 use crate::params::Swarm;
-use crate::seed::Draw;
+use crate::seed::{Draw, Seed, Stream};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Time between strikes, uniform from the first to the second.
@@ -63,6 +67,17 @@ enum Order {
     Rounds(Vec<usize>),
 }
 
+/// When to look whether what a family broke has shown.
+struct Watch {
+    at: Duration,
+    /// Its place.
+    family: usize,
+    kinds: BTreeSet<FaultKind>,
+}
+
+/// A mending that has to wait is looked at again after so long, and so is a family that can break nothing.
+const LOOKS_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// Families one after another, and their undoings.
 pub struct Composed {
     families: Vec<(u64, Box<dyn Family>)>,
@@ -73,6 +88,7 @@ pub struct Composed {
     end: Duration,
     /// In order of time; what is due at the same time in order of decision.
     schedule: Vec<(Duration, Fault)>,
+    watched: Vec<Watch>,
 }
 
 impl Composed {
@@ -91,6 +107,7 @@ impl Composed {
             strike_at,
             end: Duration::MAX,
             schedule: Vec::new(),
+            watched: Vec::new(),
         }
     }
 
@@ -135,12 +152,53 @@ impl Composed {
 
     fn strike(&mut self, view: &ClusterView, rng: &mut ChaCha8Rng) {
         let chance = Chance { view, left: self.end.saturating_sub(view.now) };
-        let struck = match &mut self.order {
+        let (family, struck) = match &mut self.order {
             Order::Drawn => drawn(&self.families, chance, rng),
             Order::Rounds(left) => in_rounds(left, &self.families, chance, rng),
         };
+        let kinds = struck.iter().filter_map(|timed| timed.fault.kind()).collect();
+        self.begin(struck, view);
+        self.watch(family, kinds, view.now);
+    }
+
+    fn begin(&mut self, struck: Vec<Timed>, view: &ClusterView) {
         for Timed { after, fault } in struck {
             self.schedule(view, view.now + after, fault);
+        }
+    }
+
+    /// Looks at these kinds later, if there is time for it.
+    fn watch(&mut self, family: usize, kinds: BTreeSet<FaultKind>, now: Duration) {
+        let Some((_, watched)) = self.families.get(family).filter(|_| !kinds.is_empty()) else {
+            return;
+        };
+        let at = now + watched.shows_within();
+        if at + LOOKS_AGAIN_AFTER <= self.end {
+            self.watched.push(Watch { at, family, kinds });
+        }
+    }
+
+    /// Whoever has broken something that has not shown breaks something once more.
+    fn strike_again(&mut self, view: &ClusterView, rng: &mut ChaCha8Rng) {
+        let is_due = |watch: &mut Watch| watch.at <= view.now;
+        let due: Vec<Watch> = self.watched.extract_if(.., is_due).collect();
+        for Watch { family, kinds, .. } in due {
+            if kinds.iter().all(|kind| !view.idle.contains(kind)) {
+                continue;
+            }
+            let broken = &*self.families[family].1;
+            let needs = broken.shows_within().min(broken.acts_within());
+            if view.now + needs > self.end {
+                continue;
+            }
+            let struck = broken.strike(view, rng);
+            if struck.is_empty() {
+                let at = view.now + LOOKS_AGAIN_AFTER;
+                self.watched.extend((at < self.end).then_some(Watch { at, family, kinds }));
+                continue;
+            }
+            self.begin(struck, view);
+            self.watch(family, kinds, view.now);
         }
     }
 
@@ -175,29 +233,33 @@ impl Composed {
         if let Some(ended) = ended {
             self.schedule.retain(|(_, planned)| *planned != ended);
         }
-        let place = self.schedule.partition_point(|(planned, _)| *planned <= at);
-        self.schedule.insert(place, (at, fault));
+        self.put(at, fault);
     }
 
-    /// The first due fault that can act; those that cannot are forgotten.
+    /// The first due fault that can act; those that have to wait do, those that cannot act are forgotten.
     fn due_fault(&mut self, view: &ClusterView) -> Option<Fault> {
         while self.schedule.first().is_some_and(|(at, _)| *at <= view.now) {
             let (_, fault) = self.schedule.remove(0);
-            if view.can_act(&fault) {
-                return Some(fault);
+            match view.can_act(&fault) {
+                true if view.must_wait(&fault) => self.put(view.now + LOOKS_AGAIN_AFTER, fault),
+                true => return Some(fault),
+                false => {}
             }
         }
         None
+    }
+
+    fn put(&mut self, at: Duration, fault: Fault) {
+        let place = self.schedule.partition_point(|(planned, _)| *planned <= at);
+        self.schedule.insert(place, (at, fault));
     }
 }
 
 impl Nemesis for Composed {
     fn due(&self) -> Option<Duration> {
         let undoing = self.schedule.first().map(|(at, _)| *at);
-        match (undoing, self.strike_at) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let looks = self.watched.iter().map(|watch| watch.at);
+        looks.chain(undoing).chain(self.strike_at).min()
     }
 
     fn next(&mut self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Option<Fault> {
@@ -209,6 +271,7 @@ impl Nemesis for Composed {
             self.strike_at = Some(next).filter(|at| self.is_in_time(*at));
             self.strike(view, rng);
         }
+        self.strike_again(view, rng);
         self.due_fault(view)
     }
 }
@@ -233,16 +296,16 @@ fn drawn(
     families: &[(u64, Box<dyn Family>)],
     chance: Chance<'_>,
     rng: &mut ChaCha8Rng,
-) -> Vec<Timed> {
+) -> (usize, Vec<Timed>) {
     let total = families.iter().map(|(weight, _)| weight).sum();
     let mut point = rng.range(0, total);
-    for (weight, family) in families {
+    for (place, (weight, family)) in families.iter().enumerate() {
         if point < *weight {
-            return chance.taken(&**family, rng);
+            return (place, chance.taken(&**family, rng));
         }
         point -= weight;
     }
-    Vec::new()
+    (0, Vec::new())
 }
 
 /// What the first of the families left does that can act. One that cannot stays; if none can, a new round begins.
@@ -251,19 +314,24 @@ fn in_rounds(
     families: &[(u64, Box<dyn Family>)],
     chance: Chance<'_>,
     rng: &mut ChaCha8Rng,
-) -> Vec<Timed> {
+) -> (usize, Vec<Timed>) {
     for _ in 0..2 {
         for place in 0..left.len() {
             let struck = chance.taken(&*families[left[place]].1, rng);
             if !struck.is_empty() {
-                left.remove(place);
-                return struck;
+                return (left.remove(place), struck);
             }
         }
         *left = (0..families.len()).collect();
         rng.shuffle(left);
     }
-    Vec::new()
+    (0, Vec::new())
+}
+
+/// How long what a kind breaks must last to show.
+pub fn acts_within(kind: FaultKind) -> Duration {
+    // It is the same whatever is drawn.
+    family(kind, &mut Seed(0).stream(Stream::Nemesis)).acts_within()
 }
 
 pub(crate) fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
@@ -271,19 +339,19 @@ pub(crate) fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
         FaultKind::Partition => Box::new(Partition::new(subset(&Shape::ALL, rng))),
         FaultKind::Kill => Box::new(Processes::new(End::Kill, subset(&Target::ALL, rng))),
         FaultKind::Power => Box::new(Processes::new(End::Power, subset(&Target::ALL, rng))),
-        FaultKind::Pause => Box::new(Pauses),
-        FaultKind::Jump => Box::new(Jumps),
+        FaultKind::Pause => Box::new(Pauses::default()),
+        FaultKind::Jump => Box::new(Jumps::default()),
         FaultKind::Latency => Box::new(Latency::new(subset(&Senders::ALL, rng))),
         FaultKind::Flaky => Box::new(Flaky::new(subset(&Senders::ALL, rng))),
         FaultKind::Throttle => Box::new(Throttle::new(subset(&Senders::ALL, rng))),
-        FaultKind::Strobe => Box::new(Strobes),
-        FaultKind::Drift => Box::new(Drifts),
+        FaultKind::Strobe => Box::new(Strobes::default()),
+        FaultKind::Drift => Box::new(Drifts::default()),
         FaultKind::Reboot => Box::new(Processes::new(End::Reboot, subset(&Target::ALL, rng))),
-        FaultKind::Membership => Box::new(Membership),
+        FaultKind::Membership => Box::new(Membership::default()),
         FaultKind::Transfer => Box::new(Transfers),
-        FaultKind::Rolling => Box::new(Rolling),
-        FaultKind::Split => Box::new(Splits),
-        FaultKind::Ceiling => Box::new(Ceiling),
+        FaultKind::Rolling => Box::new(Rolling::default()),
+        FaultKind::Split => Box::new(Splits::default()),
+        FaultKind::Ceiling => Box::new(Ceiling::default()),
         FaultKind::LinkLatency => links(Sort::Latency, rng),
         FaultKind::LinkLoss => links(Sort::Loss, rng),
         FaultKind::LinkDouble => links(Sort::Double, rng),
@@ -302,18 +370,18 @@ pub(crate) fn family(kind: FaultKind, rng: &mut ChaCha8Rng) -> Box<dyn Family> {
         FaultKind::KillAt => Box::new(Steps::new(subset(&Target::ALL, rng))),
         FaultKind::KillAwait => Box::new(Awaits::new(subset(&Target::ALL, rng))),
         FaultKind::Storm => Box::new(Storms::new(subset(&Target::ALL, rng))),
-        FaultKind::Freeze => Box::new(Freezes),
-        FaultKind::Leap => Box::new(Leaps),
-        FaultKind::MonoDrift => Box::new(Paces),
+        FaultKind::Freeze => Box::new(Freezes::default()),
+        FaultKind::Leap => Box::new(Leaps::default()),
+        FaultKind::MonoDrift => Box::new(Paces::default()),
         FaultKind::Memory => Box::new(Limits::new(subset(&Target::ALL, rng))),
-        FaultKind::SlowSync => Box::new(Troubles::Slow),
-        FaultKind::IoError => Box::new(Troubles::Errors),
-        FaultKind::DiskFull => Box::new(Troubles::Full),
-        FaultKind::ShortRead => Box::new(Troubles::ShortReads),
-        FaultKind::BitRot => Box::new(Damages(Damage::Rot)),
-        FaultKind::Misdirect => Box::new(Damages(Damage::Misdirected)),
-        FaultKind::LyingSync => Box::new(Lies),
-        FaultKind::StaleDisk => Box::new(Swaps),
+        FaultKind::SlowSync => Box::new(Troubles::slow()),
+        FaultKind::IoError => Box::new(Troubles::errors()),
+        FaultKind::DiskFull => Box::new(Troubles::full()),
+        FaultKind::ShortRead => Box::new(Troubles::short_reads()),
+        FaultKind::BitRot => Box::new(Damages::new(Damage::Rot)),
+        FaultKind::Misdirect => Box::new(Damages::new(Damage::Misdirected)),
+        FaultKind::LyingSync => Box::new(Lies::default()),
+        FaultKind::StaleDisk => Box::new(Swaps::default()),
     }
 }
 

@@ -3,12 +3,12 @@
 //! A reset is what a load balancer or a firewall does that restarts; forgetting is what one does whose table was flushed: established
 //! connections are half open, new ones pass. Neither touches a datagram. Who is cut off has other nodes and clients.
 
+use super::range::{Range, Unit};
 use super::senders::Senders;
 use super::{ClusterView, Family, Timed};
 use crate::fault::{Fault, Way};
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
-use std::time::Duration;
 
 /// Resets of these choices.
 #[derive(Clone, Debug)]
@@ -24,6 +24,14 @@ impl Resets {
 }
 
 impl Family for Resets {
+    fn told(&self) -> String {
+        format!("of {}; once", Senders::names(&self.whose))
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        Vec::new()
+    }
+
     /// Over when it has happened.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.whose.is_empty() {
@@ -38,24 +46,33 @@ impl Family for Resets {
 #[derive(Clone, Debug)]
 pub struct HalfOpen {
     whose: Vec<Senders>,
+    lasts: Range,
 }
 
 impl HalfOpen {
     /// Chooses among the choices given.
     pub fn new(whose: Vec<Senders>) -> HalfOpen {
-        HalfOpen { whose }
+        HalfOpen { whose, lasts: Range::log(2_000, 15_000, Unit::Ms) }
     }
 }
 
 impl Family for HalfOpen {
-    /// Both ways or one way; over after 2 to 15 s, when what is still half open is reset.
+    fn told(&self) -> String {
+        format!("of {}; both ways or one way, for {}", Senders::names(&self.whose), self.lasts)
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.lasts]
+    }
+
+    /// Over after a while, when what is still half open is reset.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.whose.is_empty() {
             return Vec::new();
         }
         let nodes = rng.pick(&self.whose).nodes(view, rng);
         let way = *rng.pick(&Way::ALL);
-        let lasts = Duration::from_millis(rng.log_uniform(2_000, 15_000));
+        let lasts = self.lasts.time(rng);
         let fault = Fault::Forget { nodes, way };
         match view.can_act(&fault) {
             true => vec![Timed::now(fault), Timed::after(lasts, Fault::Remember)],

@@ -5,6 +5,8 @@
 //! is what a disk only said that it had, or holds an older image of: with those that are no members, no more than a minority is at once, and nobody where two nodes
 //! or fewer are. Unless [`DiskBound`] is lifted.
 
+use super::clock::WHOSE;
+use super::range::{Range, Unit};
 use super::{ACTS_WITHIN, ClusterView, Family, Timed, clock};
 use crate::cluster::NodeId;
 use crate::fault::{Damage, DiskTrouble, Fault, FaultKind};
@@ -90,45 +92,82 @@ pub const SLOWER_MAX_MS: u64 = 2_000;
 /// Fewer calls than a start of a node makes: a disk that is to fail fails at the next start at the latest.
 pub const FAILS_AFTER_MAX: u64 = 8;
 
-/// Disks in trouble of one kind.
-#[derive(Clone, Copy, Debug)]
-pub enum Troubles {
-    /// Slow syncs.
+/// What troubles a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
     Slow,
-    /// Calls that fail.
     Errors,
-    /// No room.
     Full,
-    /// Short reads.
     ShortReads,
 }
 
+/// Disks in trouble of one kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Troubles {
+    kind: Kind,
+    /// How bad it is, where that is drawn.
+    size: Option<Range>,
+    lasts: Range,
+}
+
 impl Troubles {
+    fn of(kind: Kind, size: Option<Range>) -> Troubles {
+        Troubles { kind, size, lasts: Range::log(500, 10_000, Unit::Ms) }
+    }
+
+    /// Slow syncs.
+    pub fn slow() -> Troubles {
+        Troubles::of(Kind::Slow, Some(Range::log(SLOWER_MIN_MS, SLOWER_MAX_MS, Unit::Ms)))
+    }
+
+    /// Calls that fail.
+    pub fn errors() -> Troubles {
+        Troubles::of(Kind::Errors, Some(Range::even(0, FAILS_AFTER_MAX, Unit::Times)))
+    }
+
+    /// No room.
+    pub fn full() -> Troubles {
+        Troubles::of(Kind::Full, None)
+    }
+
+    /// Short reads.
+    pub fn short_reads() -> Troubles {
+        Troubles::of(Kind::ShortReads, None)
+    }
+
     fn draw(self, rng: &mut ChaCha8Rng) -> DiskTrouble {
-        match self {
-            Troubles::Slow => {
-                let by_ms = rng.log_uniform(SLOWER_MIN_MS, SLOWER_MAX_MS) as u32;
-                DiskTrouble::SlowSyncs { by_ms }
-            }
-            Troubles::Errors => {
-                DiskTrouble::Errors { after: rng.range(0, FAILS_AFTER_MAX + 1) as u32 }
-            }
-            Troubles::Full => DiskTrouble::Full,
-            Troubles::ShortReads => DiskTrouble::ShortReads,
+        let size = self.size.map_or(0, |size| size.draw(rng)) as u32;
+        match self.kind {
+            Kind::Slow => DiskTrouble::SlowSyncs { by_ms: size },
+            Kind::Errors => DiskTrouble::Errors { after: size },
+            Kind::Full => DiskTrouble::Full,
+            Kind::ShortReads => DiskTrouble::ShortReads,
         }
     }
 }
 
 impl Family for Troubles {
-    /// Of a leader in four cases of ten, of some random nodes in the others; each whole again after 0.5 to 10 s.
+    fn told(&self) -> String {
+        let how = match (self.kind, self.size) {
+            (Kind::Slow, Some(size)) => format!("; by {size}"),
+            (Kind::Errors, Some(size)) => format!("; after {size} calls"),
+            _ => String::new(),
+        };
+        format!("{WHOSE}{how}; for {}", self.lasts)
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        self.size.iter_mut().chain([&mut self.lasts]).collect()
+    }
+
+    /// Of a leader in four cases of ten, of some random nodes in the others; each whole again by itself.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let how = self.draw(rng);
         let spoilt = clock::nodes(view, rng).into_iter().map(|node| Fault::SpoilDisk { node, how });
         let spoilt: Vec<Fault> = spoilt.filter(|fault| view.can_act(fault)).collect();
         let mut timed: Vec<Timed> = spoilt.iter().cloned().map(Timed::now).collect();
         for node in spoilt.iter().flat_map(Fault::nodes) {
-            let lasts = Duration::from_millis(rng.log_uniform(500, 10_000));
-            timed.push(Timed::after(lasts, Fault::DiskWhole(node)));
+            timed.push(Timed::after(self.lasts.time(rng), Fault::DiskWhole(node)));
         }
         timed
     }
@@ -136,15 +175,33 @@ impl Family for Troubles {
 
 /// One disk at a time damaged in this way.
 #[derive(Clone, Copy, Debug)]
-pub struct Damages(pub Damage);
+pub struct Damages {
+    how: Damage,
+    back: Range,
+}
+
+impl Damages {
+    /// Its node is replaced after 1 to 10 s.
+    pub fn new(how: Damage) -> Damages {
+        Damages { how, back: Range::log(1_000, 10_000, Unit::Ms) }
+    }
+}
 
 impl Family for Damages {
-    /// Of a leader in four cases of ten; its node is replaced after 1 to 10 s.
+    fn told(&self) -> String {
+        format!("of a leader or another; replaced after {}", self.back)
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.back]
+    }
+
+    /// Of a leader in four cases of ten.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let nodes = clock::nodes(view, rng);
         let at = rng.range(0, 1 << 32) as u32;
-        let back = Duration::from_millis(rng.log_uniform(1_000, 10_000));
-        let damage = |node: &NodeId| Fault::DamageDisk { node: *node, how: self.0, at };
+        let back = self.back.time(rng);
+        let damage = |node: &NodeId| Fault::DamageDisk { node: *node, how: self.how, at };
         match nodes.first().map(|node| (*node, damage(node))) {
             Some((node, damage)) if view.can_act(&damage) => {
                 vec![Timed::now(damage), Timed::after(back, Fault::Replace(node))]
@@ -156,15 +213,34 @@ impl Family for Damages {
 
 /// One disk at a time whose syncs lie.
 #[derive(Clone, Copy, Debug)]
-pub struct Lies;
+pub struct Lies {
+    lasts: Range,
+    back: Range,
+}
+
+impl Default for Lies {
+    /// For 1 to 6 s; its node is replaced after 1 to 10 s.
+    fn default() -> Lies {
+        let (lasts, back) =
+            (Range::log(1_000, 6_000, Unit::Ms), Range::log(1_000, 10_000, Unit::Ms));
+        Lies { lasts, back }
+    }
+}
 
 impl Family for Lies {
-    /// Of a leader in four cases of ten, for 1 to 6 s. Then, in three cases of four, its machine loses its power, and is replaced after 1 to
-    /// 10 s; in the others it makes up for it.
+    fn told(&self) -> String {
+        format!("of a leader or another; for {}, replaced {} later", self.lasts, self.back)
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.lasts, &mut self.back]
+    }
+
+    /// Of a leader in four cases of ten. In three cases of four its machine then loses its power, and is replaced; in the others it makes
+    /// up for it.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let nodes = clock::nodes(view, rng);
-        let lasts = Duration::from_millis(rng.log_uniform(1_000, 6_000));
-        let after = Duration::from_millis(rng.log_uniform(1_000, 10_000));
+        let (lasts, after) = (self.lasts.time(rng), self.back.time(rng));
         let forgets = rng.chance(0.75);
         let Some(node) = nodes.first().copied() else { return Vec::new() };
         let lie = Fault::SpoilDisk { node, how: DiskTrouble::LyingSyncs };
@@ -181,7 +257,18 @@ impl Family for Lies {
 
 /// One disk at a time as it was a while ago.
 #[derive(Clone, Copy, Debug)]
-pub struct Swaps;
+pub struct Swaps {
+    age: Range,
+    back: Range,
+}
+
+impl Default for Swaps {
+    /// Its node is replaced after 1 to 10 s.
+    fn default() -> Swaps {
+        let age = Range::log(OLD_MIN_MS, OLD_MAX_MS, Unit::Ms);
+        Swaps { age, back: Range::log(1_000, 10_000, Unit::Ms) }
+    }
+}
 
 /// The youngest image that takes a disk's place, in milliseconds.
 pub const OLD_MIN_MS: u64 = 300;
@@ -190,18 +277,22 @@ pub const OLD_MAX_MS: u64 = 4_000;
 
 impl Family for Swaps {
     fn told(&self) -> String {
-        "a leader or another node; 0.3 to 4 s old, replaced after 1 to 10 s".to_owned()
+        format!("of a leader or another; {} old, replaced after {}", self.age, self.back)
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.age, &mut self.back]
     }
 
     fn acts_within(&self) -> Duration {
         ACTS_WITHIN + Duration::from_millis(OLD_MAX_MS)
     }
 
-    /// Of a leader in four cases of ten; its node is replaced 1 to 10 s later.
+    /// Of a leader in four cases of ten.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let nodes = clock::nodes(view, rng);
-        let after_ms = rng.log_uniform(OLD_MIN_MS, OLD_MAX_MS) as u32;
-        let back = Duration::from_millis(u64::from(after_ms) + rng.log_uniform(1_000, 10_000));
+        let after_ms = self.age.draw(rng) as u32;
+        let back = Duration::from_millis(after_ms.into()) + self.back.time(rng);
         let swap = |node: &NodeId| Fault::SwapDisk { node: *node, after_ms };
         match nodes.first().map(|node| (*node, swap(node))) {
             Some((node, swap)) if view.can_act(&swap) => {

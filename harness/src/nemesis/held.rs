@@ -4,6 +4,7 @@
 //! is addressed to somebody who has forgotten all that is not on its disk. Byte streams are not touched.
 
 use super::links::Which;
+use super::range::{Range, Unit};
 use super::senders::Senders;
 use super::{ClusterView, Family, Timed};
 use crate::fault::{Fault, Sequence};
@@ -15,22 +16,40 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Holds {
     which: Vec<Which>,
+    lasts: Range,
 }
 
 impl Holds {
     /// Chooses among the choices given.
     pub fn new(which: Vec<Which>) -> Holds {
-        Holds { which }
+        Holds { which, lasts: Range::log(2_000, 8_000, Unit::Ms) }
     }
 }
 
 impl Family for Holds {
+    fn told(&self) -> String {
+        let which = Which::names(&self.which);
+        format!(
+            "{which}; for {}, let go as they came, the last one first or in a drawn order",
+            self.lasts
+        )
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.lasts]
+    }
+
     /// One link may carry little for a while.
     fn acts_within(&self) -> Duration {
         Duration::from_secs(4)
     }
 
-    /// Let go after 1 to 8 s, in the order in which they came in one case of four.
+    /// What is held shows when it is let go.
+    fn shows_within(&self) -> Duration {
+        Duration::from_millis(self.lasts.high() + 1_000)
+    }
+
+    /// Let go in the order in which they came in one case of four.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.which.is_empty() {
             return Vec::new();
@@ -42,7 +61,7 @@ impl Family for Holds {
             1 => Sequence::Reversed,
             _ => Sequence::Drawn(number),
         };
-        let lasts = Duration::from_millis(rng.log_uniform(1_000, 8_000));
+        let lasts = self.lasts.time(rng);
         let fault = Fault::Hold { links, then };
         match view.can_act(&fault) {
             true => vec![Timed::now(fault), Timed::after(lasts, Fault::Release)],
@@ -55,23 +74,32 @@ impl Family for Holds {
 #[derive(Clone, Debug)]
 pub struct Echoes {
     whom: Vec<Senders>,
+    down: Range,
 }
 
 impl Echoes {
     /// Chooses among the choices given.
     pub fn new(whom: Vec<Senders>) -> Echoes {
-        Echoes { whom }
+        Echoes { whom, down: Range::log(50, 2_000, Unit::Ms) }
     }
 }
 
 impl Family for Echoes {
-    /// The node is down for 50 ms to 2 s. Only where all run: it would be down together with one that is.
+    fn told(&self) -> String {
+        format!("{}; down for {}", Senders::names(&self.whom), self.down)
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.down]
+    }
+
+    /// Only where all run: it would be down together with one that is.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.whom.is_empty() {
             return Vec::new();
         }
         let nodes = rng.pick(&self.whom).nodes(view, rng);
-        let down_ms = rng.log_uniform(50, 2_000) as u32;
+        let down_ms = self.down.draw(rng) as u32;
         let Some(node) = nodes.first().copied() else { return Vec::new() };
         let fault = Fault::Echo { node, down_ms };
         match view.can_act(&fault) && view.nodes.iter().all(super::NodeView::acts) {

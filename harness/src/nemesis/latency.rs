@@ -5,6 +5,7 @@
 //! votes and acknowledgements come in later terms, and of a jittering one the order of datagrams goes. A new slowness
 //! replaces the one before it without a rest between.
 
+use super::range::{Range, Unit};
 use super::senders::Senders;
 use super::{ClusterView, Family, Timed};
 use crate::fault::Fault;
@@ -22,30 +23,42 @@ pub const DELAY_MAX_MS: u64 = 4_000;
 #[derive(Clone, Debug)]
 pub struct Latency {
     senders: Vec<Senders>,
+    delay: Range,
+    lasts: Range,
 }
 
 impl Latency {
     /// Chooses among the choices given.
     pub fn new(senders: Vec<Senders>) -> Latency {
-        Latency { senders }
+        let delay = Range::log(DELAY_MIN_MS, DELAY_MAX_MS, Unit::Ms);
+        Latency { senders, delay, lasts: Range::log(1_000, 15_000, Unit::Ms) }
     }
 }
 
 impl Family for Latency {
     fn told(&self) -> String {
-        format!("of {}; by 5 ms to 4 s, for 0.5 to 15 s", Senders::names(&self.senders))
+        format!("of {}; by {}, for {}", Senders::names(&self.senders), self.delay, self.lasts)
     }
 
-    /// Without jitter in one case of three; over after 0.5 to 15 s, or with the next slowness.
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.delay, &mut self.lasts]
+    }
+
+    /// What is late shows when it comes.
+    fn shows_within(&self) -> Duration {
+        Duration::from_millis(DELAY_MAX_MS + 1_000)
+    }
+
+    /// Without jitter in one case of three; over after a while, or with the next slowness.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.senders.is_empty() {
             return Vec::new();
         }
         let nodes = rng.pick(&self.senders).nodes(view, rng);
-        let delay = rng.log_uniform(DELAY_MIN_MS, DELAY_MAX_MS);
+        let delay = self.delay.draw(rng);
         let jitters = rng.chance(0.67);
         let jitter = rng.log_uniform(1, delay).min(DELAY_MAX_MS - delay);
-        let lasts = Duration::from_millis(rng.log_uniform(500, 15_000));
+        let lasts = self.lasts.time(rng);
         let jitter_ms = if jitters { jitter as u32 } else { 0 };
         let fault = Fault::Slow { nodes, delay_ms: delay as u32, jitter_ms };
         if !view.can_act(&fault) {

@@ -4,6 +4,8 @@
 //! A hybrid logical clock that is fenced by an agreed ceiling lies less than one window below it (Elastickv: 10 s). A clock that jumps
 //! back by less is caught up with by true time before the ceiling is reached; one that leaps further is not.
 
+use super::clock::LASTS;
+use super::range::{Range, Unit};
 use super::skew::SKEW_MAX_MS;
 use super::{ClusterView, Family, NodeView, Timed, clock};
 use crate::cluster::NodeId;
@@ -14,19 +16,38 @@ use rand_chacha::ChaCha8Rng;
 /// One more than the window.
 pub const BACK_MIN_MS: u64 = 10_001;
 
-/// Leaps of 10 to 60 s.
-#[derive(Clone, Debug, Default)]
-pub struct Leaps;
+/// Leaps across the window.
+#[derive(Clone, Debug)]
+pub struct Leaps {
+    back: Range,
+    lasts: Range,
+}
+
+impl Default for Leaps {
+    /// Of 10 to 60 s.
+    fn default() -> Leaps {
+        Leaps { back: Range::even(BACK_MIN_MS, SKEW_MAX_MS as u64, Unit::Ms), lasts: LASTS }
+    }
+}
 
 impl Family for Leaps {
-    /// Of a leader, if one is known, or of a node that runs; over after 2 to 20 s. Only where the clock stays within its bounds.
+    fn told(&self) -> String {
+        format!("of a leader; by {} back, for {}", self.back, self.lasts)
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.back, &mut self.lasts]
+    }
+
+    /// Of a leader, if one is known, or of a node that runs; less far where the clock would leave its bounds, and not at all where that would
+    /// not cross the window.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let Some(node) = target(view, rng) else { return Vec::new() };
         let (least, _) = clock::skew(view, node).reach();
         let room = u64::try_from(SKEW_MAX_MS.saturating_add(least)).unwrap_or(0);
-        let back_ms = rng.range(BACK_MIN_MS, room.max(BACK_MIN_MS) + 1);
-        let reset = clock::reset(rng);
-        if back_ms > room {
+        let back_ms = self.back.draw(rng).min(room);
+        let reset = self.lasts.time(rng);
+        if back_ms < BACK_MIN_MS {
             return Vec::new();
         }
         let leap = Fault::WallLeap { node, back_ms: back_ms as u32 };

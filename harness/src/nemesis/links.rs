@@ -3,9 +3,11 @@
 //! netem and tbf on one directed link. What a node hears from one peer and not from another, or sends and does not hear answered,
 //! is what a cluster agrees on least. A new impairment of a sort replaces the one before it without a rest between.
 //!
-//! Between followers little is said: where a single link is impaired, a leader is at one end of it, if one is known.
+//! Between followers little is said: a leader is at one end of a link at least, if one is known. If none is, nobody knows who will speak, and
+//! all links are impaired.
 
-use super::{ClusterView, Family, Timed};
+use super::range::{Range, Unit};
+use super::{ClusterView, Family, SHOWS_WITHIN, Timed};
 use crate::cluster::NodeId;
 use crate::fault::{Fault, Impairment, Sort};
 use crate::seed::Draw;
@@ -22,8 +24,8 @@ pub const LATE_MAX_MS: u64 = 4_000;
 pub const HELD_MAX_MS: u64 = 500;
 /// The narrowest link, in KiB a second: the largest message still passes.
 pub const RATE_MIN: u64 = 8;
-/// The widest: a message of a few dozen bytes still takes a millisecond.
-pub const RATE_MAX: u64 = 32;
+/// The widest: a heartbeat of some twenty bytes shows it.
+pub const RATE_MAX: u64 = 64;
 /// The slowest drip, in bytes a second.
 pub const DRIP_MIN: u64 = 256;
 /// The fastest.
@@ -32,13 +34,13 @@ pub const DRIP_MAX: u64 = 8_192;
 /// Which links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Which {
-    /// One at a leader, either way; all that lead out of a random node if no leader is known.
+    /// One at a leader, either way.
     One,
     /// All that lead out of a random node.
     OutOf,
     /// All that lead to a random node.
     Into,
-    /// All of a leader, both ways; of any node if none is known.
+    /// All of a leader, both ways.
     Leader,
     /// Each with probability 1/2; one out of a leader in any case.
     Some,
@@ -51,7 +53,24 @@ impl Which {
     pub const ALL: [Which; 6] =
         [Which::One, Which::OutOf, Which::Into, Which::Leader, Which::Some, Which::All];
 
-    /// Links between members that run, in order; none where fewer than two do.
+    /// The words for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Which::One => "one of a leader",
+            Which::OutOf => "all out of a node",
+            Which::Into => "all into a node",
+            Which::Leader => "all of a leader",
+            Which::Some => "some",
+            Which::All => "all",
+        }
+    }
+
+    /// Several of them, with commas between.
+    pub fn names(of: &[Which]) -> String {
+        of.iter().map(|which| which.name()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Links between members that run, in order; none where fewer than two do, all where nobody is known to lead.
     pub fn links(self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<(NodeId, NodeId)> {
         let mut nodes = view.which(|node| node.member && node.acts());
         rng.shuffle(&mut nodes);
@@ -67,7 +86,7 @@ impl Which {
         let pairs = nodes.iter().flat_map(|from| nodes.iter().map(move |to| (*from, *to)));
         let mut links: Vec<(NodeId, NodeId)> = pairs.filter(|(from, to)| from != to).collect();
         match self {
-            Which::One if leader.is_none() => links.retain(|(from, _)| *from == any),
+            _ if leader.is_none() => {}
             Which::One => links = vec![if out { (one, other) } else { (other, one) }],
             Which::OutOf => links.retain(|(from, _)| *from == any),
             Which::Into => links.retain(|(_, to)| *to == any),
@@ -84,29 +103,49 @@ impl Which {
 pub struct Links {
     sort: Sort,
     which: Vec<Which>,
+    /// How bad it is: as many as the sort has numbers.
+    sizes: Vec<Range>,
+    lasts: Range,
 }
 
 impl Links {
     /// Chooses among the choices given.
     pub fn new(sort: Sort, which: Vec<Which>) -> Links {
-        Links { sort, which }
+        Links { sort, which, sizes: sizes(sort), lasts: Range::log(3_000, 15_000, Unit::Ms) }
     }
 }
 
 impl Family for Links {
+    fn told(&self) -> String {
+        let (which, how) = (Which::names(&self.which), told(self.sort, &self.sizes));
+        format!("{which}; {how}, for {}", self.lasts)
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        self.sizes.iter_mut().chain([&mut self.lasts]).collect()
+    }
+
     /// One link may carry little for a while.
     fn acts_within(&self) -> Duration {
         Duration::from_secs(4)
     }
 
-    /// Over after 3 to 15 s, or with the next impairment of its sort.
+    /// What is late shows when it comes.
+    fn shows_within(&self) -> Duration {
+        match self.sort {
+            Sort::Latency => Duration::from_millis(LATE_MAX_MS + 1_000),
+            _ => SHOWS_WITHIN,
+        }
+    }
+
+    /// Over after a while, or with the next impairment of its sort.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.which.is_empty() {
             return Vec::new();
         }
         let links = rng.pick(&self.which).links(view, rng);
-        let how = drawn(self.sort, rng);
-        let lasts = Duration::from_millis(rng.log_uniform(3_000, 15_000));
+        let how = drawn(self.sort, &self.sizes, rng);
+        let lasts = self.lasts.time(rng);
         let fault = Fault::Links { links, how };
         if !view.can_act(&fault) {
             return Vec::new();
@@ -115,31 +154,52 @@ impl Family for Links {
     }
 }
 
-/// How bad it is; each factor of two is equally likely.
-fn drawn(sort: Sort, rng: &mut ChaCha8Rng) -> Impairment {
-    let percent = rng.log_uniform(PERCENT_MIN, PERCENT_MAX) as u8;
+/// What is drawn of a sort, in the order in which it is drawn; each factor of two is equally likely.
+fn sizes(sort: Sort) -> Vec<Range> {
+    let percent = Range::log(PERCENT_MIN, PERCENT_MAX, Unit::Percent);
+    match sort {
+        // Base and as much jitter are half of the most, the tail is the other half.
+        Sort::Latency => vec![
+            Range::log(1, LATE_MAX_MS / 4, Unit::Ms),
+            Range::even(0, 10, Unit::Percent),
+            Range::log(1, LATE_MAX_MS / 2, Unit::Ms),
+        ],
+        Sort::Loss | Sort::Double | Sort::Damage => vec![percent],
+        Sort::Order => vec![percent, Range::log(5, HELD_MAX_MS, Unit::Ms)],
+        Sort::Rate => vec![Range::log(RATE_MIN, RATE_MAX, Unit::KibPerS)],
+        Sort::Drip => vec![Range::log(DRIP_MIN, DRIP_MAX, Unit::BytesPerS)],
+    }
+}
+
+fn told(sort: Sort, sizes: &[Range]) -> String {
+    let first = sizes[0];
+    match sort {
+        Sort::Latency => format!("by {first}, {} of them by {} more", sizes[1], sizes[2]),
+        Sort::Order => format!("{first} of the messages held back up to {}", sizes[1]),
+        Sort::Loss | Sort::Double | Sort::Damage => format!("{first} of the messages"),
+        Sort::Rate | Sort::Drip => format!("to {first}"),
+    }
+}
+
+/// How bad it is.
+fn drawn(sort: Sort, sizes: &[Range], rng: &mut ChaCha8Rng) -> Impairment {
+    let sizes: Vec<u32> = sizes.iter().map(|size| size.draw(rng) as u32).collect();
+    let (size, percent) = (sizes[0], sizes[0] as u8);
     match sort {
         Sort::Latency => {
-            let base = rng.log_uniform(1, LATE_MAX_MS / 4);
-            let jitter = rng.log_uniform(1, base + 1).min(base);
-            let tail = rng.log_uniform(1, LATE_MAX_MS - base - jitter);
+            let jitter = rng.log_uniform(1, u64::from(size) + 1) as u32;
             Impairment::Late {
-                base_ms: base as u32,
-                jitter_ms: jitter as u32,
-                tail_percent: rng.range(0, 11) as u8,
-                tail_ms: tail as u32,
+                base_ms: size,
+                jitter_ms: jitter.min(size),
+                tail_percent: sizes[1] as u8,
+                tail_ms: sizes[2],
             }
         }
         Sort::Loss => Impairment::Lost { percent },
         Sort::Double => Impairment::Doubled { percent },
-        Sort::Order => {
-            let within_ms = rng.log_uniform(5, HELD_MAX_MS) as u32;
-            Impairment::Reordered { percent, within_ms }
-        }
+        Sort::Order => Impairment::Reordered { percent, within_ms: sizes[1] },
         Sort::Damage => Impairment::Damaged { percent },
-        Sort::Rate => Impairment::Narrow { kib_per_s: rng.log_uniform(RATE_MIN, RATE_MAX) as u32 },
-        Sort::Drip => {
-            Impairment::Dripping { bytes_per_s: rng.log_uniform(DRIP_MIN, DRIP_MAX) as u32 }
-        }
+        Sort::Rate => Impairment::Narrow { kib_per_s: size },
+        Sort::Drip => Impairment::Dripping { bytes_per_s: size },
     }
 }

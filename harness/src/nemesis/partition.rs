@@ -3,12 +3,12 @@
 //! A shape is a list of directed cuts. A new shape replaces the one before it without a heal between, so that
 //! links open and close in one step.
 
+use super::range::{Range, Unit};
 use super::{ClusterView, Family, Timed};
 use crate::cluster::NodeId;
 use crate::fault::Fault;
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
-use std::time::Duration;
 
 /// Directed links between which nothing passes.
 pub type Cuts = Vec<(NodeId, NodeId)>;
@@ -222,22 +222,27 @@ fn primaries_apart(nodes: &[NodeId], view: &ClusterView) -> Cuts {
 #[derive(Clone, Debug)]
 pub struct Partition {
     shapes: Vec<Shape>,
+    lasts: Range,
 }
 
 impl Partition {
     /// Chooses among the shapes given.
     pub fn new(shapes: Vec<Shape>) -> Partition {
-        Partition { shapes }
+        Partition { shapes, lasts: Range::log(500, 15_000, Unit::Ms) }
     }
 }
 
 impl Family for Partition {
     fn told(&self) -> String {
         let shapes: Vec<&str> = self.shapes.iter().map(|shape| shape.name()).collect();
-        format!("{}; for 0.3 to 15 s or on to the next", shapes.join(", "))
+        format!("{}; for {} or on to the next", shapes.join(", "), self.lasts)
     }
 
-    /// Two times in three the heal comes after 0.3 to 15 s, else with the next shape or at the end.
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.lasts]
+    }
+
+    /// Two times in three the heal comes after a while, else with the next shape or at the end.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.shapes.is_empty() {
             return Vec::new();
@@ -246,7 +251,7 @@ impl Family for Partition {
         let fault =
             Fault::Partition { shape: shape.name().to_owned(), cuts: shape.cuts(view, rng) };
         let heals = rng.chance(0.67);
-        let heal = Duration::from_millis(rng.log_uniform(300, 15_000));
+        let heal = self.lasts.time(rng);
         if !view.can_act(&fault) {
             return Vec::new();
         }

@@ -1,18 +1,31 @@
 //! Processes are stopped and continued: a leader that wakes up and does not know that it was asleep.
 
+use super::range::{Range, Unit};
 use super::{ClusterView, Family, Timed};
 use crate::fault::Fault;
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
-use std::time::Duration;
 
-/// Pauses of 0.1 to 6 s: of a leader in six cases of ten, of one node in two, of a minority in two.
-#[derive(Clone, Debug, Default)]
-pub struct Pauses;
+/// Pauses of a leader in six cases of ten, of one node in two, of a minority in two.
+#[derive(Clone, Debug)]
+pub struct Pauses {
+    lasts: Range,
+}
+
+impl Default for Pauses {
+    /// For 0.1 to 6 s.
+    fn default() -> Pauses {
+        Pauses { lasts: Range::log(100, 6_000, Unit::Ms) }
+    }
+}
 
 impl Family for Pauses {
     fn told(&self) -> String {
-        "a leader, one or a minority; for 0.1 to 6 s".to_owned()
+        format!("a leader, one or a minority; for {}", self.lasts)
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.lasts]
     }
 
     /// Never more than a minority is stopped at once.
@@ -31,8 +44,7 @@ impl Family for Pauses {
         let mut timed: Vec<Timed> =
             nodes.iter().map(|node| Timed::now(Fault::Pause(*node))).collect();
         for node in nodes {
-            let length = Duration::from_millis(rng.log_uniform(100, 6_000));
-            timed.push(Timed::after(length, Fault::Resume(node)));
+            timed.push(Timed::after(self.lasts.time(rng), Fault::Resume(node)));
         }
         timed
     }

@@ -3,12 +3,12 @@
 //! A target bounds how many nodes are down at once, those counted that were down before, whatever took them down:
 //! a seed that draws only `One` and `Minority` always has a majority up.
 
+use super::range::{Range, Unit};
 use super::{ClusterView, Family, Timed};
 use crate::cluster::NodeId;
 use crate::fault::Fault;
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
-use std::time::Duration;
 
 /// How many nodes, and so how many may be down at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,11 @@ impl Target {
             Target::Majority => "a majority",
             Target::All => "all",
         }
+    }
+
+    /// Several of them, with commas between.
+    pub fn names(of: &[Target]) -> String {
+        of.iter().map(|target| target.name()).collect::<Vec<_>>().join(", ")
     }
 
     /// How many nodes may be down after it struck.
@@ -86,12 +91,13 @@ pub enum End {
 pub struct Processes {
     end: End,
     targets: Vec<Target>,
+    down: Range,
 }
 
 impl Processes {
     /// Chooses among the targets given.
     pub fn new(end: End, targets: Vec<Target>) -> Processes {
-        Processes { end, targets }
+        Processes { end, targets, down: DOWN }
     }
 
     fn fault(&self, node: NodeId) -> Fault {
@@ -105,29 +111,30 @@ impl Processes {
 
 impl Family for Processes {
     fn told(&self) -> String {
-        let targets: Vec<&str> = self.targets.iter().map(|target| target.name()).collect();
-        format!("{}; down for 0.05 to 8 s", targets.join(", "))
+        format!("{}; down for {}", Target::names(&self.targets), self.down)
     }
 
-    /// Each node starts again by itself after 0.05 to 8 s: together in one case of three.
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.down]
+    }
+
+    /// Each node starts again by itself: together in one case of three.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.targets.is_empty() {
             return Vec::new();
         }
         let nodes = rng.pick(&self.targets).nodes(view, rng);
         let together = rng.chance(0.33);
-        let common = down_time(rng);
+        let common = self.down.time(rng);
         let mut timed: Vec<Timed> =
             nodes.iter().map(|node| Timed::now(self.fault(*node))).collect();
         for node in nodes {
-            let down = if together { common } else { down_time(rng) };
+            let down = if together { common } else { self.down.time(rng) };
             timed.push(Timed::after(down, Fault::Restart(node)));
         }
         timed
     }
 }
 
-/// How long a process is down: 0.05 to 8 s.
-pub(super) fn down_time(rng: &mut ChaCha8Rng) -> Duration {
-    Duration::from_millis(rng.log_uniform(50, 8_000))
-}
+/// How long a process is down.
+pub(super) const DOWN: Range = Range::log(50, 8_000, Unit::Ms);

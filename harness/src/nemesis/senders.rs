@@ -1,6 +1,6 @@
-//! Whose messages are late, lost or throttled: nodes that run, chosen anew at every strike.
+//! Whose messages are late, lost or throttled: members that run, chosen anew at every strike. Who is no member says nothing.
 
-use super::{ClusterView, NodeView};
+use super::ClusterView;
 use crate::cluster::NodeId;
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
@@ -37,9 +37,9 @@ impl Senders {
         of.iter().map(|senders| senders.name()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Nodes that run, in order.
+    /// Members that run, in order.
     pub fn nodes(self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<NodeId> {
-        let mut nodes = view.which(NodeView::acts);
+        let mut nodes = view.which(|node| node.member && node.acts());
         rng.shuffle(&mut nodes);
         let minority = rng.range(1, view.minority() as u64 + 1) as usize;
         if self == Senders::Leader

@@ -4,7 +4,8 @@
 //! where little time is spent: between an append and its sync, inside the writing of a snapshot, between what was applied and
 //! its answer. One node at a time; a target bounds how many are down then, as for other kills.
 
-use super::process::{Target, down_time};
+use super::process::{DOWN, Target};
+use super::range::{Range, Unit};
 use super::{ClusterView, Family, Timed};
 use crate::cluster::NodeId;
 use crate::fault::Fault;
@@ -25,27 +26,38 @@ pub const POLLS_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Steps {
     targets: Vec<Target>,
+    wait: Range,
+    down: Range,
 }
 
 impl Steps {
     /// Chooses among the targets given.
     pub fn new(targets: Vec<Target>) -> Steps {
-        Steps { targets }
+        Steps { targets, wait: Range::log(WAIT_MIN_MS, WAIT_MAX_MS, Unit::Ms), down: DOWN }
     }
 }
 
 impl Family for Steps {
-    /// The node starts again 0.05 to 8 s after the latest moment of its death.
+    fn told(&self) -> String {
+        let targets = Target::names(&self.targets);
+        format!("one within {targets}; at a step or after {}, down for {}", self.wait, self.down)
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.wait, &mut self.down]
+    }
+
+    /// The node starts again some time after the latest moment of its death.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let Some(node) = one(&self.targets, view, rng) else { return Vec::new() };
         if view.steps.is_empty() {
             return Vec::new();
         }
         let step = rng.pick(&view.steps).clone();
-        let or_after_ms = rng.log_uniform(WAIT_MIN_MS, WAIT_MAX_MS);
+        let or_after_ms = self.wait.draw(rng);
         let dead = Duration::from_millis(or_after_ms);
         let fault = Fault::KillAt { node, step, or_after_ms: or_after_ms as u32 };
-        struck(fault, dead, node, view, rng)
+        struck(fault, dead + self.down.time(rng), node, view)
     }
 }
 
@@ -53,21 +65,33 @@ impl Family for Steps {
 #[derive(Clone, Debug)]
 pub struct Awaits {
     targets: Vec<Target>,
+    polls: Range,
+    down: Range,
 }
 
 impl Awaits {
     /// Chooses among the targets given.
     pub fn new(targets: Vec<Target>) -> Awaits {
-        Awaits { targets }
+        Awaits { targets, polls: Range::log(1, POLLS_MAX, Unit::Times), down: DOWN }
     }
 }
 
 impl Family for Awaits {
-    /// The node starts again 0.05 to 8 s after the latest time of its death.
+    fn told(&self) -> String {
+        let targets = Target::names(&self.targets);
+        format!("one within {targets}; after {} polls, down for {}", self.polls, self.down)
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.polls, &mut self.down]
+    }
+
+    /// The node starts again some time after the latest moment of its death.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         let Some(node) = one(&self.targets, view, rng) else { return Vec::new() };
-        let polls = rng.log_uniform(1, POLLS_MAX) as u32;
-        struck(Fault::KillAfter { node, polls }, POLLS_WITHIN, node, view, rng)
+        let polls = self.polls.draw(rng) as u32;
+        let back = POLLS_WITHIN + self.down.time(rng);
+        struck(Fault::KillAfter { node, polls }, back, node, view)
     }
 }
 
@@ -77,16 +101,9 @@ fn one(targets: &[Target], view: &ClusterView, rng: &mut ChaCha8Rng) -> Option<N
     nodes.into_iter().find(|id| view.node(*id).is_some_and(super::NodeView::acts))
 }
 
-fn struck(
-    fault: Fault,
-    dead: Duration,
-    node: NodeId,
-    view: &ClusterView,
-    rng: &mut ChaCha8Rng,
-) -> Vec<Timed> {
-    if !view.can_act(&fault) {
-        return Vec::new();
+fn struck(fault: Fault, back: Duration, node: NodeId, view: &ClusterView) -> Vec<Timed> {
+    match view.can_act(&fault) {
+        true => vec![Timed::now(fault), Timed::after(back, Fault::Restart(node))],
+        false => Vec::new(),
     }
-    let down = down_time(rng);
-    vec![Timed::now(fault), Timed::after(dead + down, Fault::Restart(node))]
 }

@@ -1,46 +1,53 @@
-//! Links between nodes have little room: 8 KiB to 1 MiB a second, each factor of two equally likely.
+//! Links between nodes have little room: 8 to 64 KiB a second, each factor of two equally likely.
 //!
 //! Jepsen's `rate`, as tbf enacts it: a queue for each link, and what does not fit into it is lost. Heartbeats pass while what
 //! is to be replicated piles up behind them. A new throttle replaces the one before it without a rest between.
 
+use super::range::{Range, Unit};
 use super::senders::Senders;
 use super::{ClusterView, Family, Timed};
 use crate::fault::Fault;
 use crate::seed::Draw;
 use rand_chacha::ChaCha8Rng;
-use std::time::Duration;
 
 /// The narrowest, in KiB a second.
 pub const RATE_MIN: u64 = 8;
-/// The widest.
-pub const RATE_MAX: u64 = 1024;
+/// The widest: a heartbeat of some twenty bytes shows it.
+pub const RATE_MAX: u64 = 64;
 
 /// Throttles of these choices.
 #[derive(Clone, Debug)]
 pub struct Throttle {
     senders: Vec<Senders>,
+    rate: Range,
+    lasts: Range,
 }
 
 impl Throttle {
     /// Chooses among the choices given.
     pub fn new(senders: Vec<Senders>) -> Throttle {
-        Throttle { senders }
+        let rate = Range::log(RATE_MIN, RATE_MAX, Unit::KibPerS);
+        Throttle { senders, rate, lasts: Range::log(2_000, 15_000, Unit::Ms) }
     }
 }
 
 impl Family for Throttle {
     fn told(&self) -> String {
-        format!("of {}; to 8 to 1024 KiB/s, for 0.5 to 15 s", Senders::names(&self.senders))
+        format!("of {}; to {}, for {}", Senders::names(&self.senders), self.rate, self.lasts)
     }
 
-    /// Over after 0.5 to 15 s, or with the next throttle.
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        vec![&mut self.rate, &mut self.lasts]
+    }
+
+    /// Over after a while, or with the next throttle.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.senders.is_empty() {
             return Vec::new();
         }
         let nodes = rng.pick(&self.senders).nodes(view, rng);
-        let kib_per_s = rng.log_uniform(RATE_MIN, RATE_MAX) as u32;
-        let lasts = Duration::from_millis(rng.log_uniform(500, 15_000));
+        let kib_per_s = self.rate.draw(rng) as u32;
+        let lasts = self.lasts.time(rng);
         let fault = Fault::Throttle { nodes, kib_per_s };
         if !view.can_act(&fault) {
             return Vec::new();

@@ -19,7 +19,7 @@ proptest! {
         let leader = NodeId(leader);
         let mut view = ClusterView { leaders: vec![leader], ..ClusterView::new(&nodes(3)) };
         view.apply(&Fault::WallJump { node: leader, by_ms: moved_ms });
-        let struck = Leaps.strike(&view, &mut rng(seed));
+        let struck = Leaps::default().strike(&view, &mut rng(seed));
         let room = SKEW_MAX_MS + moved_ms;
         prop_assert_eq!(struck.is_empty(), room < BACK_MIN_MS as i64);
         if let [Timed { fault: Fault::WallLeap { node, back_ms }, .. }, end] = &struck[..] {
@@ -36,7 +36,7 @@ proptest! {
     ) {
         let mut view = ClusterView { leaders: vec![NodeId(1)], ..ClusterView::new(&nodes(1)) };
         view.apply(&Fault::WallJump { node: NodeId(1), by_ms: moved_ms });
-        let struck = Freezes.strike(&view, &mut rng(seed));
+        let struck = Freezes::default().strike(&view, &mut rng(seed));
         let loses_ms = DRIFT_MAX.as_millis() as i64;
         prop_assert_eq!(struck.is_empty(), moved_ms - loses_ms < -SKEW_MAX_MS);
         if let [begin, end] = &struck[..] {
@@ -57,7 +57,7 @@ proptest! {
         count in 1u16..8, seed: u64,
     ) {
         let view = ClusterView { leaders: vec![NodeId(1)], ..ClusterView::new(&nodes(count)) };
-        let struck = Paces.strike(&view, &mut rng(seed));
+        let struck = Paces::default().strike(&view, &mut rng(seed));
         let (begun, ended) = struck.split_at(struck.len() / 2);
         prop_assert!(!begun.is_empty());
         for (begin, end) in begun.iter().zip(ended) {

@@ -2,11 +2,12 @@
 
 use crate::{SECOND, nodes, rng, whole};
 use harness::cluster::NodeId;
-use harness::fault::{Fault, FaultKind, Impairment, Sequence, Sort, Way};
+use harness::fault::{Damage, Fault, FaultKind, Impairment, Sequence, Sort, Way};
 use harness::nemesis::compose::{Composed, Interval};
 use harness::nemesis::drift::{DRIFT_MAX, DRIFT_MAX_PPM};
 use harness::nemesis::partition::Shape;
 use harness::nemesis::planned::Planned;
+use harness::nemesis::range::Range;
 use harness::nemesis::skew::SKEW_MAX_MS;
 use harness::nemesis::strobe::{PERIOD_MAX_MS, PERIOD_MIN_MS};
 use harness::nemesis::{ClusterView, Family, Nemesis, Timed};
@@ -311,6 +312,14 @@ impl Strikes {
 }
 
 impl Family for Strikes {
+    fn told(&self) -> String {
+        "written down".to_owned()
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        Vec::new()
+    }
+
     fn strike(&self, _: &ClusterView, _: &mut ChaCha8Rng) -> Vec<Timed> {
         self.0.borrow_mut().pop_front().unwrap_or_default()
     }
@@ -342,6 +351,14 @@ struct HealOnce {
 }
 
 impl Family for HealOnce {
+    fn told(&self) -> String {
+        "one link".to_owned()
+    }
+
+    fn ranges(&mut self) -> Vec<&mut Range> {
+        Vec::new()
+    }
+
     fn strike(&self, _: &ClusterView, _: &mut ChaCha8Rng) -> Vec<Timed> {
         let cuts = vec![(NodeId(1), NodeId(2))];
         let mut timed = vec![Timed::now(Fault::Partition { shape: "one link".into(), cuts })];
@@ -391,4 +408,83 @@ fn nothing_is_struck_so_late_that_it_could_hardly_act() {
         }
         assert!(struck > 0, "seed {seed}");
     }
+}
+
+/// What comes of a lossy link that is to be mended after three seconds, in seconds since it was made so, if nothing shows for so long.
+fn lossy(idle_until: u32) -> Vec<(u32, Fault)> {
+    let (one, other) = (NodeId(1), NodeId(2));
+    let lossy = |from, to| {
+        let how = Impairment::Lost { percent: 9 };
+        let begun = Timed::now(Fault::Links { links: vec![(from, to)], how });
+        vec![begun, Timed::after(3 * SECOND, Fault::LinksWhole(Sort::Loss))]
+    };
+    let strikes = vec![lossy(one, other), lossy(other, one)];
+    let interval = Interval { min: 4 * SECOND, max: 20 * SECOND };
+    let families: Vec<(u64, Box<dyn Family>)> = vec![(1, Box::new(Strikes::new(strikes)))];
+    let mut rng = rng(1);
+    let mut nemesis = Composed::new(families, interval, Duration::ZERO, &mut rng);
+    let mut view = ClusterView::new(&nodes(2));
+    let (mut told, mut began) = (Vec::new(), None);
+    for second in 0..40 {
+        view.now = SECOND * second;
+        let since = began.map(|began| second - began);
+        view.idle = match since {
+            Some(since) if since < idle_until => vec![FaultKind::LinkLoss],
+            _ => Vec::new(),
+        };
+        while let Some(fault) = nemesis.next(&view, &mut rng) {
+            view.apply(&fault);
+            told.push((second - *began.get_or_insert(second), fault));
+        }
+    }
+    told
+}
+
+#[test]
+fn what_has_not_shown_is_struck_once_more_elsewhere_and_mended_when_it_has_shown() {
+    let (one, other) = (NodeId(1), NodeId(2));
+    let how = Impairment::Lost { percent: 9 };
+    let lossy_links = |from, to| Fault::Links { links: vec![(from, to)], how };
+    let mended = Fault::LinksWhole(Sort::Loss);
+    let shown = lossy(0);
+    assert_eq!(shown[..2], [(0, lossy_links(one, other)), (3, mended.clone())]);
+    // After two seconds it has not; what is struck then would be mended three later, and has not shown for two more.
+    let idle = lossy(7);
+    assert_eq!(idle[..2], [(0, lossy_links(one, other)), (2, lossy_links(other, one))]);
+    assert_eq!(idle[2], (7, mended));
+}
+
+#[test]
+fn what_is_held_is_let_go_when_somebody_is_there_to_hear_it() {
+    let (one, other) = (NodeId(1), NodeId(2));
+    let hold = Fault::Hold { links: vec![(one, other)], then: Sequence::Sent };
+    let held = vec![
+        Timed::now(hold.clone()),
+        Timed::after(SECOND, Fault::Kill(other)),
+        Timed::after(2 * SECOND, Fault::Release),
+        Timed::after(6 * SECOND, Fault::Restart(other)),
+    ];
+    let told = [
+        (4, hold.clone()),
+        (5, Fault::Kill(other)),
+        (10, Fault::Restart(other)),
+        (10, Fault::Release),
+    ];
+    assert_eq!(struck(vec![held])[..], told);
+    let mut view = ClusterView::new(&nodes(2));
+    view.apply(&hold);
+    view.apply(&Fault::Kill(other));
+    assert_eq!(view.healing(), [Fault::Restart(other), Fault::Release]);
+}
+
+#[test]
+fn a_node_whose_disk_is_lost_is_replaced_when_somebody_leads() {
+    let node = NodeId(1);
+    let mut view = ClusterView { leaders: vec![NodeId(2)], ..ClusterView::new(&nodes(3)) };
+    view.apply(&Fault::DamageDisk { node, how: Damage::Rot, at: 1 });
+    assert!(!view.must_wait(&Fault::Replace(node)));
+    view.leaders.clear();
+    assert!(view.can_act(&Fault::Replace(node)) && view.must_wait(&Fault::Replace(node)));
+    view.apply(&Fault::Replace(node));
+    assert!(!view.must_wait(&Fault::Replace(node)));
 }

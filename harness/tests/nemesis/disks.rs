@@ -18,7 +18,8 @@ fn a_disk_in_trouble_is_of_a_member_that_runs_and_is_whole_again_within_ten_seco
     view.apply(&Fault::Kill(NodeId(1)));
     view.apply(&Fault::Remove(NodeId(2)));
     view.apply(&Fault::SpoilDisk { node: NodeId(3), how: DiskTrouble::ShortReads });
-    for family in [Troubles::Slow, Troubles::Errors, Troubles::Full, Troubles::ShortReads] {
+    for family in [Troubles::slow(), Troubles::errors(), Troubles::full(), Troubles::short_reads()]
+    {
         let mut counts = BTreeSet::new();
         for seed in 0..100 {
             let timed = family.strike(&view, &mut rng(seed));
@@ -82,7 +83,7 @@ fn a_damaged_disk_is_lost_until_its_node_is_replaced_within_ten_seconds() {
     for how in [Damage::Rot, Damage::Misdirected] {
         for seed in 0..50 {
             let mut view = ClusterView::new(&nodes(3));
-            let timed = Damages(how).strike(&view, &mut rng(seed));
+            let timed = Damages::new(how).strike(&view, &mut rng(seed));
             let [damage, replace] = &timed[..] else { panic!("not two: {timed:?}") };
             let node = damage.fault.nodes()[0];
             assert!(damage.after == Duration::ZERO && damage.fault.kind() == Some(how.kind()));
@@ -93,14 +94,18 @@ fn a_damaged_disk_is_lost_until_its_node_is_replaced_within_ten_seconds() {
             for cannot in [Fault::Restart(node), Fault::DiskWhole(node), Fault::Kill(node)] {
                 assert!(!view.can_act(&cannot), "{cannot}");
             }
-            assert_eq!(Damages(how).strike(&view, &mut rng(seed)), [], "two of three are needed");
+            assert_eq!(
+                Damages::new(how).strike(&view, &mut rng(seed)),
+                [],
+                "two of three are needed"
+            );
             assert_eq!(view.healing(), [Fault::Replace(node)]);
             view.apply(&Fault::Replace(node));
             assert_eq!(view, ClusterView::new(&nodes(3)));
         }
     }
     let two = ClusterView::new(&nodes(2));
-    assert_eq!(Damages(Damage::Rot).strike(&two, &mut rng(1)), []);
+    assert_eq!(Damages::new(Damage::Rot).strike(&two, &mut rng(1)), []);
 }
 
 #[test]
@@ -112,7 +117,7 @@ fn who_is_lost_counts_as_one_that_left() {
     view.apply(&Fault::Remove(NodeId(2)));
     assert_eq!(view.given_up(), 2);
     assert!(!view.can_act(&damage(3)), "it would be the third");
-    assert_eq!(Membership.strike(&view, &mut rng(1)), []);
+    assert_eq!(Membership::default().strike(&view, &mut rng(1)), []);
     // What is lost may leave, and is lost no more when it is wiped.
     view.apply(&Fault::Remove(NodeId(1)));
     assert_eq!(view.given_up(), 2);
@@ -128,7 +133,7 @@ fn a_disk_that_lies_counts_as_lost_and_is_once_its_machine_has_no_power() {
     let lie = Fault::SpoilDisk { node, how: DiskTrouble::LyingSyncs };
     let mut ends = BTreeSet::new();
     for seed in 0..60 {
-        let timed = Lies.strike(&ClusterView::new(&nodes(3)), &mut rng(seed));
+        let timed = Lies::default().strike(&ClusterView::new(&nodes(3)), &mut rng(seed));
         assert_eq!(timed[0].fault.kind(), Some(FaultKind::LyingSync));
         let node = timed[0].fault.nodes()[0];
         let [_, then, replaced] = &timed[..] else { panic!("{timed:?}") };
@@ -144,7 +149,7 @@ fn a_disk_that_lies_counts_as_lost_and_is_once_its_machine_has_no_power() {
     assert!(!view.can_act(&Fault::ForgetSyncs(node)), "it has not lied");
     view.apply(&lie);
     assert_eq!((view.given_up(), view.which(|node| node.up).len()), (1, 3));
-    assert_eq!(Lies.strike(&view, &mut rng(1)), []);
+    assert_eq!(Lies::default().strike(&view, &mut rng(1)), []);
     for power in [Fault::PowerOff(node), Fault::Reboot(node), Fault::ForgetSyncs(node)] {
         let mut view = view.clone();
         view.apply(&power);
@@ -161,7 +166,7 @@ fn a_disk_that_is_an_older_one_is_lost_until_its_node_is_replaced() {
     let mut ages = BTreeSet::new();
     for seed in 0..50 {
         let mut view = ClusterView::new(&nodes(3));
-        let timed = Swaps.strike(&view, &mut rng(seed));
+        let timed = Swaps::default().strike(&view, &mut rng(seed));
         let [swap, replace] = &timed[..] else { panic!("not two: {timed:?}") };
         let Fault::SwapDisk { node, after_ms } = swap.fault else { panic!("{swap:?}") };
         assert!((OLD_MIN_MS..=OLD_MAX_MS).contains(&u64::from(after_ms)));
@@ -174,13 +179,13 @@ fn a_disk_that_is_an_older_one_is_lost_until_its_node_is_replaced() {
         for cannot in [Fault::Restart(node), Fault::DiskWhole(node), swap.fault.clone()] {
             assert!(!view.can_act(&cannot), "{cannot}");
         }
-        assert_eq!(Swaps.strike(&view, &mut rng(seed)), [], "two of three are needed");
+        assert_eq!(Swaps::default().strike(&view, &mut rng(seed)), [], "two of three are needed");
         assert_eq!(view.healing(), [Fault::Replace(node)]);
         view.apply(&Fault::Replace(node));
         assert_eq!(view, ClusterView::new(&nodes(3)));
     }
     assert!(ages.len() > 30);
-    assert_eq!(Swaps.strike(&ClusterView::new(&nodes(2)), &mut rng(1)), []);
+    assert_eq!(Swaps::default().strike(&ClusterView::new(&nodes(2)), &mut rng(1)), []);
 }
 
 #[test]
@@ -204,7 +209,7 @@ fn without_a_bound_any_number_is_lost_and_who_has_forgotten_starts_with_what_it_
     assert_eq!(view.healing(), [mend(Fault::DiskWhole), mend(Fault::Restart)].concat());
     let whole = ClusterView { disk_bound: DiskBound::None, ..ClusterView::new(&all) };
     for seed in 0..20 {
-        let timed = Lies.strike(&whole, &mut rng(seed));
+        let timed = Lies::default().strike(&whole, &mut rng(seed));
         let node = timed[0].fault.nodes()[0];
         let back: Vec<&Fault> = timed[2..].iter().map(|timed| &timed.fault).collect();
         assert_eq!(back, [&Fault::DiskWhole(node), &Fault::Restart(node)], "nobody replaces it");

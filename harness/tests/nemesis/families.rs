@@ -3,7 +3,7 @@
 use crate::{nodes, rng};
 use harness::cluster::NodeId;
 use harness::fault::Fault;
-use harness::nemesis::flaky::{Flaky, PERCENT_MAX};
+use harness::nemesis::flaky::{Flaky, PERCENT_MAX, PERCENT_MIN};
 use harness::nemesis::latency::{DELAY_MAX_MS, DELAY_MIN_MS, Latency};
 use harness::nemesis::membership::Membership;
 use harness::nemesis::partition::{Cuts, Shape, bridge, majorities_ring};
@@ -198,7 +198,7 @@ proptest! {
             prop_assert!(jitter_ms <= delay_ms);
             prop_assert!(u64::from(delay_ms + jitter_ms) <= DELAY_MAX_MS);
             prop_assert_eq!(&undone.fault, &Fault::Fast);
-            prop_assert!((500..=15_000).contains(&undone.after.as_millis()));
+            prop_assert!((1_000..=15_000).contains(&undone.after.as_millis()));
             prop_assert!(nodes.iter().all(|node| running.contains(node)));
             prop_assert!(nodes.is_sorted_by(|a, b| a < b), "each once");
             let fits = match senders {
@@ -220,11 +220,11 @@ proptest! {
             let [Timed { after, fault }, undone] = &timed[..] else { panic!("{timed:?}") };
             prop_assert!(*after == Duration::ZERO && view.can_act(fault));
             prop_assert_eq!(&undone.fault, &mends);
-            prop_assert!((500..=15_000).contains(&undone.after.as_millis()));
+            prop_assert!((2_000..=15_000).contains(&undone.after.as_millis()));
             match fault {
                 Fault::Flaky { loss_percent, duplicate_percent, .. } => {
                     let most = u64::from(*loss_percent.max(duplicate_percent));
-                    prop_assert!((1..=PERCENT_MAX).contains(&most), "{fault}");
+                    prop_assert!((PERCENT_MIN..=PERCENT_MAX).contains(&most), "{fault}");
                 }
                 Fault::Throttle { kib_per_s, .. } => {
                     prop_assert!((RATE_MIN..=RATE_MAX).contains(&u64::from(*kib_per_s)));
@@ -303,7 +303,7 @@ proptest! {
     ) {
         let out: Vec<u16> = (2..=count).take(out).collect();
         let view = led(count, &out);
-        let timed = Membership.strike(&view, &mut rng(seed));
+        let timed = Membership::default().strike(&view, &mut rng(seed));
         let removed: Vec<NodeId> = timed.iter().filter_map(|timed| match timed.fault {
             Fault::Remove(node) => Some(node),
             _ => None,
@@ -327,7 +327,7 @@ proptest! {
         if down {
             view.apply(&Fault::Kill(NodeId(1)));
         }
-        let struck = Rolling.strike(&view, &mut rng(seed));
+        let struck = Rolling::default().strike(&view, &mut rng(seed));
         prop_assert_eq!(struck.len(), usize::from(!down));
         for Timed { fault, .. } in struck {
             let Fault::Rolling { nodes: mut order, .. } = fault else { panic!("{fault}") };

@@ -88,6 +88,11 @@ impl MonotonicClocks {
         self.0[usize::from(node)].pace.get().comes(at)
     }
 
+    /// For each injection in force, how many reads it has changed so far.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = Changed> + '_ {
+        self.0.iter().filter_map(|clock| clock.changed.get())
+    }
+
     /// Another pace from now on, for the injection of this number, or the true one. Returns how many reads the pace before it
     /// changed.
     pub(crate) fn drift(
