@@ -2,7 +2,7 @@
 
 use crate::fault::FaultKind;
 use crate::fault::preset::Asked;
-use crate::nemesis::ACTS_WITHIN;
+use crate::nemesis::compose::acts_within;
 use crate::nemesis::disk::DiskBound;
 use crate::options::{NODES_MAX, Options};
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
@@ -158,11 +158,12 @@ impl Setup {
     /// Who asks for faults, or says when they come, means that one comes.
     fn no_fault_is_too_late(&self, options: &Options) -> Result<(), String> {
         let Options { interval, time, ref faults, .. } = *options;
-        let earliest = interval.min + ACTS_WITHIN;
+        let needs = faults.iter().map(|kind| acts_within(*kind)).min().unwrap_or_default();
+        let earliest = interval.min + needs;
         let is_meant = self.says(FAULTS) || self.says(INTERVAL);
         if is_meant && !faults.is_empty() && earliest > time {
             return Err(format!(
-                "no fault can act: the first comes after {:?} at the earliest and needs {ACTS_WITHIN:?} before all is healed after {time:?}: give --time {} or more, or a shorter --interval",
+                "no fault can act: the first comes after {:?} at the earliest and needs {needs:?} before all is healed after {time:?}: give --time {} or more, or a shorter --interval",
                 interval.min,
                 earliest.as_secs_f64()
             ));
@@ -287,6 +288,8 @@ mod tests {
             ("--faults membership --nodes 2", "three nodes"),
             ("--faults kill --interval 8-3", "the first number is the smaller"),
             ("--faults kill --interval 9 --time 10", "--time 11"),
+            ("--faults link-loss --interval 9 --time 12", "--time 13"),
+            ("--faults ceiling --time 12", "--time 15"),
             ("--faults kill --time 4.9", "--time 5 or more"),
             ("--faults kill --disk-bound none", "no disk can be lost"),
             ("--disk-bound none", "no disk can be lost"),

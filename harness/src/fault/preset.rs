@@ -212,7 +212,8 @@ impl Asked {
         Ok(asked)
     }
 
-    /// The kinds to enable in a cluster of these options, in order. `Err`: one that was named does not fit, or nothing does.
+    /// The kinds to enable in a cluster of these options, in order; none where presets alone were asked for and nothing of
+    /// them fits. `Err`: one that was named does not fit.
     pub fn kinds(&self, options: &Options) -> Result<Vec<FaultKind>, String> {
         for kind in &self.named {
             if let Err(why) = kind.fits(options) {
