@@ -23,6 +23,7 @@ pub const OF_THE_WORLD: &[&str] = &[
     "node not rebuilt from a disk that is lost",
     "node rebuilt from its disk",
     "node stopped by its disk",
+    "older disk swapped back",
     "packets damaged",
     "packets lost",
     "packets retransmitted",
@@ -30,7 +31,6 @@ pub const OF_THE_WORLD: &[&str] = &[
     "power cut lost unsynced changes",
     "read cut short",
     "sync that lied",
-    "older disk swapped back",
 ];
 
 /// All marks, of whoever counts them; those of processes that end from inside are with their steps.

@@ -71,13 +71,15 @@ impl Teller {
 
     /// Asks until there is an answer of this kind.
     pub async fn until<T>(&self, node: NodeId, words: &[&str], read: fn(Reply) -> Option<T>) -> T {
+        let mut last = None;
         for _ in 0..200 {
-            if let Some(answer) = self.ask(node, words).await.and_then(read) {
+            last = self.ask(node, words).await;
+            if let Some(answer) = last.clone().and_then(read) {
                 return answer;
             }
             self.0.clock().sleep(Duration::from_millis(100)).await;
         }
-        panic!("{node} did not answer {words:?}");
+        panic!("{node} did not answer {words:?}, but {last:?}");
     }
 
     pub async fn push(&self, node: NodeId, value: u64) {

@@ -3,15 +3,16 @@
 //! Within [`WALL_OFF_MAX`] of true time, either way, on every node, every clock is believed, and no answer depends on more than that. Further off, a
 //! node refuses what is asked of it (`CLOCKSKEW …`) and asks for no ceiling, until its clock is within again. It notices by two comparisons:
 //!
-//! - with its own monotonic clock: since the node started, or ten minutes ago at most, the two must have gone the same way, but
-//!   for a clock that was off one way and is off the other way now, and for what a monotonic clock may be off ([`PACE_OFF_MAX_PERCENT`]);
 //! - with the ceiling that Raft agreed on: it lies one window above the clock of some leader at some time, so a clock that is further below
-//!   it than two clocks may be apart is behind, or that leader's was ahead.
+//!   it than two clocks may be apart is behind, or that leader's was ahead;
+//! - if it is not below the ceiling, with its own monotonic clock: since the node started, or ten minutes ago at most, the two must have gone
+//!   the same way, but for a clock that was off one way and is off the other way now, and for what a monotonic clock may be off
+//!   ([`PACE_OFF_MAX_PERCENT`]).
 //!
 //! Cannot see: a clock that was ahead when the node started, as long as it leads (the others find themselves behind its ceilings and
-//! refuse); one that creeps away by less than that in ten minutes; which of two clocks is wrong. Upstream has no such guard: it has a
-//! gauge (`hlc_wall_skew_seconds`). A machine that was suspended for long finds its monotonic clock behind and refuses until the
-//! node is started again.
+//! refuse); one that creeps away, by less than a window from ceiling to ceiling; which of two clocks is wrong. Upstream has no such guard:
+//! it has a gauge (`hlc_wall_skew_seconds`). A machine that was suspended for long finds its monotonic clock behind, and refuses until
+//! another leads or the node is started again.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -40,7 +41,7 @@ struct Moment {
 pub struct Belief(Cell<Option<Moment>>);
 
 impl Belief {
-    /// Whether the wall clock can be believed, which shows this now. The first look at one that is not behind begins the comparison.
+    /// Whether the wall clock can be believed, which shows this now. The first look begins the comparison.
     pub fn holds(
         &self,
         wall_ms: u64,
@@ -59,8 +60,9 @@ impl Belief {
         let moved = wall_ms.abs_diff(then.wall_ms.saturating_add(lasted));
         // A slow clock's hundred are more than its own percents of what it shows.
         let may_move = apart_ms + lasted * PACE_OFF_MAX_PERCENT / (100 - PACE_OFF_MAX_PERCENT);
-        let holds = moved <= may_move;
-        let begins = holds && lasted >= COMPARES_FOR_MS;
+        let goes_the_same_way = moved <= may_move;
+        let holds = goes_the_same_way || wall_ms < ceiling_ms;
+        let begins = holds && (lasted >= COMPARES_FOR_MS || !goes_the_same_way);
         self.0.set(Some(if begins { now } else { then }));
         holds
     }
@@ -134,6 +136,19 @@ mod tests {
             assert_eq!(belief.holds(START_MS, Duration::ZERO, ceiling, WINDOW), is_believed);
             assert_eq!(belief.holds(START_MS, Duration::ZERO, ceiling, WINDOW), is_believed);
         }
+    }
+
+    #[test]
+    fn a_clock_that_started_behind_is_believed_once_it_is_where_others_are() {
+        let belief = Belief::default();
+        let (behind, ceiling) = (START_MS - 500_000, START_MS + 10_000);
+        let second = Duration::from_secs(1);
+        assert!(belief.holds(behind, Duration::ZERO, 0, WINDOW), "nothing is agreed on yet");
+        assert!(!belief.holds(behind + 1_000, second, ceiling, WINDOW));
+        assert!(!belief.holds(START_MS + 200_000, second, ceiling, WINDOW), "now it is ahead");
+        assert!(belief.holds(START_MS, 2 * second, ceiling, WINDOW));
+        assert!(belief.holds(START_MS + 20_000, 22 * second, ceiling, WINDOW), "a slow renewal");
+        assert!(!belief.holds(START_MS + 200_000, 22 * second, ceiling, WINDOW));
     }
 
     #[test]
