@@ -132,8 +132,10 @@ fn what_is_broken_does_not_shift_what_is_asked() {
 
 #[test]
 fn a_run_that_may_leave_nothing_out_breaks_everything_that_was_asked_for() {
-    let mut options = Options { faults: FaultKind::ALL.to_vec(), ..options(120) };
-    options.set("interval", "0.5-1").expect("it is an interval");
+    let mut options = Options { faults: FaultKind::ALL.to_vec(), ..options(600) };
+    // Long enough for moments at which all nodes run and a leader is heard.
+    options.set("interval", "2-4").expect("it is an interval");
+    options.set("rate", "10").expect("it is a rate");
     let unused = |every_kind: bool, seed: u64| {
         let clock = VirtualClock::default();
         let cluster = InMemory::new(options.nodes, clock.clone()).without(FaultKind::Power);
