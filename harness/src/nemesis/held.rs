@@ -44,11 +44,6 @@ impl Family for Holds {
         Duration::from_secs(4)
     }
 
-    /// What is held shows when it is let go.
-    fn shows_within(&self) -> Duration {
-        Duration::from_millis(self.lasts.high() + 1_000)
-    }
-
     /// Let go in the order in which they came in one case of four.
     fn strike(&self, view: &ClusterView, rng: &mut ChaCha8Rng) -> Vec<Timed> {
         if self.which.is_empty() {

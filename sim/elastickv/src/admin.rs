@@ -97,6 +97,9 @@ impl Order {
     }
 }
 
+/// A leader gives up handing leadership over after an election time-out: what was to tell the other may have been lost.
+const ASKS_AGAIN_AFTER: Duration = Duration::from_millis(2_500);
+
 /// Brings it about. How many steps a leader had to take for it, or how often one was kept from what it wanted: none if it was so. `Err`: what did not come about, and why.
 pub async fn carry_out<D: Desk>(desk: &D, order: Order) -> Result<u64, String> {
     // Each group takes its time, one after another.
@@ -206,15 +209,17 @@ impl<'a, D: Desk> Operator<'a, D> {
     pub async fn transfer(&self, to: NodeId) -> Result<u64, String> {
         let mut steps = 0;
         for group in self.desk.groups() {
-            let (before, mut said) = (steps, String::new());
+            let (mut asked_at, mut said) = (None, String::new());
             loop {
                 if let Some((leader, _)) = self.leader(group).await {
                     if leader == to {
                         break;
                     }
-                    if steps == before {
-                        let ask = Request::Transfer(to);
+                    let now = self.desk.now();
+                    if asked_at.is_none_or(|at| now >= at + ASKS_AGAIN_AFTER) {
+                        let (ask, before) = (Request::Transfer(to), steps);
                         self.try_step(group, leader, ask, &mut steps, &mut said).await;
+                        asked_at = (steps > before).then_some(now);
                     }
                 }
                 self.rest(|| format!("{to} did not take over"), &said).await?;

@@ -103,13 +103,18 @@ fn keep(frames: &mut VecDeque<Frame>, frame: Frame, most: usize) -> bool {
 }
 
 impl World {
-    /// A datagram arrives at the end of a link: whether it is held back there.
+    /// A datagram arrives at the end of a link: whether it is held back there. That counts at once if somebody would have received it, and
+    /// otherwise when it comes to somebody after all.
     pub(super) fn holds(&self, frame: Frame) -> Option<Frame> {
         let net = &mut *self.net.borrow_mut();
         let link = net.index(frame.from, frame.to);
         let Some(injection) = net.held.holds(link) else { return Some(frame) };
         let mut frame = frame;
-        frame.blame.impaired_by(injection as u32);
+        let is_kept_from = self.hosts.borrow()[usize::from(frame.to)].up && !net.cuts[link];
+        match is_kept_from && frame.blame.damaged.is_none() {
+            true => self.acted(injection, 1),
+            false => frame.blame.impaired_by(injection as u32),
+        }
         if net.held.keep(frame) {
             self.count("held datagrams dropped");
         }

@@ -77,18 +77,28 @@ fn a_later_hold_keeps_what_an_earlier_one_held() {
     });
 }
 
-#[test]
-fn what_is_let_go_to_a_dead_node_is_no_effect() {
-    let effects = play(async |cluster| {
+/// The effects of a hold, of the kill of the node that it keeps something from, before it does or after, and of letting it go.
+fn held_from_a_dead_node(before: bool) -> Vec<u64> {
+    play(async move |cluster| {
         hold(&cluster, Sequence::Sent).await;
+        if before {
+            inject(&cluster, Fault::Kill(N2)).await;
+        }
         send(&cluster, 1, 1, 9);
         pass(&cluster, 10).await;
-        inject(&cluster, Fault::Kill(N2)).await;
+        if !before {
+            inject(&cluster, Fault::Kill(N2)).await;
+        }
         inject(&cluster, Fault::Release).await;
         pass(&cluster, 10).await;
         cluster.tear_down().await.effects
-    });
-    assert_eq!(effects, [0, 1, 0], "only the kill acted");
+    })
+}
+
+#[test]
+fn what_is_held_counts_if_it_was_kept_from_somebody_whatever_becomes_of_it() {
+    assert_eq!(held_from_a_dead_node(false), [1, 1, 0]);
+    assert_eq!(held_from_a_dead_node(true), [0, 1, 0], "nobody was there, then or later");
 }
 
 #[test]
