@@ -110,8 +110,9 @@ impl Env for TokioEnv {
 
     fn monotonic(&self) -> Duration {
         // From the machine's start, not the process': a message to an earlier boot does not seem to come from the future.
-        let now = clock_gettime(ClockId::CLOCK_MONOTONIC);
-        now.map(Duration::from).expect("Linux has a monotonic clock")
+        // It goes on while the machine is suspended: no lease outlives that, and no wall clock seems to have jumped.
+        let now = clock_gettime(ClockId::CLOCK_BOOTTIME);
+        now.map(Duration::from).expect("Linux has a clock of the time since it started")
     }
 
     fn wall_ms(&self) -> u64 {

@@ -248,10 +248,10 @@ impl Family for Lies {
             return Vec::new();
         }
         let ends = if forgets { Fault::ForgetSyncs(node) } else { Fault::DiskWhole(node) };
-        let mut timed = vec![Timed::now(lie), Timed::after(lasts, ends)];
-        // Also where it makes up for it: another fault may take its power meanwhile.
-        timed.extend(back(view, node).into_iter().map(|fault| Timed::after(lasts + after, fault)));
-        timed
+        // Also where it makes up for it: another fault may take its power meanwhile. What mends it already must not be put off.
+        let back = back(view, node).into_iter().filter(|fault| *fault != ends);
+        let back: Vec<Timed> = back.map(|fault| Timed::after(lasts + after, fault)).collect();
+        [vec![Timed::now(lie), Timed::after(lasts, ends)], back].concat()
     }
 }
 

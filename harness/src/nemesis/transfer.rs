@@ -1,5 +1,5 @@
 //! Leadership is handed over: to a node that runs and does not lead. What a cluster does by itself to spread load, and what
-//! an operator does before a restart. Only where the two hear each other well: it is asked for once.
+//! an operator does before a restart. Only where the two hear each other well: it is asked for again after two and a half seconds, and no more often.
 
 use super::range::Range;
 use super::{ClusterView, Family, ORDERED_WITHIN, Timed};

@@ -1,18 +1,18 @@
 //! Whether a node's wall clock can be believed: expiry is told by it, and ceilings are made of it.
 //!
-//! Within [`WALL_OFF_MAX`] of true time, either way, on every node, every clock is believed, and no answer depends on more than that. Further off, a
-//! node refuses what is asked of it (`CLOCKSKEW …`) and asks for no ceiling, until its clock is within again. It notices by two comparisons:
+//! Within [`WALL_OFF_MAX`] of true time, either way, on every node, every clock is believed, and no answer depends on more than that. A clock
+//! that was within when its node started and goes further off is not: the node refuses what is asked of it (`CLOCKSKEW …`) and asks for no
+//! ceiling, until its clock is within again. Since the node started, or ten minutes ago at most, the clock must have gone the same way as
+//! the node's monotonic clock, but for a clock that was off one way and is off the other way now, and for what a monotonic clock may be
+//! off ([`PACE_OFF_MAX_PERCENT`]). If it has not, it is believed all the same where the ceiling is that was agreed on last: one
+//! window above the clock of who leads.
 //!
-//! - with the ceiling that Raft agreed on: it lies one window above the clock of some leader at some time, so a clock that is further below
-//!   it than two clocks may be apart is behind, or that leader's was ahead;
-//! - if it is not below the ceiling, with its own monotonic clock: since the node started, or ten minutes ago at most, the two must have gone
-//!   the same way, but for a clock that was off one way and is off the other way now, and for what a monotonic clock may be off
-//!   ([`PACE_OFF_MAX_PERCENT`]).
+//! Cannot see: a clock that was off when its node started; one that creeps away by less than that in ten minutes; which of two
+//! clocks is wrong. A node that started with a wrong clock, on its own, refuses once that is set right, until it is started again. Upstream has no
+//! such guard: it has a gauge (`hlc_wall_skew_seconds`).
 //!
-//! Cannot see: a clock that was ahead when the node started, as long as it leads (the others find themselves behind its ceilings and
-//! refuse); one that creeps away, by less than a window from ceiling to ceiling; which of two clocks is wrong. Upstream has no such guard:
-//! it has a gauge (`hlc_wall_skew_seconds`). A machine that was suspended for long finds its monotonic clock behind, and refuses until
-//! another leads or the node is started again.
+//! A ceiling that is far ahead of a clock is no reason to refuse: ceilings never fall, so one leader with a fast clock would keep
+//! all others from serving, also when its clock is right again.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -26,7 +26,10 @@ pub const PACE_OFF_MAX_PERCENT: u64 = 7;
 /// What rounding and clocks that are kept by NTP add to it.
 const SLACK_MS: u64 = 1_000;
 
-/// For so long what a clock showed is compared with.
+/// What two clocks within the bound are apart at most.
+const APART_MS: u64 = 2 * WALL_OFF_MAX.as_millis() as u64 + SLACK_MS;
+
+/// For so long what a clock showed is compared with; a node looks every few seconds.
 const COMPARES_FOR_MS: u64 = 600_000;
 
 /// A wall clock and a monotonic one at one moment, in milliseconds.
@@ -51,17 +54,15 @@ impl Belief {
     ) -> bool {
         let monotonic_ms = monotonic.as_millis() as u64;
         let now = Moment { wall_ms, monotonic_ms };
-        let apart_ms = 2 * WALL_OFF_MAX.as_millis() as u64 + SLACK_MS;
-        if ceiling_ms > wall_ms.saturating_add(apart_ms + window.as_millis() as u64) {
-            return false;
-        }
         let then = self.0.get().unwrap_or(now);
         let lasted = monotonic_ms.saturating_sub(then.monotonic_ms);
         let moved = wall_ms.abs_diff(then.wall_ms.saturating_add(lasted));
         // A slow clock's hundred are more than its own percents of what it shows.
-        let may_move = apart_ms + lasted * PACE_OFF_MAX_PERCENT / (100 - PACE_OFF_MAX_PERCENT);
-        let goes_the_same_way = moved <= may_move;
-        let holds = goes_the_same_way || wall_ms < ceiling_ms;
+        let drifted =
+            lasted.min(COMPARES_FOR_MS) * PACE_OFF_MAX_PERCENT / (100 - PACE_OFF_MAX_PERCENT);
+        let goes_the_same_way = moved <= APART_MS + drifted;
+        let agreed_ms = ceiling_ms.saturating_sub(window.as_millis() as u64);
+        let holds = goes_the_same_way || agreed_ms.abs_diff(wall_ms) <= APART_MS;
         let begins = holds && (lasted >= COMPARES_FOR_MS || !goes_the_same_way);
         self.0.set(Some(if begins { now } else { then }));
         holds
@@ -74,8 +75,6 @@ mod tests {
 
     const START_MS: u64 = 1_767_225_600_000;
     const WINDOW: Duration = Duration::from_secs(10);
-    /// What two clocks within the bound are apart at most.
-    const APART_MS: u64 = 120_000;
 
     /// Whether a clock that has been off by the one and is by the other after so long is believed, without a ceiling.
     fn believed(off_ms: i64, then_ms: i64, after: Duration) -> bool {
@@ -103,7 +102,7 @@ mod tests {
             let wall = (START_MS + s * 1_000).saturating_add_signed(off_ms);
             belief.holds(wall, Duration::from_secs(s), 0, WINDOW)
         };
-        assert!(at(0, 0) && at(APART_MS as i64, 1));
+        assert!(at(0, 0) && at(120_000, 1));
         for off in [200_000, -200_000, 3_600_000, -3_600_000] {
             assert!(!at(off, 2), "{off}");
             assert!(at(0, 3), "it is back");
@@ -124,17 +123,21 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_far_below_the_ceiling_is_not_believed_from_the_start() {
-        let window = WINDOW.as_millis() as u64;
-        for (ceiling, is_believed) in [
-            (0, true),
-            (START_MS + window, true),
-            (START_MS + window + APART_MS, true),
-            (START_MS + window + APART_MS + 2 * SLACK_MS, false),
-        ] {
-            let belief = Belief::default();
-            assert_eq!(belief.holds(START_MS, Duration::ZERO, ceiling, WINDOW), is_believed);
-            assert_eq!(belief.holds(START_MS, Duration::ZERO, ceiling, WINDOW), is_believed);
+    fn a_ceiling_however_far_ahead_makes_no_clock_unbelievable() {
+        let belief = Belief::default();
+        for s in 0..100 {
+            let (wall, monotonic) = (START_MS + s * 60_000, Duration::from_secs(s * 60));
+            assert!(belief.holds(wall, monotonic, START_MS + 3_600_000, WINDOW), "{s}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_has_moved_stays_unbelievable_however_long_it_lasts() {
+        let belief = Belief::default();
+        assert!(belief.holds(START_MS, Duration::ZERO, 0, WINDOW));
+        for s in [1, 600, 3_600, 86_400] {
+            let wall = START_MS + 200_000 + s * 1_000;
+            assert!(!belief.holds(wall, Duration::from_secs(s), 0, WINDOW), "{s}");
         }
     }
 
@@ -143,8 +146,7 @@ mod tests {
         let belief = Belief::default();
         let (behind, ceiling) = (START_MS - 500_000, START_MS + 10_000);
         let second = Duration::from_secs(1);
-        assert!(belief.holds(behind, Duration::ZERO, 0, WINDOW), "nothing is agreed on yet");
-        assert!(!belief.holds(behind + 1_000, second, ceiling, WINDOW));
+        assert!(belief.holds(behind, Duration::ZERO, ceiling, WINDOW), "nobody can see it");
         assert!(!belief.holds(START_MS + 200_000, second, ceiling, WINDOW), "now it is ahead");
         assert!(belief.holds(START_MS, 2 * second, ceiling, WINDOW));
         assert!(belief.holds(START_MS + 20_000, 22 * second, ceiling, WINDOW), "a slow renewal");

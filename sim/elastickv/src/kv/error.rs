@@ -89,7 +89,7 @@ impl fmt::Display for KvError {
             }
             KvError::CeilingExpired => CeilingExpired.fmt(f),
             KvError::ClockSkew => f.write_str(
-                "CLOCKSKEW this node's wall clock is too far off to tell what has expired",
+                "CLOCKSKEW this node's wall clock has gone more than 120 s another way than its monotonic clock: set it right, or start the node again",
             ),
             KvError::InvalidRequest => f.write_str("invalid request"),
             KvError::DeadlineExceeded => f.write_str("context deadline exceeded"),

@@ -8,7 +8,8 @@
 //!
 //! Cannot see: a clock that changes its pace less than two or three windows before its leader is cut off; no message says so in time. Nor
 //! whether messages are more and more delayed instead: then a lease is not granted that could have been, which costs a
-//! round of messages and no answer. Upstream has no such guard.
+//! round of messages and no answer; nor that an answer with a time so old, of a node that was added again a moment ago, is taken for one
+//! of its earlier life, which is as if it were lost. Upstream has no such guard.
 
 use super::Inner;
 use crate::env::{Env, Level};
@@ -46,6 +47,8 @@ pub(super) struct Pace {
     window: Option<(u64, Heard)>,
     /// Windows in a row in which this clock outran the leader's.
     outran: u32,
+    /// The log says so of this leader.
+    is_told: bool,
 }
 
 impl Pace {
@@ -99,10 +102,14 @@ impl<E: Env> Inner<E> {
         let heard = Heard { made: message.stamp, at: self.env.monotonic().as_nanos() as u64 };
         let (promise, lease) = (self.options.election_timeout(), self.options.lease());
         let leader = (message.from, message.term);
-        if self.pace.borrow_mut().outruns(leader, heard, promise, lease) {
+        let mut pace = self.pace.borrow_mut();
+        if pace.outruns(leader, heard, promise, lease) {
             sometimes!(self.env, "lease not granted to a slower clock");
-            let text = format_args!("its clock outruns n{}'s: no lease is granted", message.from);
-            self.env.log(Level::Warn, text);
+            if !std::mem::replace(&mut pace.is_told, true) {
+                let text =
+                    format_args!("its clock outruns n{}'s: no lease is granted", message.from);
+                self.env.log(Level::Warn, text);
+            }
             message.stamp = message.stamp.saturating_sub(promise.as_nanos() as u64);
         }
         message

@@ -9,7 +9,7 @@ use super::super::resp::Reply;
 use super::super::view::{HeldUp, Part, View};
 use super::{Inner, Server, error_reply};
 use crate::bug::Bug;
-use crate::env::{Draw, Env, Fact, GroupId, Level};
+use crate::env::{Draw, Env, Fact, GroupId};
 use crate::kv::error::KvError;
 use crate::kv::fsm::Fsm;
 use crate::kv::prepared::Lock;
@@ -197,7 +197,6 @@ impl<E: Env> Server<E> {
             return Ok(now_ms);
         }
         sometimes!(env, "command refused for the wall clock");
-        env.log(Level::Warn, format_args!("its wall clock is too far off: a command is refused"));
         Err(KvError::ClockSkew)
     }
 
