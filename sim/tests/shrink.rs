@@ -9,8 +9,8 @@ use std::process::Command;
 use std::time::Duration;
 
 const BUG: &str = "exec_on_follower";
-const SEED: &str = "0x8";
-const FOLDER: &str = "store/redis-append/0x8";
+const SEED: &str = "0x9";
+const FOLDER: &str = "store/redis-append/0x9";
 
 /// A directory of the test's own.
 fn room(name: &str) -> PathBuf {
