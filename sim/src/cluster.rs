@@ -167,32 +167,21 @@ impl SimCluster {
                 self.world.count("node not rebuilt from a disk that is lost");
                 continue;
             }
-            // Where nothing waits for a sync the two are one disk.
-            let is_synced = self.world.files(node, Volume::is_synced);
-            let views = if is_synced { &[View::Kill, View::PowerCut][..] } else { &[View::Kill] };
-            self.rebuild(&*guest, node, views, self.world.cached_disk(node));
-            if !is_synced {
-                self.rebuild(&*guest, node, &[View::PowerCut], self.world.durable_disk(node));
-            }
+            self.rebuild(&*guest, node, View::Kill, self.world.cached_disk(node));
+            self.rebuild(&*guest, node, View::PowerCut, self.world.durable_disk(node));
         }
     }
 
-    fn rebuild(&self, guest: &dyn Guest, node: u16, views: &[View], disk: DiskImage) {
-        let rebuilt = catch_unwind(AssertUnwindSafe(|| guest.post_mortem(node, disk)));
-        for view in views {
-            let why = match &rebuilt {
-                Ok(Ok(groups)) => {
-                    self.rebuilt(node, *view, groups);
-                    continue;
-                }
-                Ok(Err(error)) => format!("n{node} cannot be rebuilt after a {view}: {error}"),
-                Err(panic) => {
-                    let text = panic_text(panic.as_ref());
-                    format!("n{node} panicked when it was rebuilt after a {view}: {text}")
-                }
-            };
-            self.world.found("rebuild", why);
-        }
+    fn rebuild(&self, guest: &dyn Guest, node: u16, view: View, disk: DiskImage) {
+        let why = match catch_unwind(AssertUnwindSafe(|| guest.post_mortem(node, disk))) {
+            Ok(Ok(groups)) => return self.rebuilt(node, view, &groups),
+            Ok(Err(error)) => format!("n{node} cannot be rebuilt after a {view}: {error}"),
+            Err(panic) => {
+                let text = panic_text(panic.as_ref());
+                format!("n{node} panicked when it was rebuilt after a {view}: {text}")
+            }
+        };
+        self.world.found("rebuild", why);
     }
 
     /// Tells what a rebuilding found in each group, and which entry it reached.

@@ -210,11 +210,6 @@ impl Volume {
         self.settled
     }
 
-    /// Whether all that was written is durable, so that the process sees what no power cut can take.
-    pub(crate) fn is_synced(&self) -> bool {
-        self.journal.is_empty() && self.files.values().all(|file| file.unsynced.is_empty())
-    }
-
     /// All names that no power cut can take, sorted.
     pub fn synced_paths(&self) -> impl Iterator<Item = &str> {
         self.durable.keys().map(String::as_str)

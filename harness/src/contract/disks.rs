@@ -36,43 +36,39 @@ pub(super) async fn lost(cluster: &dyn Cluster, how: Damage) -> Result<(), Strin
 /// Who was lied to goes on, with its power; without, it is gone until it is replaced, also if it is told to start.
 pub(super) async fn lied_to(cluster: &dyn Cluster) -> Result<(), String> {
     troubled(cluster, DiskTrouble::LyingSyncs).await?;
-    let [node, rest @ ..] = cluster.nodes() else { return Ok(()) };
-    if rest.len() < 2 {
-        return Ok(());
-    }
-    inject(cluster, Fault::SpoilDisk { node: *node, how: DiskTrouble::LyingSyncs }).await?;
-    let forgets = Fault::ForgetSyncs(*node);
-    let mut gone = is_gone(cluster, *node, forgets.clone()).await;
-    inject(cluster, Fault::Restart(*node)).await?;
-    gone = gone.and(refuses(cluster, *node, &forgets).await);
-    let mut reached = Ok(());
-    for other in rest {
-        reached = reached.and(reads(cluster, *other).await);
-    }
-    inject(cluster, Fault::Replace(*node)).await?;
-    gone?;
-    reached?;
-    reads(cluster, *node).await
+    let Some(node) = one_of_three(cluster) else { return Ok(()) };
+    inject(cluster, Fault::SpoilDisk { node, how: DiskTrouble::LyingSyncs }).await?;
+    gone_until_replaced(cluster, node, Fault::ForgetSyncs(node)).await
 }
 
 /// Who has an older disk than it had is gone until it is replaced; the others go on.
 pub(super) async fn swapped(cluster: &dyn Cluster) -> Result<(), String> {
-    let [node, rest @ ..] = cluster.nodes() else { return Ok(()) };
-    if rest.len() < 2 {
-        return Ok(());
-    }
-    let swap = Fault::SwapDisk { node: *node, after_ms: 400 };
-    let mut gone = is_gone(cluster, *node, swap.clone()).await;
-    inject(cluster, Fault::Restart(*node)).await?;
-    gone = gone.and(refuses(cluster, *node, &swap).await);
+    let Some(node) = one_of_three(cluster) else { return Ok(()) };
+    gone_until_replaced(cluster, node, Fault::SwapDisk { node, after_ms: 400 }).await
+}
+
+/// A node that two others can do without.
+fn one_of_three(cluster: &dyn Cluster) -> Option<NodeId> {
+    cluster.nodes().first().copied().filter(|_| cluster.nodes().len() > 2)
+}
+
+/// By this fault the node has forgotten what it promised: nothing but being replaced brings it back, and the others go on.
+async fn gone_until_replaced(
+    cluster: &dyn Cluster,
+    node: NodeId,
+    forgets: Fault,
+) -> Result<(), String> {
+    let mut gone = is_gone(cluster, node, forgets.clone()).await;
+    inject(cluster, Fault::Restart(node)).await?;
+    gone = gone.and(refuses(cluster, node, &forgets).await);
     let mut reached = Ok(());
-    for other in rest {
+    for other in cluster.nodes().iter().filter(|other| **other != node) {
         reached = reached.and(reads(cluster, *other).await);
     }
-    inject(cluster, Fault::Replace(*node)).await?;
+    inject(cluster, Fault::Replace(node)).await?;
     gone?;
     reached?;
-    reads(cluster, *node).await
+    reads(cluster, node).await
 }
 
 async fn is_gone(cluster: &dyn Cluster, node: NodeId, fault: Fault) -> Result<(), String> {

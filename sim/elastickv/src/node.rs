@@ -89,7 +89,7 @@ fn group_envs<E: Env>(env: &E, options: &Options) -> Vec<GroupEnv<E>> {
 /// `RunHLCLeaseRenewal`: a leader asks for a higher ceiling once a second.
 async fn renew_ceiling<E: Env>(env: E, options: Rc<Options>, engine: Engine<E>) {
     loop {
-        gauge_wall_skew(&env, &options, &engine);
+        gauge_wall_skew(&env, &engine);
         if engine.is_leader() && !env.buggify("rare: ceiling not renewed in time") {
             // A renewal that fails is tried again at the next turn; the fence holds meanwhile.
             let _ = engine.renew_ceiling().await;
@@ -111,9 +111,8 @@ async fn compact<E: Env>(env: E, options: Rc<Options>, engine: Engine<E>) {
 
 /// The gauge `hlc_wall_skew_seconds`, which every node keeps: whether its wall clock has run past what Raft agreed on. And whether it can
 /// be believed, which is to be looked at every few seconds.
-fn gauge_wall_skew<E: Env>(env: &E, options: &Options, engine: &Engine<E>) {
-    let hlc = engine.fsm().borrow().hlc.clone();
-    let ceiling_ms = hlc.ceiling_ms();
+fn gauge_wall_skew<E: Env>(env: &E, engine: &Engine<E>) {
+    let ceiling_ms = engine.fsm().borrow().hlc.ceiling_ms();
     if ceiling_ms == 0 {
         return;
     }
@@ -124,7 +123,7 @@ fn gauge_wall_skew<E: Env>(env: &E, options: &Options, engine: &Engine<E>) {
             format_args!("its wall clock is past the ceiling {ceiling_ms}, no timestamp is issued");
         env.log(Level::Warn, text);
     }
-    if !hlc.believes(wall_ms, env.monotonic(), options.hlc_window) {
+    if !engine.believes(wall_ms) {
         let text = format_args!("its wall clock went another way than its monotonic clock");
         env.log(Level::Warn, text);
     }

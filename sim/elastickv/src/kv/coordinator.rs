@@ -15,7 +15,6 @@ use super::routes::Routes;
 use super::transaction::{Requests, Transaction};
 use crate::bug::Bug;
 use crate::env::{Env, GroupId, NodeId, RequestId};
-use crate::hlc::Hlc;
 use crate::options::Options;
 use crate::raft::engine::Engine;
 use std::cell::RefCell;
@@ -73,11 +72,6 @@ impl<E: Env> Coordinator<E> {
     /// The ways to all groups, the default group's first.
     pub fn shards(&self) -> &[LeaderProxy<E>] {
         &self.shards
-    }
-
-    /// The clock of the node, which all groups share.
-    pub fn hlc(&self) -> Rc<Hlc> {
-        self.default_shard().engine().fsm().borrow().hlc.clone()
     }
 
     /// The way to the default group.

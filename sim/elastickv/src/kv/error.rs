@@ -1,6 +1,7 @@
 //! Errors of the transaction path, with upstream's texts (`kv/*_errors.go`, `raftengine/etcd/engine.go`).
 
 use crate::hlc::CeilingExpired;
+use crate::hlc::belief::WALL_OFF_MAX;
 use bytes::Bytes;
 use std::fmt;
 
@@ -88,8 +89,10 @@ impl fmt::Display for KvError {
                 f.write_str("composed-1: observed catalog version evicted from history ring; retry")
             }
             KvError::CeilingExpired => CeilingExpired.fmt(f),
-            KvError::ClockSkew => f.write_str(
-                "CLOCKSKEW this node's wall clock has gone more than 120 s another way than its monotonic clock: set it right, or start the node again",
+            KvError::ClockSkew => write!(
+                f,
+                "CLOCKSKEW this node's wall clock has gone {} s or more another way than its monotonic clock: set it right, or start the node again",
+                2 * WALL_OFF_MAX.as_secs()
             ),
             KvError::InvalidRequest => f.write_str("invalid request"),
             KvError::DeadlineExceeded => f.write_str("context deadline exceeded"),

@@ -130,7 +130,7 @@ impl<E: Env> Engine<E> {
     }
 
     /// Whether this node's wall clock, which shows this, can be believed.
-    fn believes(&self, wall_ms: u64) -> bool {
+    pub(crate) fn believes(&self, wall_ms: u64) -> bool {
         let inner = &self.0;
         let (monotonic, window) = (inner.env.monotonic(), inner.options.hlc_window);
         inner.fsm.borrow().hlc.believes(wall_ms, monotonic, window)

@@ -191,9 +191,9 @@ impl<E: Env> Server<E> {
 
     /// What the wall clock shows, if it can be believed.
     fn believed_ms(&self) -> Result<u64, KvError> {
-        let Inner { env, options, coordinator, .. } = &*self.0;
+        let Inner { env, coordinator, .. } = &*self.0;
         let now_ms = env.wall_ms();
-        if coordinator.hlc().believes(now_ms, env.monotonic(), options.hlc_window) {
+        if coordinator.default_shard().engine().believes(now_ms) {
             return Ok(now_ms);
         }
         sometimes!(env, "command refused for the wall clock");
