@@ -167,8 +167,9 @@ impl SimCluster {
                 self.world.count("node not rebuilt from a disk that is lost");
                 continue;
             }
-            self.rebuild(&*guest, node, View::Kill, self.world.cached_disk(node));
-            self.rebuild(&*guest, node, View::PowerCut, self.world.durable_disk(node));
+            let [cached, durable] = self.world.disk_views(node);
+            self.rebuild(&*guest, node, View::Kill, cached);
+            self.rebuild(&*guest, node, View::PowerCut, durable);
         }
     }
 

@@ -9,6 +9,7 @@
 //! What a fault makes of a node's disk is in `trouble`, `damage` and `stale`.
 
 mod damage;
+mod file;
 mod image;
 mod node;
 mod stale;
@@ -19,6 +20,7 @@ pub use node::SimDisk;
 pub(crate) use node::{NodeDisk, Synced};
 
 use bytes::Bytes;
+use file::File;
 use harness::seed::Draw;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -34,31 +36,6 @@ pub struct Volume {
     journal: VecDeque<NameChange>,
     /// Changes of names that became durable or were undone, ever.
     settled: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct File {
-    cached: Vec<u8>,
-    durable: Vec<u8>,
-    /// Writes that are not durable, oldest first.
-    unsynced: VecDeque<Change>,
-    /// Writes that became durable or were undone, ever.
-    settled: u64,
-}
-
-#[derive(Clone, Debug)]
-enum Change {
-    Write { offset: usize, bytes: Bytes },
-    Truncate(usize),
-}
-
-impl Change {
-    fn bytes(&self) -> u64 {
-        match self {
-            Change::Write { bytes, .. } => bytes.len() as u64,
-            Change::Truncate(_) => 0,
-        }
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -87,13 +64,12 @@ impl Volume {
 
     /// Bytes written that a power cut could take.
     pub(crate) fn unsynced_bytes(&self) -> u64 {
-        let changes = self.files.values().flat_map(|file| &file.unsynced);
-        changes.map(Change::bytes).sum()
+        self.files.values().map(File::unsynced_bytes).sum()
     }
 
     pub(crate) fn create(&mut self, path: &str) {
         if let Ok(file) = self.file_mut(path) {
-            return file.change(Change::Truncate(0));
+            return file.truncate(0);
         }
         self.created += 1;
         let file = self.created;
@@ -103,32 +79,28 @@ impl Volume {
     }
 
     pub(crate) fn len(&self, path: &str) -> io::Result<u64> {
-        Ok(self.file(path)?.cached.len() as u64)
+        Ok(self.file(path)?.cached().len() as u64)
     }
 
     pub(crate) fn append(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        let file = self.file_mut(path)?;
-        let offset = file.cached.len();
-        file.change(Change::Write { offset, bytes: Bytes::copy_from_slice(bytes) });
+        self.file_mut(path)?.append(bytes);
         Ok(())
     }
 
     pub(crate) fn read_at(&self, path: &str, offset: u64, len: usize) -> io::Result<Bytes> {
-        let cached = &self.file(path)?.cached;
+        let cached = self.file(path)?.cached();
         let from = (offset as usize).min(cached.len());
         let to = from.saturating_add(len).min(cached.len());
         Ok(Bytes::copy_from_slice(&cached[from..to]))
     }
 
     pub(crate) fn write_at(&mut self, path: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let change =
-            Change::Write { offset: offset as usize, bytes: Bytes::copy_from_slice(bytes) };
-        self.file_mut(path)?.change(change);
+        self.file_mut(path)?.write_at(offset as usize, bytes);
         Ok(())
     }
 
     pub(crate) fn truncate(&mut self, path: &str, len: u64) -> io::Result<()> {
-        self.file_mut(path)?.change(Change::Truncate(len as usize));
+        self.file_mut(path)?.truncate(len as usize);
         Ok(())
     }
 
@@ -153,7 +125,7 @@ impl Volume {
     pub(crate) fn begin_sync(&self, path: &str) -> io::Result<SyncMark> {
         let id = *self.cached.get(path).ok_or_else(|| missing(path))?;
         let file = self.file(path)?;
-        Ok(SyncMark::File { file: id, upto: file.settled + file.unsynced.len() as u64 })
+        Ok(SyncMark::File { file: id, upto: file.writes() })
     }
 
     /// A sync of this folder's names begins.
@@ -167,8 +139,7 @@ impl Volume {
         match mark {
             SyncMark::File { file, upto } => {
                 if let Some(file) = self.files.get_mut(&file) {
-                    let count = upto.saturating_sub(file.settled) as usize;
-                    file.settle(count.min(file.unsynced.len()));
+                    file.synced(upto);
                 }
             }
             SyncMark::Names { upto } => {
@@ -197,12 +168,12 @@ impl Volume {
 
     /// The bytes of this name that no power cut can take; `None` if the name itself can be lost.
     pub fn synced_image(&self, path: &str) -> Option<&[u8]> {
-        self.durable.get(path).and_then(|id| self.files.get(id)).map(|file| &file.durable[..])
+        self.durable.get(path).and_then(|id| self.files.get(id)).map(File::durable)
     }
 
     /// The bytes that the process reads.
     pub fn cached_image(&self, path: &str) -> Option<&[u8]> {
-        self.cached.get(path).and_then(|id| self.files.get(id)).map(|file| &file.cached[..])
+        self.cached.get(path).and_then(|id| self.files.get(id)).map(File::cached)
     }
 
     /// Changes of names that became durable or were undone, ever.
@@ -246,56 +217,6 @@ impl Volume {
         let named = self.cached.values().chain(self.durable.values()).copied().chain(pending);
         let named: std::collections::BTreeSet<u64> = named.collect();
         self.files.retain(|id, _| named.contains(id));
-    }
-}
-
-impl File {
-    fn change(&mut self, change: Change) {
-        change.apply(&mut self.cached);
-        self.unsynced.push_back(change);
-    }
-
-    fn settle(&mut self, count: usize) {
-        self.settled += count as u64;
-        for change in self.unsynced.drain(..count) {
-            change.apply(&mut self.durable);
-        }
-    }
-
-    fn power_cut(&mut self, rng: &mut impl Draw) -> u64 {
-        if self.unsynced.is_empty() {
-            return 0;
-        }
-        self.settle(rng.range(0, self.unsynced.len() as u64 + 1) as usize);
-        if let Some(Change::Write { offset, bytes }) = self.unsynced.front() {
-            let torn = bytes.slice(..rng.range(0, bytes.len() as u64) as usize);
-            if !torn.is_empty() {
-                Change::Write { offset: *offset, bytes: torn }.apply(&mut self.durable);
-            }
-        }
-        let lost = self.unsynced.len() as u64;
-        self.settled += lost;
-        self.unsynced.clear();
-        self.cached.clone_from(&self.durable);
-        lost
-    }
-}
-
-impl Change {
-    fn apply(&self, image: &mut Vec<u8>) {
-        match self {
-            Change::Write { offset, bytes } if *offset == image.len() => {
-                image.extend_from_slice(bytes);
-            }
-            Change::Write { offset, bytes } => {
-                let end = offset + bytes.len();
-                if image.len() < end {
-                    image.resize(end, 0);
-                }
-                image[*offset..end].copy_from_slice(bytes);
-            }
-            Change::Truncate(len) => image.resize(*len, 0),
-        }
     }
 }
 

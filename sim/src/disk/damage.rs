@@ -4,7 +4,7 @@
 //! nobody can take it for the torn end of a log. So a node whose layers look at their checksums refuses to start, for certain.
 //! Cannot see: damage to what no start reads, as snapshots that the log does not stand on.
 
-use super::{File, NodeDisk, Volume};
+use super::{NodeDisk, Volume};
 use crate::trace::digest;
 use crate::world::World;
 use bytes::Bytes;
@@ -70,17 +70,6 @@ impl Volume {
 
     fn content(&self, path: &str) -> Bytes {
         Bytes::copy_from_slice(self.cached_image(path).unwrap_or_default())
-    }
-}
-
-impl File {
-    /// These bytes are there, whatever was written there, and in the order of no write.
-    fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
-        for image in [&mut self.cached, &mut self.durable] {
-            for (held, byte) in image.iter_mut().skip(offset).zip(bytes) {
-                *held = *byte;
-            }
-        }
     }
 }
 

@@ -1,89 +1,115 @@
 //! A copy of a node's files to run recovery on after the run: no latency, no world.
 
-use super::Volume;
+use super::{Volume, folder_of, missing};
 use bytes::Bytes;
 use elastickv::env::Disk;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
-/// A disk in memory whose futures are ready at once: `now_or_never` always has their result. Clones share the files.
+/// A disk in memory whose futures are ready at once: `now_or_never` always has their result. Clones share the files, and what is read shares
+/// their bytes; a write copies its file.
 #[derive(Clone, Debug, Default)]
-pub struct DiskImage(Rc<RefCell<Volume>>);
+pub struct DiskImage(Rc<RefCell<BTreeMap<String, Bytes>>>);
 
 impl DiskImage {
-    /// Just what no power cut could have taken.
-    pub fn durable(of: &Volume) -> DiskImage {
-        let content = |path: &str| of.synced_image(path).unwrap_or_default().to_vec();
-        DiskImage::of(of.synced_paths().map(|path| (path.to_string(), content(path))))
+    /// What the process saw, and just what no power cut could have taken.
+    pub fn views(of: &Volume) -> [DiskImage; 2] {
+        let images: BTreeMap<u64, (Bytes, Bytes)> =
+            of.files.iter().map(|(id, file)| (*id, file.images())).collect();
+        let view = |names: &BTreeMap<String, u64>, choose: fn(&(Bytes, Bytes)) -> &Bytes| {
+            let content = |id: &u64| images.get(id).map_or_else(Bytes::new, |i| choose(i).clone());
+            DiskImage::of(names.iter().map(|(path, id)| (path.clone(), content(id))))
+        };
+        [view(&of.cached, |(cached, _)| cached), view(&of.durable, |(_, durable)| durable)]
     }
 
     /// What the process saw.
     pub fn cached(of: &Volume) -> DiskImage {
-        let content = |path: &str| of.cached_image(path).unwrap_or_default().to_vec();
-        DiskImage::of(of.cached_paths().map(|path| (path.to_string(), content(path))))
+        let [cached, _] = DiskImage::views(of);
+        cached
+    }
+
+    /// Just what no power cut could have taken.
+    pub fn durable(of: &Volume) -> DiskImage {
+        let [_, durable] = DiskImage::views(of);
+        durable
     }
 
     /// These files.
-    pub fn of(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> DiskImage {
-        let mut volume = Volume::default();
-        for (path, bytes) in files {
-            volume.create(&path);
-            volume.append(&path, &bytes).expect("the file has just been made");
-        }
-        DiskImage(Rc::new(RefCell::new(volume)))
+    pub fn of<B: Into<Bytes>>(files: impl IntoIterator<Item = (String, B)>) -> DiskImage {
+        let files = files.into_iter().map(|(path, bytes)| (path, bytes.into()));
+        DiskImage(Rc::new(RefCell::new(files.collect())))
+    }
+
+    fn see<T>(&self, path: &str, see: impl FnOnce(&Bytes) -> T) -> io::Result<T> {
+        self.0.borrow().get(path).map(see).ok_or_else(|| missing(path))
+    }
+
+    fn change(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        let mut files = self.0.borrow_mut();
+        let file = files.get_mut(path).ok_or_else(|| missing(path))?;
+        let mut content = Vec::from(std::mem::take(file));
+        change(&mut content);
+        *file = content.into();
+        Ok(())
     }
 }
 
 impl Disk for DiskImage {
     async fn create(&self, path: &str) -> io::Result<()> {
-        self.0.borrow_mut().create(path);
+        self.0.borrow_mut().insert(path.to_owned(), Bytes::new());
         Ok(())
     }
 
     async fn len(&self, path: &str) -> io::Result<u64> {
-        self.0.borrow().len(path)
+        self.see(path, |file| file.len() as u64)
     }
 
     async fn append(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.0.borrow_mut().append(path, bytes)
+        self.change(path, |file| file.extend_from_slice(bytes))
     }
 
     async fn read_at(&self, path: &str, offset: u64, len: usize) -> io::Result<Bytes> {
-        self.0.borrow().read_at(path, offset, len)
+        self.see(path, |file| {
+            let from = (offset as usize).min(file.len());
+            file.slice(from..from.saturating_add(len).min(file.len()))
+        })
     }
 
     async fn write_at(&self, path: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.borrow_mut().write_at(path, offset, bytes)
+        let (from, to) = (offset as usize, offset as usize + bytes.len());
+        self.change(path, |file| {
+            file.resize(file.len().max(to), 0);
+            file[from..to].copy_from_slice(bytes);
+        })
     }
 
     async fn truncate(&self, path: &str, len: u64) -> io::Result<()> {
-        self.0.borrow_mut().truncate(path, len)
+        self.change(path, |file| file.resize(len as usize, 0))
     }
 
     async fn sync(&self, path: &str) -> io::Result<()> {
-        let mut volume = self.0.borrow_mut();
-        let mark = volume.begin_sync(path)?;
-        volume.end_sync(mark);
-        Ok(())
+        self.see(path, |_| ())
     }
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.0.borrow_mut().rename(from, to)
+        let mut files = self.0.borrow_mut();
+        let file = files.remove(from).ok_or_else(|| missing(from))?;
+        files.insert(to.to_owned(), file);
+        Ok(())
     }
 
     async fn remove(&self, path: &str) -> io::Result<()> {
-        self.0.borrow_mut().remove(path)
+        self.0.borrow_mut().remove(path).map(drop).ok_or_else(|| missing(path))
     }
 
     async fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        Ok(self.0.borrow().list(folder))
+        Ok(self.0.borrow().keys().filter(|path| folder_of(path) == folder).cloned().collect())
     }
 
-    async fn sync_dir(&self, folder: &str) -> io::Result<()> {
-        let mut volume = self.0.borrow_mut();
-        let mark = volume.begin_sync_dir(folder);
-        volume.end_sync(mark);
+    async fn sync_dir(&self, _: &str) -> io::Result<()> {
         Ok(())
     }
 }

@@ -18,11 +18,7 @@ const LOOK: Duration = Duration::from_millis(10);
 impl Volume {
     /// A copy that holds, in its cache too, just what no power cut can take.
     fn as_synced(&self) -> Volume {
-        let whole = |file: &File| File {
-            cached: file.durable.clone(),
-            durable: file.durable.clone(),
-            ..File::default()
-        };
+        let whole = |file: &File| File::whole(file.durable().to_vec());
         let named = |id: &u64| Some((*id, whole(self.files.get(id)?)));
         Volume {
             files: self.durable.values().filter_map(named).collect(),

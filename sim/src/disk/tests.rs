@@ -128,3 +128,106 @@ fn files_are_read_written_and_listed_as_a_file_system_does() {
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     assert_eq!(error.to_string(), "there is no file d/none");
 }
+
+/// A file as two images and all writes between them: what [`File`] is, told the long way.
+#[derive(Clone, Default)]
+struct Plain {
+    cached: Vec<u8>,
+    durable: Vec<u8>,
+    unsynced: Vec<Vec<u8>>,
+    settled: u64,
+}
+
+impl Plain {
+    fn write(&mut self, file: &mut File, rng: &mut impl Draw) {
+        let bytes: Vec<u8> = (0..rng.range(1, 6)).map(|_| rng.range(0, 256) as u8).collect();
+        let len = self.cached.len();
+        match rng.range(0, 10) {
+            0 => {
+                let offset = rng.range(0, len as u64 + 3) as usize;
+                let end = offset + bytes.len();
+                self.cached.resize(len.max(end), 0);
+                self.cached[offset..end].copy_from_slice(&bytes);
+                file.write_at(offset, &bytes);
+            }
+            1 => {
+                let short = rng.range(0, len as u64 + 3) as usize;
+                self.cached.resize(short, 0);
+                file.truncate(short);
+            }
+            _ => {
+                self.cached.extend_from_slice(&bytes);
+                file.append(&bytes);
+            }
+        }
+        self.unsynced.push(self.cached.clone());
+    }
+
+    fn synced(&mut self, upto: u64) {
+        while self.settled < upto && !self.unsynced.is_empty() {
+            self.durable = self.unsynced.remove(0);
+            self.settled += 1;
+        }
+    }
+}
+
+#[test]
+fn a_file_is_what_two_images_and_the_writes_between_them_would_be() {
+    let (mut synced_between, mut cuts) = (0, 0);
+    for seed in 0..300 {
+        let rng = &mut Seed(seed).stream(Stream::Disk);
+        let (mut file, mut plain) = (File::default(), Plain::default());
+        let mut mark = 0;
+        for _ in 0..60 {
+            match rng.range(0, 12) {
+                0 => mark = file.writes(),
+                1 | 2 => {
+                    synced_between += u64::from(mark > plain.settled && mark < file.writes());
+                    file.synced(mark);
+                    plain.synced(mark);
+                }
+                3 => {
+                    let unsynced = plain.unsynced.len() as u64;
+                    let before = plain.durable.clone();
+                    let lost = file.power_cut(rng);
+                    let survived = (unsynced - lost) as usize;
+                    // What is torn begins as the write that it is of.
+                    let from = plain.unsynced[..survived].last().unwrap_or(&before);
+                    let to = plain.unsynced.get(survived).unwrap_or(from);
+                    let left = file.cached();
+                    let known = |at: usize| [from.get(at), to.get(at), Some(&0)];
+                    assert!((0..left.len()).all(|at| known(at).contains(&Some(&left[at]))));
+                    assert!(left.len() <= from.len().max(to.len()));
+                    assert!(lost > 0 || left == &from[..], "seed {seed}: nothing was torn");
+                    plain = Plain {
+                        cached: left.to_vec(),
+                        durable: left.to_vec(),
+                        unsynced: Vec::new(),
+                        settled: plain.settled + unsynced,
+                    };
+                    cuts += u64::from(lost > 0);
+                }
+                _ => plain.write(&mut file, rng),
+            }
+            assert_eq!((file.cached(), file.durable()), (&plain.cached[..], &plain.durable[..]));
+            assert_eq!(file.writes(), plain.settled + plain.unsynced.len() as u64);
+            let (cached, durable) = file.images();
+            assert_eq!((&cached[..], &durable[..]), (file.cached(), file.durable()));
+        }
+    }
+    assert!(synced_between > 100 && cuts > 100, "{synced_between} and {cuts}");
+}
+
+#[test]
+fn what_is_damaged_is_damaged_in_both_views_of_a_file_whatever_was_written() {
+    for rewritten in [false, true] {
+        let mut file = File::whole(b"abcdef".to_vec());
+        file.append(b"gh");
+        if rewritten {
+            file.write_at(7, b"H");
+        }
+        file.overwrite(4, b"XYZ");
+        assert_eq!(file.durable(), b"abcdXY");
+        assert_eq!(&file.cached()[..7], b"abcdXYZ");
+    }
+}
