@@ -37,25 +37,36 @@ const LOOPBACK_NS: u64 = 10_000;
 /// A fate's three chances have 20 bits each.
 const CHANCE_BITS: u32 = 20;
 
-/// The injections that did something to a message which arrives.
+/// The injections that did something to a message which arrives. Hardly any message has one, so this is no larger than a pointer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Blame {
-    /// It is late.
-    slowed: Option<u32>,
-    /// It took long to pass a throttled link.
-    queued: Option<u32>,
-    /// It has come before.
-    doubled: Option<u32>,
-    /// Single links made it late.
-    impaired: Vec<u32>,
+pub(crate) struct Blame(Option<Box<Deeds>>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Deeds {
+    /// They made it late, or it has come before.
+    by: Vec<u32>,
     /// It is not what was sent, and its checksum shows it.
-    pub(crate) damaged: Option<u32>,
+    damaged: Option<u32>,
 }
 
 impl Blame {
-    /// This injection made it late, too.
-    pub(crate) fn impaired_by(&mut self, injection: u32) {
-        self.impaired.push(injection);
+    /// This injection made it late or made it come again, too.
+    pub(crate) fn add(&mut self, injection: u32) {
+        self.0.get_or_insert_default().by.push(injection);
+    }
+
+    fn damage(&mut self, injection: u32) {
+        self.0.get_or_insert_default().damaged = Some(injection);
+    }
+
+    /// All but who damaged it.
+    fn injections(&self) -> &[u32] {
+        self.0.as_ref().map_or(&[], |deeds| &deeds.by)
+    }
+
+    /// Who damaged it.
+    fn damaged(&self) -> Option<u32> {
+        self.0.as_ref()?.damaged
     }
 }
 
@@ -343,7 +354,7 @@ impl Net {
         let later = if let Some(Fate::Late(nanos)) = decreed { nanos } else { 0 };
         link.busy_until = link.busy_until.max(now) + (bytes as u64 * params.ns_per_kib) / 1024;
         let (mut leaves, mut blame) = (link.busy_until, Blame::default());
-        blame.slowed = slowness.map(|slow| slow.injection);
+        slowness.iter().for_each(|slow| blame.add(slow.injection));
         let harm = match self.impairments.is_none() {
             true => Harm::default(),
             false => self.impairments.harm(index, fate, delay),
@@ -361,7 +372,7 @@ impl Net {
                 Passage::Queued { until, shows } => {
                     link.queued_until = until;
                     leaves = leaves.max(until);
-                    blame.queued = shows.then_some(throttle.injection);
+                    shows.then(|| blame.add(throttle.injection));
                 }
                 // What was decreed arrives in any case.
                 Passage::Full if decreed.is_some() => {}
@@ -375,15 +386,16 @@ impl Net {
                 Passage::Queued { until, shows } => {
                     link.narrowed_until = until;
                     leaves = leaves.max(until);
-                    blame.impaired.extend(shows.then_some(injection));
+                    shows.then(|| blame.add(injection));
                 }
                 Passage::Full if decreed.is_some() => {}
                 Passage::Full => return Trip { spoiled: Some(injection), ..Trip::default() },
             }
         }
-        blame.damaged = harm.damaged;
-        blame.impaired.extend(harm.late.map(|(_, injection)| injection));
-        blame.impaired.extend(harm.held.map(|(_, injection)| injection));
+        harm.damaged.into_iter().for_each(|injection| blame.damage(injection));
+        let late = harm.late.map(|(_, injection)| injection);
+        let held = harm.held.map(|(_, injection)| injection);
+        late.into_iter().chain(held).for_each(|injection| blame.add(injection));
         // What is held back holds up nothing that comes after it.
         let later = later + harm.held.map_or(0, |(held, _)| held);
         let tail = happens(fate >> (2 * CHANCE_BITS), params.tail_ppm);

@@ -179,7 +179,7 @@ impl World {
             bytes => self.net.borrow_mut().drip(from, to, bytes, self.now()),
         };
         let behind = dripped.map_or(0, |(behind, injection)| {
-            blame.impaired_by(injection);
+            blame.add(injection);
             behind
         });
         let at = (arrives + behind).max(conn.latest[1 - side]);

@@ -60,8 +60,8 @@ impl World {
         let blame = trip.blame;
         if let Some(again) = trip.again {
             self.count("datagrams doubled");
-            let (message, blame) =
-                (message.clone(), Blame { doubled: trip.spoiled, ..blame.clone() });
+            let (message, mut blame) = (message.clone(), blame.clone());
+            trip.spoiled.iter().for_each(|injection| blame.add(*injection));
             self.timers
                 .at(again, Event::Frame(Frame { from, to, lane, message, sent, blame, tag }));
         }
@@ -143,18 +143,16 @@ impl World {
 
     /// A message has arrived: what was done to it counts for the effects of those that did it.
     pub(crate) fn came(&self, blame: &Blame) {
-        let of_nodes = [blame.slowed, blame.queued, blame.doubled].into_iter().flatten();
-        for injection in of_nodes.chain(blame.impaired.iter().copied()) {
-            self.acted(injection as usize, 1);
+        for injection in blame.injections() {
+            self.acted(*injection as usize, 1);
         }
     }
 
     /// Whether what arrives is not what was sent; if so it is counted for the fault that damaged it.
     pub(crate) fn is_damaged(&self, blame: &Blame) -> bool {
-        if let Some(injection) = blame.damaged {
-            self.acted(injection as usize, 1);
-        }
-        blame.damaged.is_some()
+        let damaged = blame.damaged();
+        damaged.iter().for_each(|injection| self.acted(*injection as usize, 1));
+        damaged.is_some()
     }
 
     /// A message is lost: if somebody could have received it, that counts for the fault that lost it.

@@ -111,9 +111,9 @@ impl World {
         let Some(injection) = net.held.holds(link) else { return Some(frame) };
         let mut frame = frame;
         let is_kept_from = self.hosts.borrow()[usize::from(frame.to)].up && !net.cuts[link];
-        match is_kept_from && frame.blame.damaged.is_none() {
+        match is_kept_from && frame.blame.damaged().is_none() {
             true => self.acted(injection, 1),
-            false => frame.blame.impaired_by(injection as u32),
+            false => frame.blame.add(injection as u32),
         }
         if net.held.keep(frame) {
             self.count("held datagrams dropped");
@@ -149,7 +149,7 @@ impl World {
         self.restart(node);
         self.sleep(LOOK).await;
         for frame in &mut frames {
-            frame.blame.impaired_by(injection as u32);
+            frame.blame.add(injection as u32);
         }
         self.give(frames);
         // They have come when this is over.

@@ -80,7 +80,7 @@ fn slowness_changes_when_a_message_arrives_and_nothing_else_of_any_message() {
         }
         let trip = net.trip(&params, 1, 2, 100, k as u64 * 1000);
         let slow = (1000..2000).contains(&k);
-        assert_eq!(trip.blame.slowed, slow.then_some(7));
+        assert_eq!(trip.blame.injections(), if slow { &[7][..] } else { &[] });
         assert_eq!(net.trip(&params, 2, 1, 100, k as u64 * 1000).blame, Blame::default());
         let copies = [(trip.arrives, usual.arrives), (trip.again, usual.again)];
         for (late, (arrives, usual)) in late.iter_mut().zip(copies) {
@@ -172,7 +172,7 @@ fn a_throttled_link_queues_and_loses_what_its_queue_does_not_take() {
     for behind in 0..4 {
         let trip = net.trip(&params, 1, 2, kib_8, 0);
         assert_eq!(trip.arrives, Some((behind + 1) * 1_000 * MS + params.latency_ns));
-        assert_eq!(trip.blame.queued, Some(7), "each takes a second or more");
+        assert_eq!(trip.blame.injections(), [7], "each takes a second or more");
     }
     let full = net.trip(&params, 1, 2, kib_8, 0);
     assert_eq!((full.arrives, full.spoiled), (None, Some(7)));
