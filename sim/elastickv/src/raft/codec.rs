@@ -19,6 +19,8 @@ const REJECT: u8 = 1;
 const SNAPSHOT: u8 = 2;
 /// The snapshot's configuration is joint: what that has beyond voters and learners follows it.
 const JOINT: u8 = 4;
+/// Kind, flags, two ids, and eight numbers of at most ten bytes each.
+const HEAD_MAX: usize = 2 + 2 * 8 + 8 * 10;
 const KINDS: [MessageKind; 11] = [
     MessageKind::App,
     MessageKind::AppResp,
@@ -92,23 +94,10 @@ impl std::error::Error for DecodeError {}
 impl Message {
     /// The message as bytes. Entries must be consecutive from `index + 1`: their index is not written.
     pub fn encode(&self) -> Bytes {
+        let (head, len) = self.head();
         // Exactly: bytes with room left would be copied or wrapped once more.
-        let mut out = Vec::with_capacity(self.encoded_bytes());
-        out.push(self.kind as u8);
-        let snapshot = match &self.snapshot {
-            Some(snapshot) if snapshot.meta.conf.is_joint() => SNAPSHOT | JOINT,
-            Some(_) => SNAPSHOT,
-            None => 0,
-        };
-        out.push(if self.reject { REJECT } else { 0 } | snapshot);
-        out.extend_from_slice(&self.from.to_le_bytes());
-        out.extend_from_slice(&self.to.to_le_bytes());
-        for number in [self.term, self.log_term, self.index, self.commit, self.reject_hint] {
-            put_number(&mut out, number);
-        }
-        put_number(&mut out, self.context);
-        put_number(&mut out, self.stamp);
-        put_number(&mut out, self.entries.len() as u64);
+        let mut out = Vec::with_capacity(len + self.body_bytes());
+        out.extend_from_slice(&head[..len]);
         for entry in &self.entries {
             put_entry(&mut out, entry);
         }
@@ -153,13 +142,34 @@ impl Message {
         input.end(message)
     }
 
-    fn encoded_bytes(&self) -> usize {
-        let head = [self.term, self.log_term, self.index, self.commit, self.reject_hint];
+    /// All before the entries, and how many bytes that is: put together where it takes no memory of its own.
+    fn head(&self) -> ([u8; HEAD_MAX], usize) {
+        let mut head = [0; HEAD_MAX];
+        let snapshot = match &self.snapshot {
+            Some(snapshot) if snapshot.meta.conf.is_joint() => SNAPSHOT | JOINT,
+            Some(_) => SNAPSHOT,
+            None => 0,
+        };
+        head[0] = self.kind as u8;
+        head[1] = if self.reject { REJECT } else { 0 } | snapshot;
+        head[2..10].copy_from_slice(&self.from.to_le_bytes());
+        head[10..18].copy_from_slice(&self.to.to_le_bytes());
+        let mut len = 18;
+        let positions = [self.term, self.log_term, self.index, self.commit, self.reject_hint];
         let more = [self.context, self.stamp, self.entries.len() as u64];
-        let numbers: usize = head.into_iter().chain(more).map(number_bytes).sum();
+        for number in positions.into_iter().chain(more) {
+            each_byte(number, |byte| {
+                head[len] = byte;
+                len += 1;
+            });
+        }
+        (head, len)
+    }
+
+    fn body_bytes(&self) -> usize {
         let entry = |entry: &Entry| 1 + number_bytes(entry.term) + data_bytes(&entry.data);
         let entries: usize = self.entries.iter().map(entry).sum();
-        18 + numbers + entries + self.snapshot.as_deref().map_or(0, snapshot_bytes)
+        entries + self.snapshot.as_deref().map_or(0, snapshot_bytes)
     }
 }
 
@@ -226,12 +236,17 @@ fn put_step(out: &mut Vec<u8>, kind: ConfChangeKind, id: u64) {
     out.extend_from_slice(&id.to_le_bytes());
 }
 
-fn put_number(out: &mut Vec<u8>, mut number: u64) {
+fn put_number(out: &mut Vec<u8>, number: u64) {
+    each_byte(number, |byte| out.push(byte));
+}
+
+/// A number's bytes, one after another.
+fn each_byte(mut number: u64, mut put: impl FnMut(u8)) {
     while number >= 0x80 {
-        out.push((number as u8) | 0x80);
+        put((number as u8) | 0x80);
         number >>= 7;
     }
-    out.push(number as u8);
+    put(number as u8);
 }
 
 /// Bytes that [`put_number`] writes.
@@ -462,7 +477,8 @@ mod tests {
                     snapshot: snapshot.map(Box::new),
                     ..Message::new(MessageKind::App, 3)
                 };
-                assert_eq!(message.encode().len(), message.encoded_bytes(), "{number} {len}");
+                let (_, head) = message.head();
+                assert_eq!(message.encode().len(), head + message.body_bytes(), "{number} {len}");
             }
         }
     }
