@@ -16,7 +16,9 @@ pub mod journal;
 
 use crate::codec::{Malformed, Reader, Writer, hash};
 use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
 /// One version to write: a value, or a tombstone.
@@ -53,8 +55,8 @@ struct Version {
 /// All versions, in memory. [`journal::Journal`] makes them durable.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
-    // Oldest version first. Log order is commit order, so a write is a push.
-    keys: BTreeMap<Bytes, Vec<Version>>,
+    // Oldest version first. Log order is commit order, so a write is a push. Most keys have one.
+    keys: BTreeMap<Bytes, SmallVec<[Version; 1]>>,
     last_commit_ts: u64,
     newest_version: u64,
     min_retained_ts: u64,
@@ -138,7 +140,7 @@ impl Store {
 
     /// Versions held.
     pub fn versions(&self) -> usize {
-        self.keys.values().map(Vec::len).sum()
+        self.keys.values().map(|versions| versions.len()).sum()
     }
 
     /// A number that is equal for equal states.
@@ -197,23 +199,32 @@ impl Store {
         for mutation in mutations {
             self.put(mutation.key.clone(), commit_ts, mutation.value.clone());
         }
+        self.wrote(commit_ts, index);
+    }
+
+    fn wrote(&mut self, commit_ts: u64, index: u64) {
         self.last_commit_ts = self.last_commit_ts.max(commit_ts);
         self.applied = index;
     }
 
     fn put(&mut self, key: Bytes, ts: u64, value: Option<Bytes>) {
         self.newest_version = self.newest_version.max(ts);
-        let added = version_hash(&key, ts, &value);
-        let versions = self.keys.entry(key.clone()).or_default();
-        // Nearly always at the end; never assumed.
-        match versions.binary_search_by_key(&ts, |version| version.ts) {
-            Ok(at) => {
-                self.sum = self.sum.wrapping_sub(version_hash(&key, ts, &versions[at].value));
-                versions[at].value = value;
+        self.sum = self.sum.wrapping_add(version_hash(&key, ts, &value));
+        let mut entry = match self.keys.entry(key) {
+            Entry::Vacant(entry) => {
+                entry.insert(smallvec![Version { ts, value }]);
+                return;
             }
-            Err(at) => versions.insert(at, Version { ts, value }),
+            Entry::Occupied(entry) => entry,
+        };
+        // Nearly always at the end; never assumed.
+        match entry.get().binary_search_by_key(&ts, |version| version.ts) {
+            Ok(at) => {
+                let before = std::mem::replace(&mut entry.get_mut()[at].value, value);
+                self.sum = self.sum.wrapping_sub(version_hash(entry.key(), ts, &before));
+            }
+            Err(at) => entry.get_mut().insert(at, Version { ts, value }),
         }
-        self.sum = self.sum.wrapping_add(added);
     }
 
     /// Overrides what recovery read for `last_commit_ts`: only a store that keeps it apart from its batches needs this.

@@ -262,7 +262,10 @@ impl Fsm {
 
     /// The replay of an entry that the store already holds: only the volatile ceiling is taken from it.
     pub fn replay_volatile(&mut self, payload: Bytes) {
-        if let Ok(Payload::HlcLease { ceiling_ms }) = Payload::decode(payload) {
+        // All but these are transactions, which take long to read.
+        if Payload::is_hlc_lease(&payload)
+            && let Ok(Payload::HlcLease { ceiling_ms }) = Payload::decode(payload)
+        {
             self.raise_ceiling(ceiling_ms);
         }
     }

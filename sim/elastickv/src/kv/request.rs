@@ -143,6 +143,11 @@ impl Payload {
         w.finish()
     }
 
+    /// Whether these bytes are a lease, if they are a payload.
+    pub fn is_hlc_lease(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&HLC_LEASE)
+    }
+
     /// From bytes; keys and values share them.
     pub fn decode(bytes: Bytes) -> Result<Payload, Malformed> {
         let mut r = Reader::new(bytes);

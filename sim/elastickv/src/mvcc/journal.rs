@@ -131,14 +131,12 @@ fn replay(store: &mut Store, payload: Bytes) -> Result<(), Malformed> {
     match reader.u8()? {
         BATCH => {
             let (index, commit_ts, last_commit_ts) = (reader.u64()?, reader.u64()?, reader.u64()?);
-            let mut mutations = Vec::new();
             for _ in 0..reader.count(5)? {
-                mutations.push(Mutation { key: reader.bytes()?, value: read_value(&mut reader)? });
+                store.put(reader.bytes()?, commit_ts, read_value(&mut reader)?);
             }
-            reader.end()?;
-            store.write(&mutations, commit_ts, index);
+            store.wrote(commit_ts, index);
             store.set_last_commit_ts(last_commit_ts);
-            Ok(())
+            reader.end()
         }
         APPLIED => {
             store.applied = store.applied.max(reader.u64()?);
