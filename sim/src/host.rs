@@ -41,8 +41,36 @@ pub(crate) struct Host {
 #[derive(Default)]
 pub(crate) struct Inbox {
     pub(crate) queue: VecDeque<(u16, Bytes)>,
-    /// Whose receive waits: one task per lane.
-    pub(crate) reader: Option<Waker>,
+    /// Whose receive has waited: one task per lane.
+    reader: Option<Waker>,
+    /// Whether it waits still.
+    waits: bool,
+}
+
+impl Inbox {
+    /// The next message; if there is none, `reader` is woken when one comes, or nobody.
+    pub(crate) fn take(&mut self, reader: Option<&Waker>) -> Option<(u16, Bytes)> {
+        let next = self.queue.pop_front();
+        if next.is_none() {
+            self.waits = reader.is_some();
+            if let Some(reader) = reader {
+                match &mut self.reader {
+                    Some(waits) => waits.clone_from(reader),
+                    none => *none = Some(reader.clone()),
+                }
+            }
+        }
+        next
+    }
+
+    /// Wakes whoever waits.
+    pub(crate) fn wake(&mut self) {
+        if std::mem::take(&mut self.waits)
+            && let Some(reader) = &self.reader
+        {
+            reader.wake_by_ref();
+        }
+    }
 }
 
 /// A listening port: connections that the kernel has accepted and the process has not.

@@ -15,7 +15,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::ptr;
+use std::task::{Context, Poll, RawWakerVTable, Waker};
 use std::time::Duration;
 
 /// Nanoseconds that both clocks underneath can still count: 292 years.
@@ -241,8 +242,25 @@ pub(crate) struct Sleep {
     /// The boot that sleeps; nobody's if it is the run's.
     boot: Option<u64>,
     at: u64,
-    /// The timer that is set, and for which virtual time.
-    timer: Option<(Key, u64)>,
+    timer: Option<Set>,
+}
+
+/// A timer that is set.
+#[derive(Clone, Copy)]
+struct Set {
+    key: Key,
+    /// For which virtual time.
+    due: u64,
+    /// Whom it wakes, by what it is made of: the timer holds on to that, so nobody else is made of the same.
+    wakes: (*const (), &'static RawWakerVTable),
+}
+
+impl Set {
+    /// Until it is due it has not fired, so it need not be looked for.
+    fn wakes(&self, waker: &Waker) -> bool {
+        let (data, vtable) = self.wakes;
+        data == waker.data() && ptr::eq(vtable, waker.vtable())
+    }
 }
 
 impl Sleep {
@@ -266,15 +284,16 @@ impl Sleep {
             return Poll::Ready(());
         }
         // Set for another time, where the clock's pace has changed since.
-        if let Some((key, set_for)) = self.timer
-            && set_for != due
-        {
-            world.timers.cancel(key);
-            self.timer = None;
-        }
-        if !self.timer.is_some_and(|(key, _)| world.timers.rewake(key, waker)) {
-            let wake = Event::Wake(self.node, waker.clone());
-            self.timer = Some((world.timers.at(due, wake), due));
+        let timers = &world.timers;
+        let wakes = (waker.data(), waker.vtable());
+        match &mut self.timer {
+            Some(set) if set.due == due && set.wakes(waker) => {}
+            Some(set) if set.due == due && timers.rewake(set.key, waker) => set.wakes = wakes,
+            before => {
+                before.iter().for_each(|set| timers.cancel(set.key));
+                let key = timers.at(due, Event::Wake(self.node, waker.clone()));
+                *before = Some(Set { key, due, wakes });
+            }
         }
         Poll::Pending
     }
@@ -290,8 +309,8 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some((key, _)) = self.timer {
-            world::with(|world| world.timers.cancel(key));
+        if let Some(set) = &self.timer {
+            world::with(|world| world.timers.cancel(set.key));
         }
     }
 }

@@ -48,6 +48,11 @@ impl Held {
         self.hold = links.contains(&true).then_some(Hold { links, then, injection });
     }
 
+    /// Whether any link holds anything back.
+    pub(super) fn holds_any(&self) -> bool {
+        self.hold.is_some()
+    }
+
     /// The injection that holds back what is given to this link now.
     pub(super) fn holds(&self, link: usize) -> Option<usize> {
         self.hold.as_ref().filter(|hold| hold.links[link]).map(|hold| hold.injection)

@@ -4,7 +4,7 @@
 //! A throttled link has a queue, as tbf has: what would stay in it for longer than [`QUEUE_MAX_NS`] is lost, and a kernel or a
 //! peer sends it again. What is queued when the throttle ends keeps its time.
 
-use super::{CHANCE_BITS, happens};
+use super::trip::{CHANCE_BITS, happens};
 use crate::params::WorldParams;
 
 /// No message is queued for longer. A segment of the largest size passes the narrowest link in half of it, and it is within

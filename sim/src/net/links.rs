@@ -4,7 +4,7 @@
 //! clients are no links between nodes and are never impaired.
 
 use super::impairment::{MS, SECOND};
-use super::{CHANCE_BITS, happens};
+use super::trip::{CHANCE_BITS, happens};
 use harness::fault::{Impairment, Sort};
 
 /// The bytes in one packet of a stream that drips.

@@ -1,6 +1,7 @@
 //! What a link does to its messages.
 
 use super::*;
+use crate::params::WorldParams;
 
 const MS: u64 = 1_000_000;
 
@@ -161,6 +162,31 @@ fn what_is_decreed_of_a_message_no_impairment_changes() {
     assert!(trip().again.is_some());
     let lost = [trip(), trip()].map(|trip| (trip.arrives, trip.spoiled));
     assert_eq!(lost, [(None, None), (None, Some(7))]);
+}
+
+#[test]
+fn what_befalls_other_links_changes_nothing_of_a_message() {
+    for reorder in [false, true] {
+        let params = WorldParams {
+            loss_ppm: 100_000,
+            duplication_ppm: 100_000,
+            tail_ppm: 100_000,
+            tail_ns: 90 * MS,
+            jitter_ns: 9 * MS,
+            reorder,
+            ..WorldParams::calm()
+        };
+        let (mut whole, mut harmed) = (Net::new(Seed(3), 3, &[]), Net::new(Seed(3), 3, &[]));
+        harmed.throttle([3].into_iter(), 8, 0);
+        harmed.slow([3].into_iter(), 50, 0, 1);
+        assert!(whole.is_plain() && !harmed.is_plain());
+        for k in 0..3000 {
+            for (from, to) in [(1, 2), (0, 1)] {
+                let trip = |net: &mut Net| net.trip(&params, from, to, 100, k * 10_000);
+                assert_eq!(trip(&mut whole), trip(&mut harmed), "message {k}");
+            }
+        }
+    }
 }
 
 #[test]

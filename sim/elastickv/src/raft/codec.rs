@@ -338,32 +338,34 @@ impl Input<'_> {
         Ok(u64::from_le_bytes(id))
     }
 
+    #[inline]
     fn number(&mut self) -> Result<u64, DecodeError> {
         // Most are small.
-        if let Some(&byte) = self.bytes.get(self.at)
-            && byte < 0x80
-        {
-            self.at += 1;
-            return Ok(u64::from(byte));
+        match self.bytes.get(self.at) {
+            Some(&byte) if byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(byte))
+            }
+            _ => self.long_number(),
         }
-        self.long_number()
     }
 
     fn long_number(&mut self) -> Result<u64, DecodeError> {
-        let mut number = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            if shift == 63 && byte > 1 {
+        let mut number = 0;
+        for (place, byte) in self.bytes[self.at..].iter().take(10).enumerate() {
+            if place == 9 && *byte > 1 {
                 return Err(DecodeError::Varint);
             }
-            number |= u64::from(byte & 0x7f) << shift;
+            number |= u64::from(byte & 0x7f) << (7 * place);
             if byte & 0x80 == 0 {
+                self.at += place + 1;
                 return Ok(number);
             }
         }
-        Err(DecodeError::Varint)
+        Err(DecodeError::Short { have: self.bytes.len() })
     }
 
+    #[inline]
     fn position(&mut self) -> Result<u64, DecodeError> {
         match self.number()? {
             number if number <= NUMBER_MAX => Ok(number),
