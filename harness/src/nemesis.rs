@@ -232,7 +232,7 @@ impl ClusterView {
                 node.disk = match how {
                     DiskTrouble::LyingSyncs => DiskState::Lying,
                     _ if ends => DiskState::Failing,
-                    _ => DiskState::Troubled,
+                    _ => DiskState::Troubled(how.kind()),
                 };
                 node.up &= !ends;
                 node.paused &= !ends;

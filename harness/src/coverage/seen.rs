@@ -1,7 +1,8 @@
 //! Sometimes, as the harness sees it: what a run came to, read from its injections, its leaders and its history.
 //!
 //! Promise: a function of the run alone, so a run that is read back has the same marks. Cannot see: what nodes do of themselves
-//! between two faults; a node that died by itself still looks up.
+//! between two faults; a node that died by itself still looks up, and one that goes on with an older disk, since the bound of lost disks is
+//! lifted, looks down.
 
 use crate::history::{Kind, Process};
 use crate::nemesis::disk::DiskState;

@@ -60,8 +60,18 @@ impl ClusterView {
 
     /// Whether a majority of these members runs and is heard by one of them soon.
     fn has_around(&self, centre: NodeId, members: &[NodeId]) -> bool {
+        self.has_majority(centre, members, Self::is_prompt)
+    }
+
+    /// Whether one of these members and a majority of them run and are as near to each other as that.
+    fn has_majority(
+        &self,
+        centre: NodeId,
+        members: &[NodeId],
+        is_near: fn(&Self, NodeId, NodeId) -> bool,
+    ) -> bool {
         let near =
-            |id: &&NodeId| self.speaks(**id) && (**id == centre || self.is_prompt(centre, **id));
+            |id: &&NodeId| self.speaks(**id) && (**id == centre || is_near(self, centre, **id));
         self.speaks(centre) && members.iter().filter(near).count() > members.len() / 2
     }
 
@@ -71,10 +81,19 @@ impl ClusterView {
         self.leading().find(|leader| self.has_around(*leader, &members))
     }
 
-    /// Whether somebody leads, and somebody can without this member.
+    /// Whether everybody who leads can without this member, or, if that is the member, one whom it tells so. Between a majority all is
+    /// heard: what an operator waits for is agreed on in many messages one after another.
     fn can_do_without(&self, id: NodeId) -> bool {
+        let members = self.which(|node| node.member);
         let rest = self.which(|node| node.member && node.id != id);
-        self.leads_majority().is_some() && rest.iter().any(|one| self.has_around(*one, &rest))
+        let is_heard = |one, of: &[NodeId]| self.has_majority(one, of, Self::is_sound);
+        let takes_over = |one: &NodeId| self.is_sound(id, *one) && is_heard(*one, &rest);
+        let goes_on = |leader| match leader == id {
+            true => rest.iter().any(takes_over),
+            false => is_heard(leader, &rest),
+        };
+        self.leading().next().is_some()
+            && self.leading().all(|leader| is_heard(leader, &members) && goes_on(leader))
     }
 
     /// Whether the clock of everybody who leads shows about true time, and will.
@@ -222,10 +241,11 @@ impl ClusterView {
             | Fault::HealClients
             | Fault::Remember
             | Fault::MonoReset(_) => is_idle(),
-            // What a disk has lied about is its own.
-            Fault::DiskWhole(id) => {
-                self.is(*id, |node| node.disk == DiskState::Troubled) && is_idle()
-            }
+            // For what troubles that disk and for nothing else; what it has lied about is its own.
+            Fault::DiskWhole(id) => self.is(
+                *id,
+                |node| matches!(node.disk, DiskState::Troubled(kind) if self.idle.contains(&kind)),
+            ),
             _ => false,
         }
     }

@@ -22,8 +22,8 @@ pub enum DiskState {
     /// Nothing.
     #[default]
     Whole,
-    /// Its process goes on with it.
-    Troubled,
+    /// Its process goes on with it. What troubles it.
+    Troubled(FaultKind),
     /// Its process has ended by it and waits until it is whole.
     Failing,
     /// It holds what its node has promised in its cache only: for who counts on it, it is as good as lost.

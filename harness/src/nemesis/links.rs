@@ -24,7 +24,7 @@ pub const LATE_MAX_MS: u64 = 4_000;
 pub const HELD_MAX_MS: u64 = 500;
 /// The narrowest link, in KiB a second: the largest message still passes.
 pub const RATE_MIN: u64 = 8;
-/// The widest: a heartbeat of some twenty bytes shows it.
+/// The widest: an append of one entry shows it.
 pub const RATE_MAX: u64 = 64;
 /// The slowest drip, in bytes a second.
 pub const DRIP_MIN: u64 = 256;

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// The narrowest, in KiB a second.
 pub const RATE_MIN: u64 = 8;
-/// The widest: a heartbeat of some twenty bytes shows it.
+/// The widest: an append of one entry shows it.
 pub const RATE_MAX: u64 = 64;
 
 /// Throttles of these choices.

@@ -36,6 +36,6 @@ impl NodeView {
 
     pub(super) fn may_be_mended(&self) -> bool {
         use DiskState::{Failing, Lying, Troubled};
-        matches!(self.disk, Troubled | Failing | Lying)
+        matches!(self.disk, Troubled(_) | Failing | Lying)
     }
 }

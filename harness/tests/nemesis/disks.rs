@@ -51,6 +51,20 @@ fn a_disk_in_trouble_is_of_a_member_that_runs_and_is_whole_again_within_ten_seco
 }
 
 #[test]
+fn a_disk_is_mended_when_what_troubles_it_has_shown_whatever_else_has_not() {
+    let (mend, slow) = (Fault::DiskWhole(NodeId(1)), DiskTrouble::SlowSyncs { by_ms: 50 });
+    let mut view = ClusterView::new(&nodes(3));
+    view.apply(&Fault::SpoilDisk { node: NodeId(1), how: slow });
+    assert!(!view.must_wait(&mend));
+    view.idle.push(FaultKind::ShortRead);
+    assert!(!view.must_wait(&mend), "that is wrong with no disk, or with another");
+    view.idle.push(FaultKind::SlowSync);
+    assert!(view.must_wait(&mend));
+    view.apply(&Fault::DiskWhole(NodeId(1)));
+    assert!(!view.must_wait(&mend));
+}
+
+#[test]
 fn who_ends_by_a_disk_is_down_until_the_disk_is_whole() {
     let node = NodeId(2);
     for how in [DiskTrouble::Full, DiskTrouble::Errors { after: 1 }] {

@@ -274,6 +274,28 @@ fn clients_are_cut_from_one_that_they_talk_to() {
 }
 
 #[test]
+fn a_member_is_removed_only_if_who_leads_has_a_majority_without_it() {
+    let node = NodeId;
+    // Each hears two others: 1 hears 2 and 3, 2 hears 1 and 4, 3 hears 1 and 5, 4 hears 2 and 5.
+    let heard = [(1, 2), (1, 3), (2, 4), (3, 5), (4, 5)];
+    let is_cut = |(a, b): &(u16, u16)| a != b && !heard.contains(&(*a.min(b), *a.max(b)));
+    let all = (1..=5).flat_map(|a| (1..=5).map(move |b| (a, b)));
+    let cuts = all.filter(is_cut).map(|(a, b)| (node(a), node(b))).collect();
+    let mut view = ClusterView { leaders: vec![node(1)], ..ClusterView::new(&nodes(5)) };
+    view.apply(&Fault::Partition { shape: "majorities ring".into(), cuts });
+    assert!(!view.can_act(&Fault::Remove(node(3))), "n1 hears n2 only of the four");
+    assert!(view.can_act(&Fault::Remove(node(5))), "n1 hears n2 and n3 of the four");
+    view.leaders = vec![node(4)];
+    assert!(view.can_act(&Fault::Remove(node(3))));
+    view.leaders.push(node(1));
+    assert!(!view.can_act(&Fault::Remove(node(3))), "n1 leads another group");
+    view.leaders = vec![node(3)];
+    assert!(!view.can_act(&Fault::Remove(node(3))), "n2 and n4, who could lead, do not hear of it");
+    view.apply(&Fault::HealNetwork);
+    assert!(view.can_act(&Fault::Remove(node(3))));
+}
+
+#[test]
 fn an_operator_is_asked_only_where_it_can_come_about_in_time() {
     let (n1, n2, n3) = (NodeId(1), NodeId(2), NodeId(3));
     let mut view = ClusterView { leaders: vec![n1], ..ClusterView::new(&nodes(3)) };
@@ -281,9 +303,12 @@ fn an_operator_is_asked_only_where_it_can_come_about_in_time() {
     let (split, ceiling) =
         (Fault::Split { at: "500".into() }, Fault::HoldCeiling { for_ms: 12_000 });
     assert!([&remove, &transfer, &split, &ceiling].into_iter().all(|fault| view.can_act(fault)));
-    view.apply(&Fault::Flaky { nodes: vec![n2], loss_percent: 30, duplicate_percent: 0 });
-    assert!(!view.can_act(&transfer), "it is asked for once");
-    assert!([&remove, &split, &ceiling].into_iter().all(|fault| view.can_act(fault)));
+    let flaky = |node| Fault::Flaky { nodes: vec![node], loss_percent: 30, duplicate_percent: 0 };
+    view.apply(&flaky(n2));
+    assert!(!view.can_act(&transfer) && !view.can_act(&remove), "not all is heard that it takes");
+    assert!(view.can_act(&split) && view.can_act(&ceiling));
+    view.apply(&flaky(n3));
+    assert!(view.can_act(&transfer) && view.can_act(&remove), "it takes no n3");
     view.apply(&Fault::Reliable);
     view.apply(&Fault::Hold { links: vec![(n1, n2)], then: Sequence::Sent });
     assert!(!view.can_act(&remove), "the two that are left do not hear each other");

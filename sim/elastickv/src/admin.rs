@@ -205,21 +205,22 @@ impl<'a, D: Desk> Operator<'a, D> {
         }
     }
 
-    /// The node leads. Asked once; how many leaders were asked.
+    /// The node leads. Each leader is asked, and once more if it has given up; how often one was.
     pub async fn transfer(&self, to: NodeId) -> Result<u64, String> {
         let mut steps = 0;
         for group in self.desk.groups() {
-            let (mut asked_at, mut said) = (None, String::new());
+            let (mut asked, mut said) = (None, String::new());
             loop {
                 if let Some((leader, _)) = self.leader(group).await {
                     if leader == to {
                         break;
                     }
                     let now = self.desk.now();
-                    if asked_at.is_none_or(|at| now >= at + ASKS_AGAIN_AFTER) {
+                    let is_new = |(whom, at)| whom != leader || now >= at + ASKS_AGAIN_AFTER;
+                    if asked.is_none_or(is_new) {
                         let (ask, before) = (Request::Transfer(to), steps);
                         self.try_step(group, leader, ask, &mut steps, &mut said).await;
-                        asked_at = (steps > before).then_some(now);
+                        asked = (steps > before).then_some((leader, now));
                     }
                 }
                 self.rest(|| format!("{to} did not take over"), &said).await?;

@@ -11,8 +11,8 @@ use crate::params::WorldParams;
 /// a kernel's patience.
 pub(super) const QUEUE_MAX_NS: u64 = 4_000 * MS;
 
-/// What a queue makes later by less than this is no effect of it: a heartbeat of some twenty bytes takes longer at 64 KiB a second.
-const SHOWS_NS: u64 = MS / 4;
+/// What a queue makes later by less than this is no effect of it: it is what a link takes in any case.
+const SHOWS_NS: u64 = MS;
 
 /// An odd constant (2^64 / golden ratio): a product's upper half hangs on every bit below.
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
