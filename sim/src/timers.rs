@@ -174,13 +174,14 @@ impl Timers {
         self.heap.borrow_mut().push(at, event)
     }
 
-    fn rewake(&self, key: Key, waker: &Waker) -> bool {
+    /// The timer wakes somebody else; if there is none any more, nobody.
+    fn rewake(&self, key: Key, waker: Waker) -> Result<Key, Waker> {
         match self.heap.borrow_mut().get_mut(key) {
             Some(Event::Wake(_, old)) => {
-                old.clone_from(waker);
-                true
+                *old = waker;
+                Ok(key)
             }
-            _ => false,
+            _ => Err(waker),
         }
     }
 
@@ -284,14 +285,19 @@ impl Sleep {
             return Poll::Ready(());
         }
         // Set for another time, where the clock's pace has changed since.
-        let timers = &world.timers;
-        let wakes = (waker.data(), waker.vtable());
         match &mut self.timer {
             Some(set) if set.due == due && set.wakes(waker) => {}
-            Some(set) if set.due == due && timers.rewake(set.key, waker) => set.wakes = wakes,
             before => {
-                before.iter().for_each(|set| timers.cancel(set.key));
-                let key = timers.at(due, Event::Wake(self.node, waker.clone()));
+                let (held, timers) = (waker.clone(), &world.timers);
+                let wakes = (held.data(), held.vtable());
+                let again = match before {
+                    Some(set) if set.due == due => timers.rewake(set.key, held),
+                    _ => Err(held),
+                };
+                let key = again.unwrap_or_else(|held| {
+                    before.iter().for_each(|set| timers.cancel(set.key));
+                    timers.at(due, Event::Wake(self.node, held))
+                });
                 *before = Some(Set { key, due, wakes });
             }
         }
