@@ -149,7 +149,7 @@ impl File {
         self.settled += count as u64;
         match &mut self.since {
             Since::Appends { durable, ends } => {
-                *durable = ends.drain(..count).last().unwrap_or(*durable);
+                *durable = ends.drain(..count).next_back().unwrap_or(*durable);
             }
             Since::Writes { durable, unsynced } => {
                 unsynced.drain(..count).for_each(|change| change.apply(durable));
