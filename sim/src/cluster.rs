@@ -167,7 +167,7 @@ impl SimCluster {
                 self.world.count("node not rebuilt from a disk that is lost");
                 continue;
             }
-            let [cached, durable] = self.world.disk_views(node);
+            let [cached, durable] = self.world.files(node, DiskImage::views);
             self.rebuild(&*guest, node, View::Kill, cached);
             self.rebuild(&*guest, node, View::PowerCut, durable);
         }

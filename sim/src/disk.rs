@@ -2,7 +2,7 @@
 //!
 //! A [`Volume`] holds two images. The cached one is what reads see; a killed process leaves it as it is. The durable one
 //! is what a power cut leaves, plus a drawn prefix of what was not yet synced: of each file's writes, the last
-//! of them torn at a drawn byte; of the names' changes, in their order. Syncing copies only what changed. A change of
+//! of them torn at a drawn byte; of the names' changes, in their order. How a file holds both is in `file`. A change of
 //! names becomes durable with `sync_dir` of a folder that it touches, and with it every change before it, as
 //! a journal does. A file whose name is not durable is lost however often its bytes were synced.
 //!

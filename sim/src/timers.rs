@@ -284,7 +284,7 @@ impl Sleep {
         if world.now() >= due {
             return Poll::Ready(());
         }
-        // Set for another time, where the clock's pace has changed since.
+        // Set anew for another task, and for another time where the clock's pace has changed since.
         match &mut self.timer {
             Some(set) if set.due == due && set.wakes(waker) => {}
             before => {

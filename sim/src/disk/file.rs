@@ -192,18 +192,28 @@ impl File {
         lost
     }
 
-    /// These bytes are there, whatever was written there, and in the order of no write.
+    /// These bytes are there, whatever was written there, and in the order of no write; they stay when that is synced.
     pub(super) fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
-        over(&mut self.cached, offset, bytes);
-        if let Since::Writes { durable, .. } = &mut self.since {
-            over(durable, offset, bytes);
+        over(&mut self.cached, 0, offset, bytes);
+        if let Since::Writes { durable, unsynced } = &mut self.since {
+            over(durable, 0, offset, bytes);
+            for change in unsynced {
+                if let Change::Write { offset: begins, bytes: written } = change {
+                    let mut damaged = written.to_vec();
+                    over(&mut damaged, *begins, offset, bytes);
+                    *written = damaged.into();
+                }
+            }
         }
     }
 }
 
-fn over(image: &mut [u8], offset: usize, bytes: &[u8]) {
-    for (held, byte) in image.iter_mut().skip(offset).zip(bytes) {
-        *held = *byte;
+/// Of a piece of a file that begins at `begins`, what lies where these bytes are becomes these.
+fn over(piece: &mut [u8], begins: usize, offset: usize, bytes: &[u8]) {
+    for (held, at) in piece.iter_mut().zip(begins..) {
+        if let Some(byte) = at.checked_sub(offset).and_then(|place| bytes.get(place)) {
+            *held = *byte;
+        }
     }
 }
 

@@ -136,4 +136,35 @@ mod tests {
         assert_eq!(cached.len("a").now_or_never().unwrap().unwrap(), 3);
         assert!(cached.sync("none").now_or_never().unwrap().is_err());
     }
+
+    #[test]
+    fn what_is_written_to_an_image_is_read_from_it_and_from_no_other_view() {
+        let mut volume = Volume::default();
+        volume.create("d/a");
+        volume.append("d/a", b"abc").unwrap();
+        volume.end_sync(volume.begin_sync("d/a").unwrap());
+        volume.end_sync(volume.begin_sync_dir("d"));
+        let [one, other] = DiskImage::views(&volume);
+        let write = async {
+            let before = one.read_at("d/a", 0, 99).await?;
+            one.write_at("d/a", 5, b"z").await?;
+            let written = one.read_at("d/a", 1, 99).await?;
+            one.append("d/a", b"!").await?;
+            one.truncate("d/a", 2).await?;
+            one.rename("d/a", "d/b").await?;
+            one.create("top").await?;
+            io::Result::Ok((
+                before,
+                written,
+                one.read_at("d/b", 0, 99).await?,
+                one.list("d").await?,
+            ))
+        };
+        let (before, written, cut, names) = write.now_or_never().unwrap().unwrap();
+        assert_eq!((&before[..], &written[..]), (&b"abc"[..], &b"bc\0\0z"[..]));
+        assert_eq!((&cut[..], names), (&b"ab"[..], vec!["d/b".to_owned()]));
+        assert_eq!(other.read_at("d/a", 0, 99).now_or_never().unwrap().unwrap(), &b"abc"[..]);
+        one.remove("d/b").now_or_never().unwrap().unwrap();
+        assert!(one.remove("d/b").now_or_never().unwrap().is_err());
+    }
 }

@@ -155,11 +155,6 @@ impl World {
         self.files(node, DiskImage::durable)
     }
 
-    /// Both copies of a node's disk: as its process sees it, and what no power cut could take.
-    pub(crate) fn disk_views(&self, node: u16) -> [DiskImage; 2] {
-        self.files(node, DiskImage::views)
-    }
-
     /// A copy of a node's disk as its process sees it.
     pub fn cached_disk(&self, node: u16) -> DiskImage {
         self.files(node, DiskImage::cached)

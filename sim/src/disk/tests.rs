@@ -229,5 +229,10 @@ fn what_is_damaged_is_damaged_in_both_views_of_a_file_whatever_was_written() {
         file.overwrite(4, b"XYZ");
         assert_eq!(file.durable(), b"abcdXY");
         assert_eq!(&file.cached()[..7], b"abcdXYZ");
+        for upto in 1..=file.writes() {
+            file.synced(upto);
+            assert_eq!(&file.durable()[..7], b"abcdXYZ", "rewritten: {rewritten}, {upto} synced");
+        }
+        assert_eq!(file.durable(), file.cached());
     }
 }
